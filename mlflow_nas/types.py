@@ -1,0 +1,117 @@
+"""The values that flow through the house: an architecture goes in, an evaluation comes out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+__all__ = ["Architecture", "Board", "Choice", "Evaluation", "Latency", "TrialState"]
+
+Choice: TypeAlias = int | float | str
+Architecture: TypeAlias = Mapping[str, Choice]
+TrialState: TypeAlias = Literal["complete", "infeasible", "failed", "pruned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One measurement of a model file on a board, taken in turn with the baseline's file.
+
+    Attributes:
+        p50_ms: median time of one inference, milliseconds; p90_ms, p99_ms, min_ms, mean_ms alike.
+        cv: coefficient of variation of the single times (standard deviation / mean).
+        runs: how many inferences were timed.
+        board: name of the board in the device inventory.
+        baseline_p50_ms: median of the baseline network measured in turn; None without a baseline.
+        ratio: p50_ms / baseline_p50_ms; None without a baseline.
+        facts: what the board said of itself (SoC, governor, threads, versions), for the run's tags.
+    """
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    min_ms: float
+    mean_ms: float
+    cv: float
+    runs: int
+    board: str
+    baseline_p50_ms: float | None = None
+    ratio: float | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def metrics(self) -> dict[str, float]:
+        """The measurement under the names that every run and model version uses."""
+        named = {
+            "latency_ms": self.p50_ms,
+            "latency_ms_p90": self.p90_ms,
+            "latency_ms_p99": self.p99_ms,
+            "latency_ms_min": self.min_ms,
+            "latency_ms_mean": self.mean_ms,
+            "latency_cv": self.cv,
+            "latency_runs": float(self.runs),
+            "latency_ratio": self.ratio,
+            "baseline_latency_ms": self.baseline_p50_ms,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class Board(Protocol):
+    """Something that runs an ONNX file and says how long it took."""
+
+    @property
+    def name(self) -> str:
+        """Name in the device inventory."""
+
+    def facts(self) -> Mapping[str, str]:
+        """What the board is: machine, cores, governor, memory, versions.
+
+        Raises:
+            BoardError: the board can't be reached.
+        """
+
+    def measure(self, model: Path, *, baseline: Path | None = None) -> Latency:
+        """Time the model on the board, in turn with the baseline when one is given.
+
+        Raises:
+            BoardError: the board can't be reached, or died midway.
+            CandidateError: the board is well but refuses this model.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What is known of one candidate after its trial.
+
+    Attributes:
+        number: the trial's number in the study; 0 is the baseline.
+        key: the architecture's stable key; it has no weights in it.
+        architecture: the choices.
+        state: complete, infeasible (a limit violated), failed or pruned.
+        metrics: name to value, under the names of ARCHITECTURE.md; a failed measurement is absent.
+        constraints: name to value, feasible when <= 0.
+        files: role ("int8", "fp32", "checkpoint") to path on this machine.
+        error: why it failed, one sentence.
+        run_id: the trial's MLflow run.
+    """
+
+    number: int
+    key: str
+    architecture: Architecture
+    state: TrialState
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    error: str | None = None
+    run_id: str | None = None
+
+    def as_row(self) -> dict[str, object]:
+        """The evaluation as one flat row: trial, key, state, arch.*, metrics."""
+        row: dict[str, object] = {"trial": self.number, "key": self.key, "state": self.state}
+        row.update({f"arch.{name}": value for name, value in self.architecture.items()})
+        row.update(self.metrics)
+        return row
+
+    def as_json(self) -> dict[str, object]:
+        """The evaluation as plain JSON values."""
+        plain = asdict(self)
+        plain["files"] = {role: str(path) for role, path in self.files.items()}
+        return plain
