@@ -1,0 +1,136 @@
+"""FastestDet (github.com/dog-qiuqiu/FastestDet): a one-scale, anchor-free detector.
+
+Shapes: b batch, H x W input, h x w = ceil(H/16) x ceil(W/16) cells, C channels of neck and head, N classes.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mlflow_nas.space.backbone import BACKBONE_CHANNELS, ShuffleNetBackbone
+from mlflow_nas.space.blocks import depthwise, pointwise
+from mlflow_nas.space.fastestdet import fastestdet_head
+from mlflow_nas.space.weights import SeedWeights
+from mlflow_nas.types import Architecture
+
+__all__ = ["FastestDet", "build_detector"]
+
+
+def merge(stride8: Tensor, stride16: Tensor, stride32: Tensor) -> Tensor:
+    """Bring three scales to stride 16: [b, 48 + 96 + 192, h, w].
+
+    The published code upsamples by exactly 2, which fails where ceil(W/16) is odd; resizing to the size of
+    the middle scale is the same wherever the published code works.
+    """
+    pooled = F.avg_pool2d(stride8, 3, stride=2, padding=1)
+    resized = F.interpolate(stride32, size=stride16.shape[-2:], mode="nearest")
+    return torch.cat([pooled, stride16, resized], dim=1)
+
+
+class SppNeck(nn.Module):
+    """1x1 reduction, three chains of one, two and three depthwise convolutions, fusion, residual."""
+
+    def __init__(self, *, inputs: int, channels: int, kernel_size: int, groups: int) -> None:
+        super().__init__()
+        self.reduce = nn.Sequential(*pointwise(inputs, channels, groups=groups))
+        self.chains = nn.ModuleList(
+            nn.Sequential(*[layer for _ in range(depth) for layer in depthwise(channels, kernel_size)])
+            for depth in (1, 2, 3)
+        )
+        self.fuse = nn.Sequential(*pointwise(3 * channels, channels, groups=groups, activation=None))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[b, inputs, h, w] -> [b, C, h, w]."""
+        reduced = self.reduce(features)
+        fused: Tensor = self.fuse(torch.cat([chain(reduced) for chain in self.chains], dim=1))
+        return F.relu(reduced + fused)
+
+
+class DetectionHead(nn.Module):
+    """One shared 1x1 convolution, then a branch each for objectness, box and class.
+
+    With one class the softmax is the constant 1 and its branch would never get a gradient: there is none.
+    """
+
+    def __init__(self, *, channels: int, kernel_size: int, groups: int, num_classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*pointwise(channels, channels, groups=groups))
+        self.objectness = self._branch(channels, kernel_size, 1)
+        self.box = self._branch(channels, kernel_size, 4)
+        self.classes = self._branch(channels, kernel_size, num_classes) if num_classes > 1 else None
+
+    @staticmethod
+    def _branch(channels: int, kernel_size: int, outputs: int) -> nn.Sequential:
+        return nn.Sequential(
+            *depthwise(channels, kernel_size), *pointwise(channels, outputs, activation=None)
+        )
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """[b, C, h, w] -> objectness logits [b, 1, h, w], box terms [b, 4, h, w], class logits or None."""
+        stem = self.stem(features)
+        logits = self.classes(stem) if self.classes is not None else None
+        return self.objectness(stem), self.box(stem), logits
+
+
+class FastestDet(nn.Module):
+    """Backbone, neck and head.
+
+    Args:
+        architecture: kernel_size, groups, channels and img_width of the space `fastestdet-head`.
+        num_classes: how many classes; one class has no class branch.
+    """
+
+    def __init__(self, architecture: Architecture, *, num_classes: int) -> None:
+        super().__init__()
+        chosen = fastestdet_head().validate(architecture)
+        kernel_size, groups, channels = (int(chosen[name]) for name in ("kernel_size", "groups", "channels"))
+        self.num_classes = num_classes
+        self.backbone = ShuffleNetBackbone()
+        self.neck = SppNeck(
+            inputs=sum(BACKBONE_CHANNELS), channels=channels, kernel_size=kernel_size, groups=groups
+        )
+        self.head = DetectionHead(
+            channels=channels, kernel_size=kernel_size, groups=groups, num_classes=num_classes
+        )
+
+    def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """[b, 3, H, W] in 0..1 -> objectness logits, box terms and class logits before any activation."""
+        outputs: tuple[Tensor, Tensor, Tensor | None] = self.head(self.neck(merge(*self.backbone(images))))
+        return outputs
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[b, 3, H, W] in 0..1 -> [b, 5 + N, h, w]: objectness, four box terms, class probabilities."""
+        objectness, box, logits = self.raw(images)
+        parts = [torch.sigmoid(objectness), box]
+        if logits is not None:
+            parts.append(torch.softmax(logits, dim=1))
+        return torch.cat(parts, dim=1)
+
+
+def build_detector(
+    architecture: Architecture,
+    *,
+    num_classes: int,
+    backbone_weights: Mapping[str, Tensor] | None = None,
+    weights: SeedWeights | None = None,
+) -> FastestDet:
+    """Build one architecture of `fastestdet-head` and give it its first weights.
+
+    Args:
+        architecture: a member of the space.
+        num_classes: how many classes the detector tells apart.
+        backbone_weights: state of the backbone (torchvision's names), from `load_backbone_weights`.
+        weights: a whole trained seed network, from `load_seed_weights`; the architecture inherits what fits:
+            kernels by their centre, channels by importance, groups by their diagonal blocks.
+
+    Raises:
+        ConfigError: the architecture is not in the space, or the weights do not fit the seed network.
+    """
+    network = FastestDet(architecture, num_classes=num_classes)
+    if weights is not None:
+        weights.hand_down(network)
+    elif backbone_weights is not None:
+        network.backbone.load_state_dict(backbone_weights)
+    return network

@@ -1,0 +1,121 @@
+"""Weights from files: an ImageNet backbone, or a whole trained seed network to inherit from."""
+
+import logging
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ShuffleNet_V2_X0_5_Weights
+
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.space.backbone import ShuffleNetBackbone
+from mlflow_nas.space.inherit import inherit
+
+__all__ = ["SeedWeights", "load_backbone_weights", "load_seed_weights"]
+
+_log = logging.getLogger(__name__)
+
+# The published detector's names of neck and head, and ours.
+_PUBLISHED_PREFIXES = (
+    ("SPP.Conv1x1.conv1x1.", "neck.reduce."),
+    ("SPP.S1.", "neck.chains.0."),
+    ("SPP.S2.", "neck.chains.1."),
+    ("SPP.S3.", "neck.chains.2."),
+    ("SPP.output.", "neck.fuse."),
+    ("detect_head.conv1x1.conv1x1.", "head.stem."),
+    ("detect_head.obj_layers.conv5x5.", "head.objectness."),
+    ("detect_head.reg_layers.conv5x5.", "head.box."),
+    ("detect_head.cls_layers.conv5x5.", "head.classes."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedWeights:
+    """The state of a trained baseline network, under our names, and the file that it came from."""
+
+    state: Mapping[str, Tensor]
+    source: str
+
+    def hand_down(self, network: nn.Module) -> None:
+        """Give a network of any architecture of the space what it can inherit from the seed.
+
+        Raises:
+            ConfigError: the seed lacks a tensor of the network or holds one that can't be cut to its shape.
+        """
+        try:
+            state = inherit(self.state, network.state_dict())
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                f"The weights {self.source} are not those of the baseline network: {error}. "
+                "Give --weights a whole detector (kernel 5, groups 1, channels 96)."
+            ) from error
+        network.load_state_dict(state)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ConfigError(f"The weights file {path} does not exist: give the path of a state dict (.pth).")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ConfigError(f"The weights file {path} can't be read as a state dict: {error}") from error
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ConfigError(f"The weights file {path} holds no state dict (a mapping of names to tensors).")
+    return state
+
+
+def _rename(name: str) -> str:
+    for published, ours in _PUBLISHED_PREFIXES:
+        if name.startswith(published):
+            return ours + name.removeprefix(published)
+    return name
+
+
+def load_seed_weights(path: Path) -> SeedWeights:
+    """Read a whole detector: our own checkpoint, or the published one in torchvision's layout.
+
+    Raises:
+        ConfigError: the file is missing, unreadable or no detector.
+    """
+    state = {_rename(name): value for name, value in _read(path).items()}
+    if not any(name.startswith("head.") for name in state):
+        raise ConfigError(
+            f"{path} holds no detection head: give it as --backbone-weights if it is a backbone alone."
+        )
+    return SeedWeights(state=state, source=str(path))
+
+
+def load_backbone_weights(path: Path | None) -> dict[str, Tensor] | None:
+    """ImageNet weights of the backbone: from a file, else torchvision's download, else None and a warning.
+
+    Raises:
+        ConfigError: the file given is missing, unreadable or not this backbone's.
+    """
+    if path is not None:
+        return _backbone_part(_read(path), str(path))
+    try:
+        state = ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        _log.warning(
+            "ImageNet weights of the backbone can't be downloaded (%s): training starts from random weights "
+            "and reaches a lower mAP. Give a file with --backbone-weights, or a whole detector with --weights.",
+            error,
+        )
+        return None
+    return _backbone_part(dict(state), "torchvision's ImageNet weights")
+
+
+def _backbone_part(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    wanted = ShuffleNetBackbone().state_dict()
+    bare = {name.removeprefix("backbone."): value for name, value in state.items()}
+    wrong = [name for name, value in wanted.items() if name not in bare or bare[name].shape != value.shape]
+    if wrong:
+        raise ConfigError(
+            f"{source} does not fit torchvision's shufflenet_v2_x0_5: {len(wrong)} tensors are missing or of "
+            f"another shape, first {wrong[0]}."
+        )
+    return {name: bare[name] for name in wanted}
