@@ -88,7 +88,9 @@ class Evaluation:
         state: complete, infeasible (a limit violated), failed or pruned.
         metrics: name to value, under the names of ARCHITECTURE.md; a failed measurement is absent.
         constraints: name to value, feasible when <= 0.
-        files: role ("int8", "fp32", "checkpoint") to path on this machine.
+        history: one mapping of metrics per trained epoch.
+        facts: what the board said of itself while it measured.
+        files: role ("int8", "fp32", "weights") to path on this machine.
         error: why it failed, one sentence.
         run_id: the trial's MLflow run.
     """
@@ -99,6 +101,8 @@ class Evaluation:
     state: TrialState
     metrics: Mapping[str, float] = field(default_factory=dict)
     constraints: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Mapping[str, float], ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     error: str | None = None
     run_id: str | None = None

@@ -102,7 +102,7 @@ def load_backbone_weights(path: Path | None) -> dict[str, Tensor] | None:
     except (OSError, RuntimeError) as error:
         _log.warning(
             "ImageNet weights of the backbone can't be downloaded (%s): training starts from random weights "
-            "and reaches a lower mAP. Give a file with --backbone-weights, or a whole detector with --weights.",
+            "and reaches a lower mAP. Give a file: --backbone-weights, or a whole detector: --weights.",
             error,
         )
         return None

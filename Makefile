@@ -1,0 +1,37 @@
+# Every target needs `setup`, which is instant once the pinned packages are installed.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test lint check bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+setup: $(INSTALLED) ## create .venv from the pinned packages (PYTHON=python3.12 chooses another Python)
+
+$(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml .ci/setup
+	.ci/setup "$(PYTHON)"
+	touch $(INSTALLED)
+
+demo: setup ## search, promote and deploy once, on generated scenes
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local
+
+test: setup ## run the tests
+	$(BIN)/pytest
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test ## what CI runs: lint, then test
+
+bench: setup ## measure start-up against a bare interpreter
+	$(BIN)/python benchmarks/start_up.py
+
+clean: ## remove caches and build output; runs, models and .venv stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find mlflow_nas tests benchmarks -name __pycache__ -exec rm -rf {} +

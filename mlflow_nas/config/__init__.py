@@ -1,0 +1,16 @@
+"""What the user may say: one frozen tree per command, and the environment."""
+
+from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
+from mlflow_nas.config.environment import device_root, take_project_run_id, work_root
+from mlflow_nas.config.parse import load_config
+
+__all__ = [
+    "DeployConfig",
+    "PromoteConfig",
+    "SearchConfig",
+    "TrainConfig",
+    "device_root",
+    "load_config",
+    "take_project_run_id",
+    "work_root",
+]

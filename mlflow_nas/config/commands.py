@@ -1,0 +1,97 @@
+"""One frozen model per command; its fields are the command's options and the entry point's parameters."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+__all__ = ["CommandConfig", "DeployConfig", "PromoteConfig", "SearchConfig", "TrainConfig"]
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_split)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class CommandConfig(BaseModel):
+    """Refuses what it does not know, and does not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _TrainingOptions(CommandConfig):
+    data: str = Field(
+        "synthetic", description="Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
+    )
+    classes: Names = Field(("person",), min_length=1, description="Names of the classes, comma-separated")
+    epochs: int = Field(8, ge=1, le=10_000, description="Epochs of one training")
+    batch_size: int = Field(16, ge=2, le=4096, description="Images per training step")
+    aspect: float = Field(1.0, gt=0.1, lt=10, description="Width / height of the network's input")
+    weights: Path | None = Field(None, description="A whole trained detector; candidates inherit from it")
+    backbone_weights: Path | None = Field(
+        None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
+    )
+    board: Name = Field("local", description="Board on which latency is measured")
+    threads: int = Field(1, ge=1, le=256, description="Threads of one inference on the board")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling, training and calibration")
+    experiment: str = Field(
+        "mlflow-nas",
+        min_length=1,
+        description="MLflow experiment; `mlflow run` decides it with --experiment-name",
+    )
+
+
+class SearchConfig(_TrainingOptions):
+    """Options of `search` (entry point `main`)."""
+
+    study: Name = Field("demo", description="Name of the study; the same name continues it")
+    trials: int = Field(8, ge=1, le=100_000, description="Stop at so many trials, the baseline included")
+    sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="How architectures are chosen")
+    storage: str | None = Field(
+        None, description="Optuna storage: a journal file or an RDB URL; unset: .nas/STUDY/optuna.journal"
+    )
+    max_latency_ms: float | None = Field(
+        None, gt=0, description="Slower candidates are infeasible; measured before any training"
+    )
+    model: Name = Field("person-detector", description="Registered model that receives the Pareto front")
+    max_map_drop: float = Field(
+        0.01, ge=0, le=1, description="The champion's mAP may be so much below the baseline's"
+    )
+    device: Name | None = Field("local", description="Device that receives the champion; empty: none")
+
+
+class TrainConfig(_TrainingOptions):
+    """Options of `train`: one architecture, one run."""
+
+    kernel_size: int = Field(5, description="Kernel of the depthwise convolutions: 3 or 5")
+    groups: int = Field(1, description="Groups of the 1x1 convolutions: 1, 2, 4 or 8")
+    channels: int = Field(96, description="Channels of neck and head: 24..96 step 8")
+    img_width: int = Field(320, description="Input width in pixels: 220..320 step 4")
+
+
+class PromoteConfig(CommandConfig):
+    """Options of `promote`."""
+
+    model: Name = Field("person-detector", description="Registered model")
+    max_map_drop: float = Field(
+        0.01, ge=0, le=1, description="The champion's mAP may be so much below the baseline's"
+    )
+    board: Name | None = Field(None, description="Only versions measured on this board; empty: all boards")
+    dataset: str | None = Field(
+        None, description="Data set whose front holds the aliases; empty: that of the newest version"
+    )
+    dry_run: bool = Field(False, description="Print the difference, write nothing")
+
+
+class DeployConfig(CommandConfig):
+    """Options of `deploy`."""
+
+    model: str = Field(
+        "person-detector", min_length=1, description="Registered model (its champion) or models:/NAME@ALIAS"
+    )
+    device: Name = Field("local", description="Device from the inventory")
+    name: Name | None = Field(None, description="Name on the device; empty: the registered model's")
+    force: bool = Field(False, description="Deploy also what is not int8 or was not measured")

@@ -1,0 +1,31 @@
+"""The only reader of environment variables."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["device_root", "take_project_run_id", "work_root"]
+
+
+def take_project_run_id() -> str | None:
+    """The run that `mlflow run` made for this process, once; None outside a project.
+
+    The variable is removed: a child process that finds it would hijack the run.
+    """
+    return os.environ.pop("MLFLOW_RUN_ID", None)
+
+
+def _home() -> Path:
+    """`MLFLOW_NAS_HOME`, or the user's data folder."""
+    return Path(os.environ.get("MLFLOW_NAS_HOME") or platformdirs.user_data_path("mlflow_nas"))
+
+
+def device_root(name: str) -> Path:
+    """Folder in which a device on this machine keeps its models."""
+    return _home() / "devices" / name
+
+
+def work_root() -> Path:
+    """Folder for a study's journal and files while it runs: `MLFLOW_NAS_WORK`, or .nas in this folder."""
+    return Path(os.environ.get("MLFLOW_NAS_WORK", ".nas")).absolute()

@@ -1,0 +1,25 @@
+"""Data sets of annotated images by URI, and the batches that networks train on."""
+
+from mlflow_nas.data.augment import augment_batch
+from mlflow_nas.data.calibration import calibration_images
+from mlflow_nas.data.dataset import DetectionDataset, Record
+from mlflow_nas.data.files import read_image
+from mlflow_nas.data.images import resize_image
+from mlflow_nas.data.module import DetectionDataModule, prepare_batch
+from mlflow_nas.data.sample import Batch, RawBatch, Sample
+from mlflow_nas.data.uri import load_dataset
+
+__all__ = [
+    "Batch",
+    "DetectionDataModule",
+    "DetectionDataset",
+    "RawBatch",
+    "Record",
+    "Sample",
+    "augment_batch",
+    "calibration_images",
+    "load_dataset",
+    "prepare_batch",
+    "read_image",
+    "resize_image",
+]

@@ -1,0 +1,68 @@
+"""Photographs as RGB bytes, and the one preprocessing that every room uses."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from mlflow_nas.data.sample import ByteImage, ImageSize
+
+__all__ = ["resize_image", "resize_to_bytes", "to_rgb"]
+
+_WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_BITS_DROPPED = 8
+
+
+def to_rgb(photo: Image.Image) -> ByteImage:
+    """Any photograph as RGB uint8 [h, w, 3]; transparency is dropped.
+
+    Pillow clips 16-bit grey values at 255 when it converts them, which whitens the image: they keep
+    their upper eight bits here.
+
+    Raises:
+        ValueError: the pixels are floats, whose range is not known.
+    """
+    if photo.mode == "F":
+        raise ValueError("its pixels are floats of unknown range")
+    if photo.mode in _WIDE_MODES:
+        wide = np.asarray(photo).astype(np.int64).clip(0, 65535)
+        return np.repeat((wide >> _BITS_DROPPED).astype(np.uint8)[:, :, None], 3, axis=2)
+    if photo.mode == "P":
+        # Pillow warns when transparent palettes go straight to RGB.
+        photo = photo.convert("RGBA")
+    return np.array(photo.convert("RGB"), dtype=np.uint8)
+
+
+def resize_to_bytes(image: ByteImage, img_size: ImageSize) -> Tensor:
+    """Stretch an image to the network's input, in bytes.
+
+    Bilinear with pixel centres aligned and without antialiasing, which the published figures were
+    reached with. Rounding to bytes makes a cached image equal to one resized on the fly.
+
+    Args:
+        image: RGB uint8 [h, w, 3].
+        img_size: (height, width) of the result, in pixels.
+
+    Returns:
+        uint8 [3, H, W].
+    """
+    # [h, w, 3] -> [1, 3, h, w]
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0).float()
+    resized = F.interpolate(pixels, size=img_size, mode="bilinear", align_corners=False, antialias=False)
+    return resized.round_().to(torch.uint8).squeeze(0)
+
+
+def resize_image(image: ByteImage, img_size: ImageSize) -> NDArray[np.float32]:
+    """The preprocessing of training, calibration, evaluation and deployment.
+
+    Args:
+        image: RGB uint8 [h, w, 3].
+        img_size: (height, width) of the result, in pixels.
+
+    Returns:
+        float32 [3, H, W] in 0..1, in steps of 1/255.
+    """
+    resized: NDArray[np.float32] = (resize_to_bytes(image, img_size).float() / 255).numpy()
+    return resized

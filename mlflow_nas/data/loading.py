@@ -1,0 +1,95 @@
+"""Images at the network's size: decoded once and kept in bytes, or decoded batch by batch."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mlflow_nas.data.dataset import DetectionDataset
+from mlflow_nas.data.images import resize_to_bytes
+from mlflow_nas.data.sample import ImageSize, RawBatch, Sample
+from mlflow_nas.data.sampling import BatchPlan, Plans
+
+__all__ = ["BatchSource", "MemoryLoader", "stack_targets", "to_targets"]
+
+
+def to_targets(sample: Sample) -> Tensor:
+    """The boxes of one image as rows (class, cx, cy, w, h, ignore), float32 [n, 6], normalised."""
+    height, width = sample.image.shape[:2]
+    boxes = sample.boxes / np.array([width, height, width, height], dtype=np.float32)
+    columns = (
+        sample.labels[:, None],
+        (boxes[:, :2] + boxes[:, 2:]) / 2,
+        boxes[:, 2:] - boxes[:, :2],
+        sample.ignore[:, None],
+    )
+    return torch.from_numpy(np.concatenate(columns, axis=1).astype(np.float32))
+
+
+def stack_targets(per_image: list[Tensor]) -> Tensor:
+    """Rows of several images [n, 6] under each other, with the index of the image in front, [m, 7]."""
+    counts = torch.tensor([len(rows) for rows in per_image])
+    index = torch.arange(len(per_image)).repeat_interleave(counts).float()
+    return torch.cat([index[:, None], torch.cat(per_image)], dim=1)
+
+
+class _Resized(NamedTuple):
+    """One image as a network sees it: uint8 [3, H, W], its targets [n, 6] and its size before."""
+
+    image: Tensor
+    targets: Tensor
+    size: ImageSize
+
+
+class BatchSource(Dataset[RawBatch]):
+    """Batches of a data set by plan.
+
+    Args:
+        dataset: the images.
+        img_size: (height, width) of the network's input, in pixels.
+        in_memory: decode and resize every image now and keep its bytes.
+
+    Raises:
+        ConfigError: an image can't be decoded; without ``in_memory`` a batch raises it.
+    """
+
+    def __init__(self, dataset: DetectionDataset, *, img_size: ImageSize, in_memory: bool) -> None:
+        self._dataset, self._img_size = dataset, img_size
+        self._kept = [self._read(index) for index in range(len(dataset))] if in_memory else None
+
+    def _read(self, index: int) -> _Resized:
+        sample = self._dataset[index]
+        height, width = sample.image.shape[:2]
+        return _Resized(resize_to_bytes(sample.image, self._img_size), to_targets(sample), (height, width))
+
+    def __getitem__(self, plan: BatchPlan) -> RawBatch:
+        """The planned batch."""
+        chosen = [self._kept[index] if self._kept else self._read(index) for index in plan.indices]
+        return RawBatch(
+            images=torch.stack([item.image for item in chosen]),
+            targets=stack_targets([item.targets for item in chosen]),
+            sizes=torch.tensor([item.size for item in chosen]),
+            seed=plan.seed,
+        )
+
+
+class MemoryLoader:
+    """A loader without workers: what is in memory needs none, and a torch DataLoader only adds time.
+
+    Args:
+        source: batches by plan.
+        sampler: the plans; Lightning finds it here to tell it the epoch.
+    """
+
+    def __init__(self, source: BatchSource, sampler: Plans) -> None:
+        self._source = source
+        self.sampler = sampler
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[RawBatch]:
+        return (self._source[plan] for plan in self.sampler)

@@ -1,0 +1,132 @@
+"""The LightningDataModule: seeded batches, prepared on the device."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TypeAlias
+
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from mlflow_nas.data.augment import augment_batch
+from mlflow_nas.data.dataset import DetectionDataset
+from mlflow_nas.data.loading import BatchSource, MemoryLoader
+from mlflow_nas.data.sample import Batch, ImageSize, RawBatch, Split
+from mlflow_nas.data.sampling import Plans, SequentialPlans, ShuffledPlans
+from mlflow_nas.errors import ConfigError
+
+__all__ = ["DetectionDataModule", "Loader", "prepare_batch"]
+
+Loader: TypeAlias = MemoryLoader | DataLoader[RawBatch]
+
+_MIN_IMAGES = 2
+_MIN_SIDE_PX = 32
+_MEMORY_LIMIT_BYTES = 2 * 1024**3
+_WORKERS = 2
+
+
+def prepare_batch(raw: RawBatch) -> Batch:
+    """Bytes to 0..1, then the augmentation when the batch carries a seed."""
+    images = raw.images.float().div_(255)
+    targets = raw.targets
+    if raw.seed is not None:
+        images, targets = augment_batch(images, targets, seed=raw.seed)
+    return Batch(images, targets, raw.sizes)
+
+
+class DetectionDataModule(LightningDataModule):
+    """Batches of two data sets at one input size.
+
+    The same seed gives the same batches and the same augmentation, whether images are kept in memory or
+    decoded by workers, in one run or in a resumed one.
+
+    Args:
+        train: images to learn from, at least 2.
+        val: images to measure on, never augmented, always in their order.
+        img_size: (height, width) of the network's input, in pixels.
+        batch_size: images in a batch, at least 2; the last batch may be smaller, or larger by one.
+        seed: of order and augmentation.
+        augment: whether training batches are augmented.
+        memory_limit_bytes: resized images of both sets are kept in memory up to this size; beyond it they
+            are decoded again in every epoch.
+
+    Raises:
+        ConfigError: too few images, too small a batch or input.
+    """
+
+    def __init__(
+        self,
+        train: DetectionDataset,
+        val: DetectionDataset,
+        *,
+        img_size: ImageSize,
+        batch_size: int,
+        seed: int,
+        augment: bool = True,
+        memory_limit_bytes: int = _MEMORY_LIMIT_BYTES,
+    ) -> None:
+        super().__init__()
+        _check(train, img_size, batch_size)
+        self._train, self._val = train, val
+        self._img_size, self._batch_size = img_size, batch_size
+        self._seed, self._augment = seed, augment
+        needed_bytes = (len(train) + len(val)) * 3 * img_size[0] * img_size[1]
+        self._in_memory = needed_bytes <= memory_limit_bytes
+
+    @cached_property
+    def _train_source(self) -> BatchSource:
+        return BatchSource(self._train, img_size=self._img_size, in_memory=self._in_memory)
+
+    @cached_property
+    def _val_source(self) -> BatchSource:
+        return BatchSource(self._val, img_size=self._img_size, in_memory=self._in_memory)
+
+    def train_dataloader(self) -> Loader:
+        """Raw batches in a new order each epoch."""
+        return self._loader(self._train_source, self._shuffled())
+
+    def val_dataloader(self) -> Loader:
+        """Raw batches in the order of the data set."""
+        return self._loader(self._val_source, SequentialPlans(len(self._val), self._batch_size))
+
+    def _shuffled(self) -> ShuffledPlans:
+        return ShuffledPlans(len(self._train), self._batch_size, seed=self._seed, augment=self._augment)
+
+    def _loader(self, source: BatchSource, plans: Plans) -> Loader:
+        if self._in_memory:
+            return MemoryLoader(source, plans)
+        return DataLoader(
+            source, batch_size=None, sampler=plans, num_workers=_WORKERS, persistent_workers=True
+        )
+
+    def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:  # noqa: ARG002 - Lightning's signature
+        """Prepare the batch on its device, where it is cheap."""
+        return prepare_batch(batch)
+
+    def batches(self, split: Split, *, epoch: int = 0) -> Iterator[Batch]:
+        """Prepared batches on the CPU, without a Trainer.
+
+        Args:
+            split: "train" (shuffled, augmented as told) or "val".
+            epoch: whose order and augmentation of "train" to give.
+        """
+        if split == "val":
+            return map(prepare_batch, self.val_dataloader())
+        plans = self._shuffled()
+        plans.set_epoch(epoch)
+        return map(prepare_batch, self._loader(self._train_source, plans))
+
+
+def _check(train: DetectionDataset, img_size: ImageSize, batch_size: int) -> None:
+    if len(train) < _MIN_IMAGES:
+        raise ConfigError(
+            f"data {train.uri!r}: {len(train)} image to train on, {_MIN_IMAGES} are the least; add images"
+        )
+    if batch_size < _MIN_IMAGES:
+        raise ConfigError(
+            f"batch size {batch_size} is too small, {_MIN_IMAGES} is the least: "
+            "BatchNorm can't learn from one image"
+        )
+    if min(img_size) < _MIN_SIDE_PX:
+        raise ConfigError(
+            f"input size {img_size} (height, width) is too small; {_MIN_SIDE_PX} pixels is the least side"
+        )

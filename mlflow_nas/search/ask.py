@@ -1,0 +1,77 @@
+"""Which architecture comes next: the baseline first, then what the sampler says, nothing twice."""
+
+import random
+from collections.abc import Mapping
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from mlflow_nas.search.samplers import distributions
+from mlflow_nas.space import SearchSpace
+
+__all__ = ["KEY", "OUTCOME", "RUN_ID", "ask", "tried"]
+
+KEY = "nas.key"
+RUN_ID = "nas.run_id"
+OUTCOME = "nas.outcome"
+"""User attributes of an Optuna trial. The outcome is the evaluation's state, or "unmeasured" for a hardware
+failure, which says nothing of the architecture; a killed trial has none."""
+
+_PATIENCE = 20
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def tried(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that ended by themselves: neither a sampler's repetition nor a killed process's rest."""
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=_ENDED)
+        if trial.user_attrs.get(OUTCOME) in _outcomes_of(trial.state)
+    ]
+
+
+def _outcomes_of(state: TrialState) -> tuple[str, ...]:
+    return ("failed", "unmeasured") if state is TrialState.FAIL else ("complete", "infeasible")
+
+
+def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial | None:
+    """The next trial to evaluate, or None when every architecture of the space was.
+
+    What the sampler suggests twice is answered with what is known of it, so that the sampler learns and
+    nobody pays again. A sampler that keeps repeating itself is given an architecture drawn at random.
+    """
+    known = {
+        str(trial.user_attrs[KEY]): trial
+        for trial in tried(study)
+        if trial.user_attrs[OUTCOME] != "unmeasured"
+    }
+    if space.key(space.baseline) not in known:
+        study.enqueue_trial(dict(space.baseline), skip_if_exists=True)
+    for _ in range(_PATIENCE):
+        trial = study.ask(distributions(space))
+        twin = known.get(space.key(trial.params))
+        if twin is None:
+            return trial
+        _answer_like(study, trial, twin)
+    unseen = _draw_unseen(space, known, seed=seed + len(known))
+    if unseen is None:
+        return None
+    study.enqueue_trial(unseen)
+    return study.ask(distributions(space))
+
+
+def _answer_like(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> None:
+    for name, value in twin.constraints.items():
+        trial.set_constraint(name, value)
+    study.tell(trial, values=twin.values, state=twin.state)
+
+
+def _draw_unseen(space: SearchSpace, known: Mapping[str, object], *, seed: int) -> dict[str, int] | None:
+    """An architecture that was not tried; None when there is none left."""
+    if len(known) >= space.size:
+        return None
+    rng = random.Random(seed)  # noqa: S311 - a draw of architectures, not a secret
+    while True:
+        drawn = {name: rng.choice(parameter.values) for name, parameter in space.parameters.items()}
+        if space.key(drawn) not in known:
+            return drawn

@@ -1,0 +1,68 @@
+"""The study's book in MLflow: one parent run, one child run per trial."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+
+from mlflow_nas.tracking import evaluation_of, fail_stale, finish_trial, start_trial, trial_runs
+from mlflow_nas.types import Evaluation
+
+__all__ = ["StudyBook"]
+
+OnFront = Callable[[Evaluation], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyBook:
+    """Writes a study's trials down.
+
+    Attributes:
+        client: of the tracking server.
+        experiment_id: the experiment of all runs.
+        parent_id: the study's run.
+        study: the study's name.
+        tags: tags that every trial carries (board, space, data set).
+    """
+
+    client: MlflowClient
+    experiment_id: str
+    parent_id: str
+    study: str
+    tags: Mapping[str, str]
+
+    def start(self, number: int, key: str, *, is_baseline: bool) -> str:
+        """Open a trial's run; returns its id."""
+        return start_trial(
+            self.client,
+            experiment_id=self.experiment_id,
+            parent_id=self.parent_id,
+            study=self.study,
+            number=number,
+            role="baseline" if is_baseline else "trial",
+            name=f"{number:03d}-{key}",
+            tags=self.tags,
+        )
+
+    def finish(self, evaluation: Evaluation) -> None:
+        """Write a trial's evaluation into its run and end the run."""
+        finish_trial(
+            self.client,
+            str(evaluation.run_id),
+            evaluation,
+            tags={f"board.{name}": value for name, value in evaluation.facts.items()},
+        )
+
+    def interrupt(self, run_id: str) -> None:
+        """End the run of a trial that was interrupted."""
+        self.client.set_terminated(run_id, "KILLED")
+
+    def clear_stale(self) -> None:
+        """End the runs that a killed process left open."""
+        fail_stale(self.client, self.experiment_id, self.parent_id)
+
+    def evaluations(self) -> list[Evaluation]:
+        """All ended trials of the study, in the order of their numbers, read back from MLflow."""
+        runs = trial_runs(self.client, self.experiment_id, self.parent_id)
+        ended = [evaluation_of(run) for run in runs if "nas.state" in run.data.tags]
+        return sorted(ended, key=lambda evaluation: evaluation.number)

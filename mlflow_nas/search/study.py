@@ -1,0 +1,132 @@
+"""The loop: ask, evaluate, write down, tell."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import TrialState
+
+from mlflow_nas.errors import BoardError, CandidateError, NasError
+from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, ask, tried
+from mlflow_nas.search.book import StudyBook
+from mlflow_nas.search.progress import Progress
+from mlflow_nas.search.trial import Candidate, evaluate_candidate
+from mlflow_nas.search.workbench import Workbench
+from mlflow_nas.types import Evaluation
+
+__all__ = ["Search"]
+
+_log = logging.getLogger(__name__)
+
+BOARD_FAILURES = 2
+"""So many hardware failures in a row stop the search."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A study on its bench.
+
+    Attributes:
+        study: Optuna's study; its objectives are map (max) and latency_ms (min).
+        bench: what the trials share.
+        book: where they are written down.
+        progress: told what happens.
+        on_complete: called with each complete evaluation, its files still there.
+    """
+
+    study: optuna.Study
+    bench: Workbench
+    book: StudyBook
+    progress: Progress
+    on_complete: Callable[[Evaluation], None]
+
+    def run(self, trials: int) -> list[Evaluation]:
+        """Go on until the study has so many trials, the baseline and failed ones included.
+
+        Returns:
+            Every evaluation of the study, also those of earlier calls.
+
+        Raises:
+            BoardError: two hardware failures in a row.
+            RegistryError: MLflow does not answer; the same call continues the study later.
+        """
+        self._recover()
+        done = len(tried(self.study))
+        self.progress.study(trials=trials, done=done, epochs=self.bench.epochs)
+        failures_in_a_row = 0
+        for _ in range(trials - done):
+            trial = ask(self.study, self.bench.space, seed=self.bench.seed)
+            if trial is None:
+                _log.warning("All %d architectures of the space are evaluated.", self.bench.space.size)
+                break
+            error = self._run_trial(trial)
+            failures_in_a_row = failures_in_a_row + 1 if isinstance(error, BoardError) else 0
+            if error and failures_in_a_row == BOARD_FAILURES:
+                raise BoardError(
+                    f"{BOARD_FAILURES} hardware failures in a row on board {self.bench.board.name}, the last: "
+                    f"{error} Mend the board and run the same command: the study continues."
+                ) from error
+        return self.book.evaluations()
+
+    def _recover(self) -> None:
+        """Tell Optuna what a killed process wrote into MLflow and had no time to tell; give up its rest."""
+        known = {evaluation.run_id: evaluation for evaluation in self.book.evaluations()}
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            evaluation = known.get(str(trial.user_attrs.get(RUN_ID)))
+            if evaluation:
+                self._tell(trial.number, evaluation)
+            else:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        self.book.clear_stale()
+
+    def _run_trial(self, trial: optuna.Trial) -> NasError | None:
+        space = self.bench.space
+        architecture = space.validate(trial.params)
+        key = space.key(architecture)
+        run_id = self.book.start(trial.number, key, is_baseline=architecture == space.baseline)
+        trial.set_user_attr(KEY, key)
+        trial.set_user_attr(RUN_ID, run_id)
+        self.progress.trial(trial.number, architecture)
+        candidate = Candidate(architecture=architecture, bench=self.bench, number=trial.number, run_id=run_id)
+        evaluation, error = self._attempt(candidate)
+        # Optuna's side is complete before MLflow's, and told last: a killed process leaves nothing half told.
+        for name, value in evaluation.constraints.items():
+            trial.set_constraint(name, value)
+        trial.set_user_attr(OUTCOME, "unmeasured" if isinstance(error, BoardError) else evaluation.state)
+        self.book.finish(evaluation)
+        self._tell(trial.number, evaluation)
+        self.progress.result(evaluation)
+        if evaluation.state == "complete":
+            self.on_complete(evaluation)
+        return error
+
+    def _attempt(self, candidate: Candidate) -> tuple[Evaluation, NasError | None]:
+        try:
+            return evaluate_candidate(candidate, on_step=self.progress.step), None
+        except (CandidateError, BoardError) as error:
+            return _failed(candidate, error), error
+        except (RuntimeError, MemoryError) as error:  # torch and ONNX Runtime say so of what they can't run
+            blame = CandidateError(f"{type(error).__name__}: {error}")
+            return _failed(candidate, blame), blame
+        except BaseException:
+            self.book.interrupt(candidate.run_id)
+            raise
+
+    def _tell(self, number: int, evaluation: Evaluation) -> None:
+        if "map" in evaluation.metrics:
+            self.study.tell(number, [evaluation.metrics["map"], evaluation.metrics["latency_ms"]])
+        else:
+            never_trained = evaluation.state == "infeasible"
+            self.study.tell(number, state=TrialState.PRUNED if never_trained else TrialState.FAIL)
+
+
+def _failed(candidate: Candidate, error: NasError) -> Evaluation:
+    return Evaluation(
+        number=candidate.number,
+        key=candidate.key,
+        architecture=dict(candidate.architecture),
+        state="failed",
+        error=f"{type(error).__name__}: {error}",
+        run_id=candidate.run_id,
+    )

@@ -1,0 +1,114 @@
+"""One candidate from start to end: read this file first."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow_nas.estimate import complexity
+from mlflow_nas.export import OnnxDetector
+from mlflow_nas.search.artefact import Artefact, baseline_artefact, make_artefact, save_weights
+from mlflow_nas.search.workbench import Workbench
+from mlflow_nas.train import Fitted, evaluate_detector, fit
+from mlflow_nas.types import Architecture, Evaluation, Latency
+
+__all__ = ["Candidate", "OnStep", "evaluate_candidate"]
+
+OnStep = Callable[[str], None]
+"""Told the name of each step as it begins, and "epoch" after each epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An architecture on the bench: the trial's number in the study and its MLflow run."""
+
+    architecture: Architecture
+    bench: Workbench
+    number: int
+    run_id: str
+
+    @property
+    def key(self) -> str:
+        """The architecture's stable name."""
+        return self.bench.space.key(self.architecture)
+
+    @property
+    def folder(self) -> Path:
+        """Where the candidate's files go."""
+        return self.bench.folder / self.key
+
+
+def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
+    """Counts, latency limit, training, int8 file, its accuracy, its latency.
+
+    Returns:
+        The evaluation. One that misses the latency limit with untrained weights is infeasible and was not
+        trained: it has a latency and no mAP.
+
+    Raises:
+        CandidateError: the architecture can't be trained, exported or quantized.
+        BoardError: the board failed; the candidate is not to blame.
+    """
+    bench, architecture = candidate.bench, candidate.architecture
+    on_step("build")
+    network = bench.build(architecture)
+    metrics = complexity(network, bench.input_size(architecture))
+
+    if bench.max_latency_ms is not None:
+        on_step("latency limit")
+        untrained = make_artefact(network, architecture, bench=bench, folder=candidate.folder / "untrained")
+        latency = _measure(untrained, bench)
+        if latency.p50_ms > bench.max_latency_ms:
+            return _conclude(candidate, metrics, latency)
+
+    on_step("train")
+    data = bench.data(architecture)
+    fitted = fit(
+        network,
+        data,
+        epochs=bench.epochs,
+        seed=bench.seed,
+        recipe=bench.recipe,
+        on_epoch=lambda _number, _metrics: on_step("epoch"),
+    )
+    weights = save_weights(network, candidate.folder / "weights.pth")
+
+    on_step("int8")
+    artefact = make_artefact(network, architecture, bench=bench, folder=candidate.folder)
+
+    on_step("accuracy")
+    accuracy = evaluate_detector(OnnxDetector(artefact.int8), data.val_batches())
+    metrics |= fitted.metrics | accuracy | {"model_size_bytes": float(artefact.int8.stat().st_size)}
+
+    on_step("latency")
+    latency = _measure(artefact, bench)
+    files = {"fp32": artefact.fp32, "int8": artefact.int8, "weights": weights}
+    return _conclude(candidate, metrics, latency, fitted=fitted, files=files)
+
+
+def _measure(artefact: Artefact, bench: Workbench) -> Latency:
+    return bench.board.measure(artefact.int8, baseline=baseline_artefact(bench).int8)
+
+
+def _conclude(
+    candidate: Candidate,
+    metrics: Mapping[str, float],
+    latency: Latency,
+    *,
+    fitted: Fitted | None = None,
+    files: Mapping[str, Path] | None = None,
+) -> Evaluation:
+    """Put together what was measured; a limit that is missed makes the candidate infeasible."""
+    limit = candidate.bench.max_latency_ms
+    constraints = {} if limit is None else {"latency_ms": latency.p50_ms - limit}
+    return Evaluation(
+        number=candidate.number,
+        key=candidate.key,
+        architecture=dict(candidate.architecture),
+        state="infeasible" if any(value > 0 for value in constraints.values()) else "complete",
+        metrics={**metrics, **latency.metrics()},
+        constraints=constraints,
+        history=fitted.history if fitted else (),
+        facts=latency.facts,
+        files=files or {},
+        run_id=candidate.run_id,
+    )

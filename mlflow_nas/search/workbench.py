@@ -1,0 +1,80 @@
+"""What every trial of a study shares: data, board, budget, first weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mlflow_nas.data import DetectionDataModule, DetectionDataset
+from mlflow_nas.space import FastestDet, SearchSpace, SeedWeights, build_detector
+from mlflow_nas.train import Recipe
+from mlflow_nas.types import Architecture, Board
+
+__all__ = ["Workbench"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """All that a trial needs beside its architecture.
+
+    Attributes:
+        space: where candidates come from.
+        train: training split; also the source of calibration images.
+        val: split on which mAP is measured.
+        board: where latency is measured.
+        folder: where files go, one sub-folder per architecture.
+        epochs: of one training.
+        batch_size: images per step.
+        seed: of weights, training and calibration, the same for every candidate.
+        aspect: width / height of the network's input.
+        recipe: the numbers of the training.
+        weights: a trained seed network to inherit from, or None.
+        backbone_weights: ImageNet weights, used without a seed network; or None.
+        max_latency_ms: slower candidates are infeasible; None for no limit.
+    """
+
+    space: SearchSpace
+    train: DetectionDataset
+    val: DetectionDataset
+    board: Board
+    folder: Path
+    epochs: int
+    batch_size: int
+    seed: int
+    aspect: float = 1.0
+    recipe: Recipe = field(default_factory=Recipe)
+    weights: SeedWeights | None = None
+    backbone_weights: Mapping[str, Tensor] | None = None
+    max_latency_ms: float | None = None
+
+    @property
+    def dataset_tag(self) -> str:
+        """Name and content digest of the data, so that results of different data are never compared."""
+        return f"{self.val.name}@{self.val.digest}"
+
+    def input_size(self, architecture: Architecture) -> tuple[int, int]:
+        """Height and width in pixels; the height follows the study's aspect ratio, in steps of 4."""
+        width = int(architecture["img_width"])
+        return max(4 * round(width / self.aspect / 4), 32), width
+
+    def build(self, architecture: Architecture) -> FastestDet:
+        """The candidate with its first weights; the same seed gives the same weights."""
+        torch.manual_seed(self.seed)
+        return build_detector(
+            architecture,
+            num_classes=len(self.val.classes),
+            backbone_weights=self.backbone_weights,
+            weights=self.weights,
+        )
+
+    def data(self, architecture: Architecture) -> DetectionDataModule:
+        """Both splits at the candidate's input size."""
+        return DetectionDataModule(
+            self.train,
+            self.val,
+            img_size=self.input_size(architecture),
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )

@@ -1,0 +1,30 @@
+"""Evaluations to MLflow runs and back; every call takes the client and the run."""
+
+from mlflow_nas.tracking.attach import NamedData, describe, log_dataset, log_file, log_table
+from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
+from mlflow_nas.tracking.read import evaluation_of, trial_runs
+from mlflow_nas.tracking.server import address, connect, server_call
+from mlflow_nas.tracking.study import close_study, experiment_id, experiment_of, open_study
+from mlflow_nas.tracking.trial import fail_stale, finish_trial, start_trial
+
+__all__ = [
+    "LoggedInt8",
+    "NamedData",
+    "address",
+    "close_study",
+    "connect",
+    "describe",
+    "evaluation_of",
+    "experiment_id",
+    "experiment_of",
+    "fail_stale",
+    "finish_trial",
+    "log_dataset",
+    "log_file",
+    "log_int8_model",
+    "log_table",
+    "open_study",
+    "server_call",
+    "start_trial",
+    "trial_runs",
+]

@@ -1,0 +1,101 @@
+"""What hangs on a run besides params and metrics: data set, files, tables, a description."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag
+
+from mlflow_nas.tracking.server import server_call
+
+__all__ = ["NamedData", "dataset_entity", "describe", "log_dataset", "log_file", "log_table"]
+
+DIGEST_LENGTH = 36
+NOTE_LENGTH = 8_000
+TABLES = "mlflow.loggedArtifacts"
+
+
+class NamedData(Protocol):
+    """A data set as MLflow sees it: a name, a digest of its content, and where it comes from."""
+
+    @property
+    def name(self) -> str:
+        """Short name, such as penn-fudan."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the content, hexadecimal."""
+
+    @property
+    def uri(self) -> str:
+        """Where it was read from."""
+
+
+def dataset_entity(data: NamedData) -> Dataset:
+    """The data set as MLflow stores it; of a longer digest the first 36 characters, MLflow's limit."""
+    source = json.dumps({"uri": data.uri})
+    return Dataset(name=data.name, digest=data.digest[:DIGEST_LENGTH], source_type="local", source=source)
+
+
+@server_call("log the data set")
+def log_dataset(client: MlflowClient, run_id: str, data: NamedData, *, context: str) -> None:
+    """Link a data set to a run; a second call changes nothing.
+
+    Args:
+        client: the MLflow client.
+        run_id: the run.
+        data: the data set.
+        context: what it was used for, such as "training" or "validation".
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    tag = InputTag("mlflow.data.context", context)
+    client.log_inputs(run_id, [DatasetInput(dataset_entity(data), [tag])])
+
+
+@server_call("store the file")
+def log_file(client: MlflowClient, run_id: str, path: Path, folder: str | None = None) -> None:
+    """Store a file with a run, under its own name; one of the same name is replaced.
+
+    Raises:
+        RegistryError: MLflow does not answer, or the file can't be read.
+    """
+    client.log_artifact(run_id, str(path), folder)
+
+
+@server_call("store the table")
+def log_table(
+    client: MlflowClient, run_id: str, columns: Sequence[str], rows: Sequence[Sequence[object]], name: str
+) -> None:
+    """Store a table that MLflow's UI shows as one; one of the same name is replaced.
+
+    `MlflowClient.log_table` would append to it, so the file is written here in its format.
+
+    Args:
+        client: the MLflow client.
+        run_id: the run.
+        columns: names of the columns.
+        rows: one value per column in each; None where there is none.
+        name: of the artifact, ending in .json.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    client.log_dict(run_id, {"columns": list(columns), "data": [list(row) for row in rows]}, name)
+    entry = {"path": name, "type": "table"}
+    known = json.loads(client.get_run(run_id).data.tags.get(TABLES, "[]"))
+    if entry not in known:
+        client.set_tag(run_id, TABLES, json.dumps([*known, entry]))
+
+
+@server_call("write the description")
+def describe(client: MlflowClient, run_id: str, markdown: str) -> None:
+    """Set the run's description, at most 8,000 characters of it.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    client.set_tag(run_id, "mlflow.note.content", markdown[:NOTE_LENGTH])

@@ -1,0 +1,49 @@
+"""The tags and prefixes that runs, logged models and model versions share."""
+
+from typing import Final
+
+__all__ = [
+    "ARCHITECTURE",
+    "BOARD",
+    "CLASSES",
+    "CONSTRAINT",
+    "CURVE",
+    "DATASET",
+    "ERROR",
+    "FACT",
+    "KEY",
+    "PARENT",
+    "ROLE",
+    "SHA256",
+    "SPACE",
+    "STATE",
+    "STUDY",
+    "TRIAL",
+]
+
+STUDY: Final = "nas.study"
+TRIAL: Final = "nas.trial"
+ROLE: Final = "nas.role"
+BOARD: Final = "nas.board"
+SPACE: Final = "nas.space"
+DATASET: Final = "nas.dataset"
+STATE: Final = "nas.state"
+KEY: Final = "nas.key"
+ERROR: Final = "nas.error"
+SHA256: Final = "nas.sha256"
+CLASSES: Final = "nas.classes"
+
+ARCHITECTURE: Final = "arch."
+"""Prefix of the run params that hold the architecture."""
+
+CONSTRAINT: Final = "constraint/"
+"""Prefix of the run metrics that hold the constraints; MLflow's UI folds what stands before the slash."""
+
+CURVE: Final = "epoch/"
+"""Prefix of the learning curve: MLflow shows the value of the highest step, so an epoch's `map` under the
+trial's own name would hide the trial's."""
+
+FACT: Final = "nas.board."
+"""Prefix of the run tags that hold what the board said of itself."""
+
+PARENT: Final = "mlflow.parentRunId"

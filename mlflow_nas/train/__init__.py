@@ -1,0 +1,23 @@
+"""Training one detector with Lightning, decoding what it says and measuring how right it is."""
+
+from mlflow_nas.train.decode import Detections, decode
+from mlflow_nas.train.evaluate import Detector, evaluate_detector, predict_boxes
+from mlflow_nas.train.fit import Fitted, fit
+from mlflow_nas.train.loss import detection_loss
+from mlflow_nas.train.metric import CocoMap
+from mlflow_nas.train.module import DetectorModule
+from mlflow_nas.train.recipe import Recipe
+
+__all__ = [
+    "CocoMap",
+    "Detections",
+    "Detector",
+    "DetectorModule",
+    "Fitted",
+    "Recipe",
+    "decode",
+    "detection_loss",
+    "evaluate_detector",
+    "fit",
+    "predict_boxes",
+]

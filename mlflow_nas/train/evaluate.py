@@ -1,0 +1,42 @@
+"""How right a detector is, whatever runs it: a network in torch or an int8 file in ONNX Runtime."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlflow_nas.data import Batch, resize_image
+from mlflow_nas.train.decode import Detections, decode
+from mlflow_nas.train.metric import CocoMap
+
+__all__ = ["Detector", "evaluate_detector", "predict_boxes"]
+
+Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""float32 [b, 3, H, W] in 0..1 -> float32 [b, 5 + N, h, w]."""
+
+
+def evaluate_detector(detector: Detector, batches: Iterable[Batch]) -> dict[str, float]:
+    """COCO mAP of a detector over a split: {"map": 0..1, "map_50": 0..1}."""
+    metric = CocoMap()
+    for batch in batches:
+        output = torch.from_numpy(detector(batch.images.numpy()))
+        metric.update(decode(output), batch.targets, batch.sizes)
+    return metric.compute()
+
+
+def predict_boxes(
+    detector: Detector, image: NDArray[np.uint8], *, img_size: tuple[int, int], score_threshold: float = 0.3
+) -> Detections:
+    """Detections in one photograph [h, w, 3], boxes in its own pixels.
+
+    Args:
+        detector: what runs the network.
+        image: RGB.
+        img_size: the network's input (height, width), pixels.
+        score_threshold: lower scores are dropped.
+    """
+    output = detector(resize_image(image, img_size)[np.newaxis])
+    found = decode(torch.from_numpy(output), score_threshold=score_threshold)[0]
+    scale = torch.tensor([image.shape[1], image.shape[0]] * 2)
+    return Detections(found.boxes * scale, found.scores, found.labels)

@@ -1,0 +1,161 @@
+"""What the tests of every room share: an offline machine, real data, an MLflow store, a server, a browser."""
+
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+SHARED = PROJECT.parent / "shared"
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+SERVER_START_S = 60.0
+
+PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+EXEMPT = ("no_proxy", "NO_PROXY")
+USERS_PROXIES = {name: os.environ.get(name) for name in (*PROXIES, *EXEMPT)}
+
+for setting in [name for name in os.environ if name.startswith("MLFLOW_")]:
+    del os.environ[setting]  # the user's own server and experiment stay out of the tests
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MPLBACKEND"] = "agg"
+# Before any test imports torch: sums, and so results, then don't depend on how many cores a machine has.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+# A child process that wants something from outside fails at once, on every machine alike.
+os.environ.update(dict.fromkeys(PROXIES, "http://127.0.0.1:9"))
+os.environ.update(dict.fromkeys(EXEMPT, ",".join(sorted(LOOPBACK))))
+
+
+class _LoopbackSocket(socket.socket):
+    """A socket that reaches only this machine."""
+
+    def connect(self, address: Any) -> None:
+        """Connect, or refuse an address outside this machine."""
+        if isinstance(address, tuple) and address[0] not in LOOPBACK:
+            raise ConnectionRefusedError(f"tests use no network, but something wants {address}")
+        super().connect(address)
+
+
+@pytest.fixture(autouse=True)
+def _offline_machine_without_a_past(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No network, no downloaded weights, no models that were deployed here before."""
+    monkeypatch.setattr(socket, "socket", _LoopbackSocket)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test's child processes reach the package registry, the way the user set it up."""
+    for name, value in USERS_PROXIES.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+
+
+def _shared(path: str) -> Path:
+    """A file or folder of the shared data; the test skips where it is missing."""
+    found = SHARED / path
+    if not found.exists():
+        pytest.skip(f"real data is missing: ../shared/{path}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def penn_fudan() -> Path:
+    """Street photographs in COCO layout: 120 to train, 50 to validate, category 1 = person."""
+    return _shared("data/penn-fudan")
+
+
+@pytest.fixture(scope="session")
+def voc_persons() -> Path:
+    """Photographs in PASCAL VOC 2012 layout: the VOCdevkit folder."""
+    return _shared("data/voc-persons/VOCdevkit")
+
+
+@pytest.fixture(scope="session")
+def fastestdet_weights() -> Path:
+    """The published COCO detector: the backbone in torchvision's names, neck and head in their own."""
+    return _shared("weights/fastestdet_coco.pth")
+
+
+@pytest.fixture(scope="session")
+def backbone_weights() -> Path:
+    """The published ImageNet backbone in torchvision's names."""
+    return _shared("weights/shufflenet_v2_x0_5_imagenet_backbone.pth")
+
+
+@pytest.fixture(scope="session")
+def _empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs: creating its tables takes seconds, copying it does not."""
+    from mlflow import MlflowClient  # here, so that only the tests of MLflow wait for its import
+
+    database = tmp_path_factory.mktemp("mlflow-template") / "mlflow.db"
+    MlflowClient(f"sqlite:///{database}").search_experiments()
+    return database
+
+
+@pytest.fixture
+def tracking_uri(_empty_mlflow_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An MLflow store of the test's own, in its folder, which is also the working directory."""
+    database = tmp_path / "mlflow.db"
+    shutil.copy(_empty_mlflow_database, database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE experiments SET artifact_location = ?", (str(tmp_path / "mlruns/0"),))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    return f"sqlite:///{database}"
+
+
+def _answers(url: str) -> bool:
+    """Whether an MLflow server is up."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 - a literal http URL
+            return bool(answer.status == 200)
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an MLflow server on this machine, started the way deploy/local-server does it."""
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(PROJECT / "deploy/local-server/serve"), str(folder), "--port", str(port)]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    try:
+        deadline = time.monotonic() + SERVER_START_S
+        while not _answers(f"http://127.0.0.1:{port}"):
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the MLflow server did not start:\n{log.read_text(encoding='utf-8')}")
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser; in CI its absence is a failure, elsewhere a skip."""
+    found = shutil.which("chromium")
+    if found is not None:
+        return found
+    message = "chromium is missing; install it (Debian: apt-get install chromium)"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
