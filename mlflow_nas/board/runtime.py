@@ -4,9 +4,8 @@ One file for Python 3.9 or later with numpy and onnxruntime. ``python runtime.py
 prints exactly one JSON object; a failure is ``{"error": sentence, "kind": whose fault}`` with exit code 1.
 Kinds: "model" (it can't be loaded or run), "request" (the caller's mistake), "device" (everything else).
 
-The store keeps ROOT/NAME/models/<sha256>.onnx and ROOT/NAME/manifest.json. The manifest names the active file
-and holds the manifest of the "previous" one. Replacing it is the one atomic step of every switch, so that a
-power cut leaves either the old version active or the new one.
+The store keeps ROOT/NAME/models/<sha256>.onnx and ROOT/NAME/manifest.json, which names the active file and
+holds the "previous" manifest. Its rename is the one step that switches: a power cut leaves the old or the new.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from typing import Any, TextIO
 
 Answer = dict[str, Any]
 Run = Callable[[], Any]
+Times = list[list[float]]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 DTYPES = {"float": "f4", "float16": "f2", "uint8": "u1", "int8": "i1", "int32": "i4", "int64": "i8"}
@@ -96,13 +96,14 @@ def _load(model: str, threads: int) -> tuple[Any, Run]:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
-    random = np.random.default_rng(0)
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         feed = {}
         for node in session.get_inputs():
             shape = [size if isinstance(size, int) else 1 for size in node.shape]
-            feed[node.name] = random.random(shape).astype(DTYPES[node.type[len("tensor(") : -1]])
+            feed[node.name] = (
+                np.random.default_rng(0).random(shape).astype(DTYPES[node.type[len("tensor(") : -1]])
+            )
         run = functools.partial(session.run, None, feed)
         run()
     except Exception as error:  # onnxruntime's errors share no base class
@@ -110,26 +111,23 @@ def _load(model: str, threads: int) -> tuple[Any, Run]:
     return session, run
 
 
-def _take_turns(
-    runs: Sequence[Run], budget_s: float, least: int, most: int
-) -> tuple[list[list[float]], float]:
-    """The times of each run in ms, taken in turn (first, second, first, ...), and the share left out.
+def _take_turns(runs: Sequence[Run], budget_s: float, least: int, most: int) -> tuple[Times, float]:
+    """The times of each run in ms, taken in turn (first, second, first, ...), and the share preempted.
 
-    A run during which the processor went to another process says nothing of the model: such runs are left out
-    as long as the least number of others remains.
+    A run that lost the processor to another process is left out as long as the least number remains.
     """
-    every: list[list[float]] = [[] for _ in runs]
-    quiet: list[list[float]] = [[] for _ in runs]
-    clock, end = time.perf_counter, time.perf_counter() + budget_s
+    every: Times = [[] for _ in runs]
+    quiet: Times = [[] for _ in runs]
+    clock, end = time.perf_counter_ns, time.perf_counter_ns() + int(budget_s * 1e9)
     while len(every[0]) < most and (len(every[0]) < least or clock() < end):
         for turn, run in enumerate(runs):
             switches, start = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, clock()
             run()
-            every[turn].append((clock() - start) * 1e3)
+            every[turn].append((clock() - start) / 1e6)
             if resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw == switches:
                 quiet[turn].append(every[turn][-1])
     kept = quiet if min(len(times) for times in quiet) >= least else every
-    return kept, 1 - len(kept[0]) / len(every[0])
+    return kept, 1 - len(quiet[0]) / len(every[0])
 
 
 def _warm_up(runs: Sequence[Run], budget_s: float) -> None:
@@ -143,10 +141,8 @@ def _warm_up(runs: Sequence[Run], budget_s: float) -> None:
         before = now
 
 
-def time_(
-    model: str, baseline: str | None, threads: int, budget_s: float, min_runs: int, max_runs: int
-) -> Answer:
-    """Time the model in turn with the baseline: percentiles in ms, the ratio of the medians, the facts."""
+def time_(model: str, baseline: str | None, threads: int, budget_s: float, least: int, most: int) -> Answer:
+    """Time the model in turn with the baseline, `least` to `most` times: quantiles, ratio of the medians."""
     import numpy as np
 
     before = facts()
@@ -155,7 +151,7 @@ def time_(
     gc.collect()
     gc.disable()
     try:
-        times, left_out = _take_turns(runs, budget_s, min_runs, max_runs)
+        times, preempted = _take_turns(runs, budget_s, least, most)
     finally:
         gc.enable()
     after = {f"{name}_after": value for name, value in facts().items() if name in CHANGING}
@@ -166,7 +162,7 @@ def time_(
     if baseline:
         answer["baseline_p50_ms"] = statistics.median(times[1])
         answer["ratio"] = p50 / answer["baseline_p50_ms"]
-    return {**answer, "facts": {**before, **after, "threads": str(threads), "preempted": f"{left_out:.2f}"}}
+    return {**answer, "facts": {**before, **after, "threads": str(threads), "preempted": f"{preempted:.2f}"}}
 
 
 def infer(model: str, images: str, output: str, threads: int, sha256: str | None = None) -> Answer:
@@ -193,10 +189,8 @@ def _verify(path: Path, sha256: str) -> None:
 
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    os.fsync(handle)
+    os.close(handle)
 
 
 def _folder(root: str, name: str) -> Path:
@@ -257,12 +251,11 @@ def rollback(root: str, name: str) -> Answer:
 def delete(root: str, name: str) -> Answer:
     """Remove NAME; the manifest goes first, so that a power cut leaves it whole or gone."""
     folder = _folder(root, name)
-    existed = _manifest(folder) is not None
     if folder.is_dir():
         (folder / "manifest.json").unlink(missing_ok=True)
         _sync(folder)
         shutil.rmtree(folder)
-    return {"deleted": existed}
+    return {"deleted": name}
 
 
 def get(root: str, name: str) -> Answer:

@@ -76,7 +76,7 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     artefact = make_artefact(network, architecture, bench=bench, folder=candidate.folder)
 
     on_step("accuracy")
-    accuracy = evaluate_detector(OnnxDetector(artefact.int8), data.val_batches())
+    accuracy = evaluate_detector(OnnxDetector(artefact.int8), data.batches("val"))
     metrics |= fitted.metrics | accuracy | {"model_size_bytes": float(artefact.int8.stat().st_size)}
 
     on_step("latency")
