@@ -1,0 +1,17 @@
+"""Devices: measure on them, run models there, keep deployed models safe."""
+
+from mlflow_nas.board.device import DeviceBoard, Manifest
+from mlflow_nas.board.fake import FakeBoard, fake_latency_ms
+from mlflow_nas.board.inventory import get_board
+from mlflow_nas.board.transport import Finished, LocalTransport, Transport
+
+__all__ = [
+    "DeviceBoard",
+    "FakeBoard",
+    "Finished",
+    "LocalTransport",
+    "Manifest",
+    "Transport",
+    "fake_latency_ms",
+    "get_board",
+]

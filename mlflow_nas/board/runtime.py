@@ -5,7 +5,7 @@ prints exactly one JSON object; a failure is ``{"error": sentence, "kind": whose
 Kinds: "model" (it can't be loaded or run), "request" (the caller's mistake), "device" (everything else).
 
 The store keeps ROOT/NAME/models/<sha256>.onnx and ROOT/NAME/manifest.json, which names the active file and
-holds the "previous" manifest. Its rename is the one step that switches: a power cut leaves the old or the new.
+holds the "previous" manifest. Its rename is the one step that switches: power cuts leave the old or the new.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def facts() -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def _load(model: str, threads: int) -> tuple[Any, Run]:
+def load(model: str, threads: int) -> tuple[Any, Run]:
     """The session, and a call that runs it on random inputs of its own shapes; it has run once already."""
     import numpy as np
     import onnxruntime
@@ -146,7 +146,7 @@ def time_(model: str, baseline: str | None, threads: int, budget_s: float, least
     import numpy as np
 
     before = facts()
-    runs = [_load(path, threads)[1] for path in (model, baseline) if path]
+    runs = [load(path, threads)[1] for path in (model, baseline) if path]
     _warm_up(runs, budget_s / 3)
     gc.collect()
     gc.disable()
@@ -171,7 +171,7 @@ def infer(model: str, images: str, output: str, threads: int, sha256: str | None
 
     if sha256:
         _verify(Path(model), sha256)
-    session, _ = _load(model, threads)
+    session, _ = load(model, threads)
     node = session.get_inputs()[0]
     batch = np.load(images)
     if len(batch) == 0 or list(batch.shape[1:]) != node.shape[1:]:
@@ -219,7 +219,7 @@ def install(root: str, name: str, staged: str, sha256: str, manifest: Answer) ->
     """Verify, try and place the staged file, then make it the active version of NAME; keep the one before."""
     folder, source = _folder(root, name), Path(staged)
     _verify(source, sha256)
-    _load(staged, threads=1)
+    load(staged, threads=1)
     active = _manifest(folder)
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
@@ -235,17 +235,6 @@ def install(root: str, name: str, staged: str, sha256: str, manifest: Answer) ->
         if file.name not in kept:
             file.unlink()
     return fresh
-
-
-def rollback(root: str, name: str) -> Answer:
-    """Make the previous version of NAME active, after verifying its file; the active one becomes previous."""
-    folder = _folder(root, name)
-    active = _manifest(folder)
-    previous = active and active["previous"]
-    if not active or not previous:
-        raise Failure("request", f"{name} has no previous version on the device: deploy the version you want")
-    _verify(folder / "models" / f"{previous['sha256']}.onnx", previous["sha256"])
-    return _switch(folder, {**previous, "previous": {**active, "previous": None}})
 
 
 def delete(root: str, name: str) -> Answer:
@@ -269,21 +258,18 @@ def list_(root: str) -> Answer:
 
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
-    function.__name__.rstrip("_"): function
-    for function in (facts, time_, infer, install, rollback, delete, get, list_)
+    function.__name__.rstrip("_"): function for function in (facts, time_, infer, install, delete, get, list_)
 }
-
-
-def _call(command: str = "", options: str = "{}") -> Answer:
-    if command not in COMMANDS:
-        raise Failure("request", f"the command is one of {', '.join(COMMANDS)}, not {command!r}")
-    return COMMANDS[command](**json.loads(options))
 
 
 def main(argv: Sequence[str], answers: TextIO) -> int:
     """Run ``COMMAND [OPTIONS as one JSON object]``, write the JSON answer, return the exit code."""
+    command = argv[0] if argv else ""
+    options = argv[1] if len(argv) > 1 else "{}"
     try:
-        answer = _call(*argv)
+        if command not in COMMANDS:
+            raise Failure("request", f"the command is one of {', '.join(COMMANDS)}, not {command!r}")
+        answer = COMMANDS[command](**json.loads(options))
     except Failure as failure:
         answer = {"error": str(failure), "kind": failure.kind}
     except Exception as error:  # noqa: BLE001 - whatever happened, the host gets one JSON object

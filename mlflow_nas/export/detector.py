@@ -35,7 +35,7 @@ class OnnxDetector:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises a dozen unrelated classes
+        except Exception as error:
             raise ConfigError(f"ONNX Runtime can't read the model file {path}: {error}") from error
         self._input = self._session.get_inputs()[0]
         self.img_size = (int(self._input.shape[2]), int(self._input.shape[3]))

@@ -37,6 +37,7 @@ def write_model(model: onnx.ModelProto, path: Path) -> Path:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise ConfigError(
-            f"{path} can't be written: {error.strerror}. Free some space or set MLFLOW_NAS_WORK to another folder."
+            f"{path} can't be written: {error.strerror}. Free some space, "
+            "or set MLFLOW_NAS_WORK to another folder."
         ) from error
     return path

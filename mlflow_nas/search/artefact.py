@@ -1,18 +1,16 @@
-"""The files of a trained network: weights, float ONNX, and the int8 ONNX that ships."""
+"""The files of a trained network: float ONNX, and the int8 ONNX that ships."""
 
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from torch import nn
-
 from mlflow_nas.data import calibration_images
 from mlflow_nas.export import check_parity, export_onnx, quantize_int8
 from mlflow_nas.search.workbench import Workbench
+from mlflow_nas.space import FastestDet
 from mlflow_nas.types import Architecture
 
-__all__ = ["Artefact", "baseline_artefact", "make_artefact", "save_weights"]
+__all__ = ["Artefact", "baseline_artefact", "make_artefact"]
 
 CALIBRATION_IMAGES = 32
 PARITY_IMAGES = 2
@@ -28,7 +26,7 @@ class Artefact(NamedTuple):
 
 
 def make_artefact(
-    network: nn.Module, architecture: Architecture, *, bench: Workbench, folder: Path
+    network: FastestDet, architecture: Architecture, *, bench: Workbench, folder: Path
 ) -> Artefact:
     """Export a network, compare it with torch, quantize it.
 
@@ -57,12 +55,3 @@ def baseline_artefact(bench: Workbench) -> Artefact:
         return known
     baseline = bench.space.baseline
     return make_artefact(bench.build(baseline), baseline, bench=bench, folder=folder)
-
-
-def save_weights(network: nn.Module, path: Path) -> Path:
-    """Write a network's state dict, to be read again by `load_seed_weights`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(network.state_dict(), temporary)
-    temporary.replace(path)
-    return path

@@ -1,16 +1,12 @@
 """The study's book in MLflow: one parent run, one child run per trial."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlflow import MlflowClient
-
-from mlflow_nas.tracking import evaluation_of, fail_stale, finish_trial, start_trial, trial_runs
+from mlflow_nas.tracking import Client, evaluation_of, fail_stale, finish_trial, start_trial, trial_runs
 from mlflow_nas.types import Evaluation
 
 __all__ = ["StudyBook"]
-
-OnFront = Callable[[Evaluation], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +21,7 @@ class StudyBook:
         tags: tags that every trial carries (board, space, data set).
     """
 
-    client: MlflowClient
+    client: Client
     experiment_id: str
     parent_id: str
     study: str
@@ -50,6 +46,9 @@ class StudyBook:
             self.client,
             str(evaluation.run_id),
             evaluation,
+            curve=[
+                {"step": float(epoch), **values} for epoch, values in enumerate(evaluation.history, start=1)
+            ],
             tags={f"board.{name}": value for name, value in evaluation.facts.items()},
         )
 

@@ -31,9 +31,9 @@ def make_sampler(name: SamplerName, *, seed: int, trials: int) -> BaseSampler:
     """A sampler for two objectives.
 
     Args:
-        name: tpe (multi-objective TPE, doi:10.1145/3377930.3389817), nsga2 (doi:10.1109/4235.996017) or random.
+        name: tpe (doi:10.1145/3377930.3389817), nsga2 (doi:10.1109/4235.996017) or random.
         seed: of the sampler.
-        trials: the study's budget; a small one shortens the random start of TPE and the generations of NSGA-II.
+        trials: the study's budget; a small one shortens TPE's random start and NSGA-II's generations.
     """
     match name:
         case "tpe":

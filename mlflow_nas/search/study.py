@@ -64,8 +64,8 @@ class Search:
             failures_in_a_row = failures_in_a_row + 1 if isinstance(error, BoardError) else 0
             if error and failures_in_a_row == BOARD_FAILURES:
                 raise BoardError(
-                    f"{BOARD_FAILURES} hardware failures in a row on board {self.bench.board.name}, the last: "
-                    f"{error} Mend the board and run the same command: the study continues."
+                    f"{BOARD_FAILURES} hardware failures in a row on board {self.bench.board.name}, "
+                    f"the last: {error} Mend the board and run the same command: the study continues."
                 ) from error
         return self.book.evaluations()
 

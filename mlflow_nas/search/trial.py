@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mlflow_nas.estimate import complexity
 from mlflow_nas.export import OnnxDetector
-from mlflow_nas.search.artefact import Artefact, baseline_artefact, make_artefact, save_weights
+from mlflow_nas.search.artefact import Artefact, baseline_artefact, make_artefact
 from mlflow_nas.search.workbench import Workbench
+from mlflow_nas.space import save_weights
 from mlflow_nas.train import Fitted, evaluate_detector, fit
 from mlflow_nas.types import Architecture, Evaluation, Latency
 

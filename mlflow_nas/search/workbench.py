@@ -1,14 +1,10 @@
 """What every trial of a study shares: data, board, budget, first weights."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from mlflow_nas.data import DetectionDataModule, DetectionDataset
-from mlflow_nas.space import FastestDet, SearchSpace, SeedWeights, build_detector
+from mlflow_nas.space import BackboneWeights, FastestDet, SearchSpace, SeedWeights, build_detector
 from mlflow_nas.train import Recipe
 from mlflow_nas.types import Architecture, Board
 
@@ -46,7 +42,7 @@ class Workbench:
     aspect: float = 1.0
     recipe: Recipe = field(default_factory=Recipe)
     weights: SeedWeights | None = None
-    backbone_weights: Mapping[str, Tensor] | None = None
+    backbone_weights: BackboneWeights | None = None
     max_latency_ms: float | None = None
 
     @property
@@ -61,12 +57,12 @@ class Workbench:
 
     def build(self, architecture: Architecture) -> FastestDet:
         """The candidate with its first weights; the same seed gives the same weights."""
-        torch.manual_seed(self.seed)
         return build_detector(
             architecture,
             num_classes=len(self.val.classes),
             backbone_weights=self.backbone_weights,
             weights=self.weights,
+            seed=self.seed,
         )
 
     def data(self, architecture: Architecture) -> DetectionDataModule:

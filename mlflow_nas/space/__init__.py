@@ -3,9 +3,16 @@
 from mlflow_nas.space.fastestdet import fastestdet_head
 from mlflow_nas.space.network import FastestDet, build_detector
 from mlflow_nas.space.search_space import Parameter, SearchSpace
-from mlflow_nas.space.weights import SeedWeights, load_backbone_weights, load_seed_weights
+from mlflow_nas.space.weights import (
+    BackboneWeights,
+    SeedWeights,
+    load_backbone_weights,
+    load_seed_weights,
+    save_weights,
+)
 
 __all__ = [
+    "BackboneWeights",
     "FastestDet",
     "Parameter",
     "SearchSpace",
@@ -14,4 +21,5 @@ __all__ = [
     "fastestdet_head",
     "load_backbone_weights",
     "load_seed_weights",
+    "save_weights",
 ]

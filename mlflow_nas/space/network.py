@@ -3,8 +3,6 @@
 Shapes: b batch, H x W input, h x w = ceil(H/16) x ceil(W/16) cells, C channels of neck and head, N classes.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,7 +10,7 @@ from torch.nn import functional as F
 from mlflow_nas.space.backbone import BACKBONE_CHANNELS, ShuffleNetBackbone
 from mlflow_nas.space.blocks import depthwise, pointwise
 from mlflow_nas.space.fastestdet import fastestdet_head
-from mlflow_nas.space.weights import SeedWeights
+from mlflow_nas.space.weights import BackboneWeights, SeedWeights
 from mlflow_nas.types import Architecture
 
 __all__ = ["FastestDet", "build_detector"]
@@ -113,8 +111,9 @@ def build_detector(
     architecture: Architecture,
     *,
     num_classes: int,
-    backbone_weights: Mapping[str, Tensor] | None = None,
+    backbone_weights: BackboneWeights | None = None,
     weights: SeedWeights | None = None,
+    seed: int = 0,
 ) -> FastestDet:
     """Build one architecture of `fastestdet-head` and give it its first weights.
 
@@ -124,10 +123,12 @@ def build_detector(
         backbone_weights: state of the backbone (torchvision's names), from `load_backbone_weights`.
         weights: a whole trained seed network, from `load_seed_weights`; the architecture inherits what fits:
             kernels by their centre, channels by importance, groups by their diagonal blocks.
+        seed: of the weights that are drawn at random.
 
     Raises:
         ConfigError: the architecture is not in the space, or the weights do not fit the seed network.
     """
+    torch.manual_seed(seed)
     network = FastestDet(architecture, num_classes=num_classes)
     if weights is not None:
         weights.hand_down(network)

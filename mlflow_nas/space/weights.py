@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,10 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.space.backbone import ShuffleNetBackbone
 from mlflow_nas.space.inherit import inherit
 
-__all__ = ["SeedWeights", "load_backbone_weights", "load_seed_weights"]
+__all__ = ["BackboneWeights", "SeedWeights", "load_backbone_weights", "load_seed_weights", "save_weights"]
+
+BackboneWeights: TypeAlias = Mapping[str, Tensor]
+"""State of the backbone, under torchvision's names."""
 
 _log = logging.getLogger(__name__)
 
@@ -119,3 +123,11 @@ def _backbone_part(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor
             f"another shape, first {wrong[0]}."
         )
     return {name: bare[name] for name in wanted}
+
+
+def save_weights(network: nn.Module, path: Path) -> Path:
+    """Write a network's state dict, to be read again by `load_seed_weights`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    torch.save(network.state_dict(), temporary)
+    return temporary.replace(path)

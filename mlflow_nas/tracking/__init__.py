@@ -3,16 +3,18 @@
 from mlflow_nas.tracking.attach import NamedData, describe, log_dataset, log_file, log_table
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
 from mlflow_nas.tracking.read import evaluation_of, trial_runs
-from mlflow_nas.tracking.server import address, connect, server_call
+from mlflow_nas.tracking.server import Client, address, connect, default_uri, server_call
 from mlflow_nas.tracking.study import close_study, experiment_id, experiment_of, open_study
 from mlflow_nas.tracking.trial import fail_stale, finish_trial, start_trial
 
 __all__ = [
+    "Client",
     "LoggedInt8",
     "NamedData",
     "address",
     "close_study",
     "connect",
+    "default_uri",
     "describe",
     "evaluation_of",
     "experiment_id",

@@ -2,20 +2,29 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from mlflow_nas.errors import ConfigError, RegistryError
 
-__all__ = ["address", "connect", "server_call"]
+__all__ = ["Client", "address", "connect", "default_uri", "server_call"]
+
+Client: TypeAlias = MlflowClient
+"""For rooms that pass a client on and need MLflow for nothing else."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 SENTENCE_LENGTH = 400
+
+
+def default_uri() -> str:
+    """The tracking URI that MLflow would use: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+    return str(mlflow.get_tracking_uri())
 
 
 def connect(tracking_uri: str, registry_uri: str | None = None) -> MlflowClient:

@@ -1,0 +1,227 @@
+"""A device behind a transport: its facts, measurements, inference and deployed models."""
+
+import hashlib
+import json
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_nas.board import runtime
+from mlflow_nas.board.transport import Finished, Transport, last_output
+from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
+from mlflow_nas.types import Latency
+
+__all__ = ["DeviceBoard", "Manifest"]
+
+Manifest = dict[str, Any]
+
+_RUNTIME = Path(runtime.__file__)
+_PATIENCE_S = 120.0  # a slow board loads a model and imports onnxruntime within this time
+_BUDGETS = 10  # a measurement may take this many budgets: the least number of runs goes before the budget
+_LEAST_RUNS, _MOST_RUNS = 20, 2000
+_ERRORS: Mapping[str, type[NasError]] = {
+    "model": CandidateError,
+    "request": ConfigError,
+    "device": BoardError,
+}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class DeviceBoard:
+    """One device; implements `mlflow_nas.types.Board` and keeps the models that are deployed there.
+
+    Args:
+        name: name in the device inventory.
+        transport: the way to the device.
+        threads: threads of one inference.
+        budget_s: seconds of timed runs per measurement.
+    """
+
+    def __init__(self, name: str, transport: Transport, *, threads: int, budget_s: float) -> None:
+        self._name = name
+        self._transport = transport
+        self._threads = threads
+        self._budget_s = budget_s
+        self._runtime: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name in the device inventory."""
+        return self._name
+
+    @property
+    def _store(self) -> str:
+        return f"{self._transport.root}/deployed"
+
+    def facts(self) -> Mapping[str, str]:
+        """What the device is: machine, cores, governor, memory, versions.
+
+        Raises:
+            BoardError: the device can't be reached.
+        """
+        return self._call("facts")
+
+    def measure(self, model: Path, *, baseline: Path | None = None) -> Latency:
+        """Time the model on the device, in turn with the baseline when one is given.
+
+        Raises:
+            BoardError: the device can't be reached, or died midway.
+            CandidateError: the device is well but refuses a model; the sentence names the file.
+        """
+        with self._staged(*([model, baseline] if baseline else [model])) as paths:
+            answer = self._call(
+                "time",
+                model=paths[0],
+                baseline=paths[1] if baseline else None,
+                threads=self._threads,
+                budget_s=self._budget_s,
+                min_runs=_LEAST_RUNS,
+                max_runs=_MOST_RUNS,
+            )
+        return Latency(board=self._name, **answer)
+
+    def infer(self, model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run a model file on images [n, 3, H, W], one by one, on the device; its outputs [n, ...].
+
+        Raises:
+            BoardError: the device can't be reached, or died midway.
+            CandidateError: the device refuses the model.
+            ConfigError: the images don't fit the model.
+        """
+        with self._staged(model) as (path,):
+            return self._infer(images, model=path)
+
+    def infer_deployed(self, name: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the active version of a deployed model on images [n, 3, H, W]; its outputs [n, ...].
+
+        Raises:
+            BoardError: the device can't be reached, or its file is damaged.
+            ConfigError: nothing is deployed under the name, or the images don't fit.
+        """
+        manifest = self.get_model(name)
+        if manifest is None:
+            raise ConfigError(f"{name!r} is not on the device {self._name}; deploy it first")
+        sha256 = manifest["sha256"]
+        return self._infer(images, model=f"{self._store}/{name}/models/{sha256}.onnx", sha256=sha256)
+
+    def install(self, name: str, model: Path, manifest: Mapping[str, Any]) -> Manifest:
+        """Make the file the active version of `name`, keeping the version before; the new manifest.
+
+        Any failure, a power cut on the device included, leaves the version before active.
+
+        Raises:
+            BoardError: the device can't be reached, or the file arrived damaged.
+            CandidateError: the device refuses the model.
+            ConfigError: the name has characters other than letters, digits, `.`, `_`, `-`.
+        """
+        with self._staged(model) as (path,):
+            return self._call(
+                "install",
+                root=self._store,
+                name=name,
+                staged=path,
+                sha256=_sha256(model),
+                manifest=dict(manifest),
+            )
+
+    def list_models(self) -> list[Manifest]:
+        """The active manifest of every deployed model, by name.
+
+        Raises:
+            BoardError: the device can't be reached.
+        """
+        found: list[Manifest] = self._call("list", root=self._store)["manifests"]
+        return found
+
+    def get_model(self, name: str) -> Manifest | None:
+        """The active manifest of a deployed model; None when there is none.
+
+        Raises:
+            BoardError: the device can't be reached.
+            ConfigError: the name is refused.
+        """
+        found: Manifest | None = self._call("get", root=self._store, name=name)["manifest"]
+        return found
+
+    def rollback(self, name: str) -> Manifest:
+        """Make the previous version active again; its manifest.
+
+        Raises:
+            BoardError: the device can't be reached, or the previous file is damaged.
+            ConfigError: there is no previous version.
+        """
+        return self._call("rollback", root=self._store, name=name)
+
+    def delete_model(self, name: str) -> bool:
+        """Remove a deployed model; whether there was one.
+
+        Raises:
+            BoardError: the device can't be reached.
+            ConfigError: the name is refused.
+        """
+        return bool(self._call("delete", root=self._store, name=name)["deleted"])
+
+    @contextmanager
+    def _staged(self, *files: Path) -> Iterator[Sequence[str]]:
+        """The files on the device, in a folder that goes afterwards."""
+        missing = [str(file) for file in files if not file.is_file()]
+        if missing:
+            raise ConfigError(f"the file {missing[0]} does not exist; export the model first")
+        folder = f"{self._transport.root}/staging/{uuid.uuid4().hex}"
+        paths = [f"{folder}/{number}-{file.name}" for number, file in enumerate(files)]
+        try:
+            for file, path in zip(files, paths, strict=True):
+                self._transport.put(file, path)
+            yield paths
+        finally:
+            self._transport.run(["rm", "-rf", "--", folder], timeout_s=_PATIENCE_S)
+
+    def _infer(self, images: NDArray[np.float32], **options: str) -> NDArray[np.float32]:
+        with tempfile.TemporaryDirectory() as local:
+            given, answered = Path(local) / "images.npy", Path(local) / "outputs.npy"
+            np.save(given, images)
+            with self._staged(given) as (path,):
+                output = path.replace("images.npy", "outputs.npy")
+                self._call("infer", images=path, output=output, threads=self._threads, **options)
+                self._transport.get(output, answered)
+            found: NDArray[np.float32] = np.load(answered)
+        return found
+
+    def _push_runtime(self) -> str:
+        """Path of this version of the runtime on the device; pushed once per board object."""
+        if self._runtime is None:
+            path = f"{self._transport.root}/runtime/{_sha256(_RUNTIME)[:16]}.py"
+            self._transport.put(_RUNTIME, path)
+            self._runtime = path
+        return self._runtime
+
+    def _call(self, command: str, **options: object) -> dict[str, Any]:
+        """The runtime's answer to one command, or its error under the name of whose fault it is."""
+        done = self._transport.run(
+            [*self._transport.python, self._push_runtime(), command, json.dumps(options)],
+            timeout_s=_PATIENCE_S + _BUDGETS * self._budget_s,
+        )
+        answer = self._answer(command, done)
+        if "error" in answer:
+            raise _ERRORS[answer["kind"]](f"device {self._name}, {command}: {answer['error']}")
+        return answer
+
+    def _answer(self, command: str, done: Finished) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except json.JSONDecodeError as error:
+            raise BoardError(
+                f"device {self._name}, {command}: the process ended with code {done.code} and gave no answer; "
+                f"its last output: {last_output(done.stderr or done.stdout)}. Check the device's Python, "
+                "onnxruntime and free memory"
+            ) from error
+        return answer

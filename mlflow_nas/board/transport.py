@@ -1,0 +1,124 @@
+"""How a host reaches a device: run a command there, put a file, get a file."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mlflow_nas.errors import BoardError
+
+__all__ = ["Finished", "LocalTransport", "Transport", "last_output"]
+
+_SHOWN_CHARACTERS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A command that ended on the device: exit code (negative: killed by that signal) and its output."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Transport(Protocol):
+    """The way to one device; paths on the device are absolute, below `root`."""
+
+    @property
+    def root(self) -> str:
+        """The folder on the device in which everything of ours stays."""
+
+    @property
+    def python(self) -> Sequence[str]:
+        """The command that starts the device's Python."""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
+        """Run a command on the device and wait for its end.
+
+        Raises:
+            BoardError: the device can't be reached, or the command did not end in time.
+        """
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file to the device, making its folder; the target appears whole or not at all.
+
+        Raises:
+            BoardError: the device can't be reached, or can't keep the file.
+        """
+
+    def get(self, source: str, target: Path) -> None:
+        """Copy a file from the device.
+
+        Raises:
+            BoardError: the device can't be reached, or lacks the file.
+        """
+
+
+def last_output(output: str | bytes | None) -> str:
+    """The end of what a command said, for an error."""
+    text = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+    return text.strip()[-_SHOWN_CHARACTERS:] or "nothing"
+
+
+class LocalTransport:
+    """This machine as a device; commands run in processes of their own.
+
+    Args:
+        root: the device's folder; made when first needed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    @property
+    def root(self) -> str:
+        """The folder in which everything of ours stays."""
+        return str(self._root)
+
+    @property
+    def python(self) -> Sequence[str]:
+        """This process's own interpreter."""
+        return (sys.executable,)
+
+    def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
+        """Run a command in its own process; see Transport."""
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BoardError(
+                f"{argv[0]} did not end within {timeout_s:g} s and was stopped; its last output: "
+                f"{last_output(error.stderr)}. See what else the machine is doing, then repeat"
+            ) from error
+        except OSError as error:
+            raise BoardError(f"{argv[0]} can't be started: {error}; install it") from error
+        return Finished(
+            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file into the device's folder; see Transport."""
+        partial = Path(f"{target}.part")
+        try:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, partial)
+            partial.replace(target)
+        except OSError as error:
+            raise BoardError(
+                f"{source.name} can't be copied to {target}: {error}; mend the folder"
+            ) from error
+
+    def get(self, source: str, target: Path) -> None:
+        """Copy a file out of the device's folder; see Transport."""
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise BoardError(f"{source} can't be copied from the device: {error}; repeat the call") from error
