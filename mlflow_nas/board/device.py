@@ -84,8 +84,8 @@ class DeviceBoard:
                 baseline=paths[1] if baseline else None,
                 threads=self._threads,
                 budget_s=self._budget_s,
-                min_runs=_LEAST_RUNS,
-                max_runs=_MOST_RUNS,
+                least=_LEAST_RUNS,
+                most=_MOST_RUNS,
             )
         return Latency(board=self._name, **answer)
 
@@ -220,7 +220,7 @@ class DeviceBoard:
             answer: dict[str, Any] = json.loads(done.stdout)
         except json.JSONDecodeError as error:
             raise BoardError(
-                f"device {self._name}, {command}: the process ended with code {done.code} and gave no answer; "
+                f"device {self._name}, {command}: the process ended with code {done.code} without an answer; "
                 f"its last output: {last_output(done.stderr or done.stdout)}. Check the device's Python, "
                 "onnxruntime and free memory"
             ) from error

@@ -79,8 +79,8 @@ class FakeBoard(DeviceBoard):
     Args:
         root: folder of the deployed models.
         name: name in the device inventory.
-        fail_on: the runtime's command ("facts", "time", "infer", "install", "list", "get", "delete", "rollback")
-            to the error it raises; for tests of what happens then.
+        fail_on: the runtime's command ("facts", "time", "infer", "install", "list", "get", "delete" or
+            "rollback") to the error it raises; for tests of what happens then.
     """
 
     def __init__(

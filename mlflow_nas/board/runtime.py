@@ -237,14 +237,26 @@ def install(root: str, name: str, staged: str, sha256: str, manifest: Answer) ->
     return fresh
 
 
+def rollback(root: str, name: str) -> Answer:
+    """Make the previous version of NAME active, after verifying its file; the active one becomes previous."""
+    folder = _folder(root, name)
+    active = _manifest(folder)
+    previous = active and active["previous"]
+    if not active or not previous:
+        raise Failure("request", f"{name} has no previous version on the device: deploy the version you want")
+    _verify(folder / "models" / f"{previous['sha256']}.onnx", previous["sha256"])
+    return _switch(folder, {**previous, "previous": {**active, "previous": None}})
+
+
 def delete(root: str, name: str) -> Answer:
     """Remove NAME; the manifest goes first, so that a power cut leaves it whole or gone."""
     folder = _folder(root, name)
-    if folder.is_dir():
+    existed = folder.is_dir()
+    if existed:
         (folder / "manifest.json").unlink(missing_ok=True)
         _sync(folder)
         shutil.rmtree(folder)
-    return {"deleted": name}
+    return {"deleted": existed}
 
 
 def get(root: str, name: str) -> Answer:
@@ -257,19 +269,21 @@ def list_(root: str) -> Answer:
     return {"manifests": [_manifest(path.parent) for path in sorted(Path(root).glob("*/manifest.json"))]}
 
 
+def _refuse(**_: Any) -> Answer:
+    raise Failure("request", f"the command is one of {', '.join(COMMANDS)}")
+
+
 COMMANDS: dict[str, Callable[..., Answer]] = {
-    function.__name__.rstrip("_"): function for function in (facts, time_, infer, install, delete, get, list_)
+    function.__name__.rstrip("_"): function
+    for function in (facts, time_, infer, install, rollback, delete, get, list_)
 }
 
 
 def main(argv: Sequence[str], answers: TextIO) -> int:
     """Run ``COMMAND [OPTIONS as one JSON object]``, write the JSON answer, return the exit code."""
-    command = argv[0] if argv else ""
-    options = argv[1] if len(argv) > 1 else "{}"
+    command, options = (*argv, "{}")[:2] if argv else ("", "{}")
     try:
-        if command not in COMMANDS:
-            raise Failure("request", f"the command is one of {', '.join(COMMANDS)}, not {command!r}")
-        answer = COMMANDS[command](**json.loads(options))
+        answer = COMMANDS.get(command, _refuse)(**json.loads(options))
     except Failure as failure:
         answer = {"error": str(failure), "kind": failure.kind}
     except Exception as error:  # noqa: BLE001 - whatever happened, the host gets one JSON object
