@@ -79,7 +79,7 @@ class FakeBoard(DeviceBoard):
     Args:
         root: folder of the deployed models.
         name: name in the device inventory.
-        fail_on: the runtime's command ("facts", "time", "infer", "install", "list", "get", "delete" or
+        fail_on: the runtime's command, such as "time" or "install",
             "rollback") to the error it raises; for tests of what happens then.
     """
 

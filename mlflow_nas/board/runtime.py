@@ -141,8 +141,10 @@ def _warm_up(runs: Sequence[Run], budget_s: float) -> None:
         before = now
 
 
-def time_(model: str, baseline: str | None, threads: int, budget_s: float, least: int, most: int) -> Answer:
-    """Time the model in turn with the baseline, `least` to `most` times: quantiles, ratio of the medians."""
+def time_(
+    model: str, baseline: str | None, threads: int, budget_s: float, min_runs: int, max_runs: int
+) -> Answer:
+    """Time the model in turn with the baseline, `min_runs` to `max_runs` times: quantiles, ratio of the medians."""
     import numpy as np
 
     before = facts()
@@ -151,7 +153,7 @@ def time_(model: str, baseline: str | None, threads: int, budget_s: float, least
     gc.collect()
     gc.disable()
     try:
-        times, preempted = _take_turns(runs, budget_s, least, most)
+        times, preempted = _take_turns(runs, budget_s, min_runs, max_runs)
     finally:
         gc.enable()
     after = {f"{name}_after": value for name, value in facts().items() if name in CHANGING}
@@ -248,8 +250,19 @@ def rollback(root: str, name: str) -> Answer:
     return _switch(folder, {**previous, "previous": {**active, "previous": None}})
 
 
+def rollback(root: str, name: str) -> Answer:
+    """Make the previous version of NAME active, after verifying its file; the active one becomes previous."""
+    folder = _folder(root, name)
+    active = _manifest(folder)
+    previous = active and active["previous"]
+    if not active or not previous:
+        raise Failure("request", f"{name} has no previous version on the device: deploy the version you want")
+    _verify(folder / "models" / f"{previous['sha256']}.onnx", previous["sha256"])
+    return _switch(folder, {**previous, "previous": {**active, "previous": None}})
+
+
 def delete(root: str, name: str) -> Answer:
-    """Remove NAME; the manifest goes first, so that a power cut leaves it whole or gone."""
+    """Remove NAME, and say whether there was one; the manifest goes first, so that a power cut leaves it whole or gone."""
     folder = _folder(root, name)
     existed = folder.is_dir()
     if existed:
@@ -277,6 +290,12 @@ COMMANDS: dict[str, Callable[..., Answer]] = {
     function.__name__.rstrip("_"): function
     for function in (facts, time_, infer, install, rollback, delete, get, list_)
 }
+
+
+def _call(command: str, options: str) -> Answer:
+    if command not in COMMANDS:
+        raise Failure("request", f"the command is one of {', '.join(COMMANDS)}, not {command!r}")
+    return COMMANDS[command](**json.loads(options))
 
 
 def main(argv: Sequence[str], answers: TextIO) -> int:

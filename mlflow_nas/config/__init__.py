@@ -2,13 +2,14 @@
 
 from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
 from mlflow_nas.config.environment import device_root, take_project_run_id, work_root
-from mlflow_nas.config.parse import load_config
+from mlflow_nas.config.parse import as_option, load_config
 
 __all__ = [
     "DeployConfig",
     "PromoteConfig",
     "SearchConfig",
     "TrainConfig",
+    "as_option",
     "device_root",
     "load_config",
     "take_project_run_id",

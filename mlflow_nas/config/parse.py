@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mlflow_nas.config.commands import CommandConfig
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["load_config"]
+__all__ = ["as_option", "load_config"]
 
 Config = TypeVar("Config", bound=CommandConfig)
 

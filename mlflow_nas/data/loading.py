@@ -87,6 +87,7 @@ class MemoryLoader:
     def __init__(self, source: BatchSource, sampler: Plans) -> None:
         self._source = source
         self.sampler = sampler
+        self.batch_sampler = None  # where Lightning looks for the shuffling before it looks at `sampler`
 
     def __len__(self) -> int:
         return len(self.sampler)

@@ -46,9 +46,6 @@ class StudyBook:
             self.client,
             str(evaluation.run_id),
             evaluation,
-            curve=[
-                {"step": float(epoch), **values} for epoch, values in enumerate(evaluation.history, start=1)
-            ],
             tags={f"board.{name}": value for name, value in evaluation.facts.items()},
         )
 

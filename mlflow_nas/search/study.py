@@ -1,17 +1,18 @@
 """The loop: ask, evaluate, write down, tell."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import optuna
 from optuna.trial import TrialState
 
-from mlflow_nas.errors import BoardError, CandidateError, NasError
+from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
+from mlflow_nas.report import front_of
 from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, ask, tried
 from mlflow_nas.search.book import StudyBook
+from mlflow_nas.search.conclude import publish
 from mlflow_nas.search.progress import Progress
-from mlflow_nas.search.trial import Candidate, evaluate_candidate
+from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evaluation
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.types import Evaluation
 
@@ -32,14 +33,12 @@ class Search:
         bench: what the trials share.
         book: where they are written down.
         progress: told what happens.
-        on_complete: called with each complete evaluation, its files still there.
     """
 
     study: optuna.Study
     bench: Workbench
     book: StudyBook
     progress: Progress
-    on_complete: Callable[[Evaluation], None]
 
     def run(self, trials: int) -> list[Evaluation]:
         """Go on until the study has so many trials, the baseline and failed ones included.
@@ -53,6 +52,7 @@ class Search:
         """
         self._recover()
         done = len(tried(self.study))
+        self._refuse_half(done)
         self.progress.study(trials=trials, done=done, epochs=self.bench.epochs)
         failures_in_a_row = 0
         for _ in range(trials - done):
@@ -80,6 +80,14 @@ class Search:
                 self.study.tell(trial.number, state=TrialState.FAIL)
         self.book.clear_stale()
 
+    def _refuse_half(self, done: int) -> None:
+        written = len(self.book.evaluations())
+        if (done > 0) != (written > 0):
+            raise ConfigError(
+                f"Study {self.book.study} has {done} trials in Optuna's storage and {written} in MLflow: "
+                "one of them was moved or removed. Bring it back, or choose another --study."
+            )
+
     def _run_trial(self, trial: optuna.Trial) -> NasError | None:
         space = self.bench.space
         architecture = space.validate(trial.params)
@@ -97,18 +105,22 @@ class Search:
         self.book.finish(evaluation)
         self._tell(trial.number, evaluation)
         self.progress.result(evaluation)
-        if evaluation.state == "complete":
-            self.on_complete(evaluation)
+        self._publish(evaluation)
         return error
+
+    def _publish(self, evaluation: Evaluation) -> None:
+        """Keep the model of a trial that is on the front as it stands, while its file is at hand."""
+        if evaluation.number in {member.number for member in front_of(self.book.evaluations())}:
+            publish(evaluation, bench=self.bench, book=self.book)
 
     def _attempt(self, candidate: Candidate) -> tuple[Evaluation, NasError | None]:
         try:
             return evaluate_candidate(candidate, on_step=self.progress.step), None
         except (CandidateError, BoardError) as error:
-            return _failed(candidate, error), error
+            return failed_evaluation(candidate, error), error
         except (RuntimeError, MemoryError) as error:  # torch and ONNX Runtime say so of what they can't run
             blame = CandidateError(f"{type(error).__name__}: {error}")
-            return _failed(candidate, blame), blame
+            return failed_evaluation(candidate, blame), blame
         except BaseException:
             self.book.interrupt(candidate.run_id)
             raise
@@ -119,14 +131,3 @@ class Search:
         else:
             never_trained = evaluation.state == "infeasible"
             self.study.tell(number, state=TrialState.PRUNED if never_trained else TrialState.FAIL)
-
-
-def _failed(candidate: Candidate, error: NasError) -> Evaluation:
-    return Evaluation(
-        number=candidate.number,
-        key=candidate.key,
-        architecture=dict(candidate.architecture),
-        state="failed",
-        error=f"{type(error).__name__}: {error}",
-        run_id=candidate.run_id,
-    )

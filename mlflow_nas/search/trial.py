@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlflow_nas.errors import NasError
 from mlflow_nas.estimate import complexity
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search.artefact import Artefact, baseline_artefact, make_artefact
@@ -12,7 +13,7 @@ from mlflow_nas.space import save_weights
 from mlflow_nas.train import Fitted, evaluate_detector, fit
 from mlflow_nas.types import Architecture, Evaluation, Latency
 
-__all__ = ["Candidate", "OnStep", "evaluate_candidate"]
+__all__ = ["Candidate", "OnStep", "evaluate_candidate", "failed_evaluation"]
 
 OnStep = Callable[[str], None]
 """Told the name of each step as it begins, and "epoch" after each epoch."""
@@ -111,5 +112,17 @@ def _conclude(
         history=fitted.history if fitted else (),
         facts=latency.facts,
         files=files or {},
+        run_id=candidate.run_id,
+    )
+
+
+def failed_evaluation(candidate: Candidate, error: NasError) -> Evaluation:
+    """What is known of a candidate whose trial failed: why."""
+    return Evaluation(
+        number=candidate.number,
+        key=candidate.key,
+        architecture=dict(candidate.architecture),
+        state="failed",
+        error=f"{type(error).__name__}: {error}",
         run_id=candidate.run_id,
     )

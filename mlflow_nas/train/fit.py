@@ -1,5 +1,6 @@
 """Train one network for a budget in epochs."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def fit(
         CandidateError: the loss stopped being finite.
     """
     chosen = recipe or Recipe()
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     seed_everything(seed, workers=True, verbose=False)
     history = _History(on_epoch)
     trainer = Trainer(

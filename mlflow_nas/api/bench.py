@@ -1,0 +1,37 @@
+"""From a checked config to the bench that trials work on."""
+
+from pathlib import Path
+
+from mlflow_nas.board import get_board
+from mlflow_nas.config import SearchConfig, TrainConfig, device_root
+from mlflow_nas.data import load_dataset
+from mlflow_nas.search import Workbench
+from mlflow_nas.space import fastestdet_head, load_backbone_weights, load_seed_weights
+
+__all__ = ["make_bench"]
+
+
+def make_bench(
+    config: SearchConfig | TrainConfig, *, folder: Path, max_latency_ms: float | None
+) -> Workbench:
+    """Load data and weights and find the board.
+
+    Raises:
+        ConfigError: the board is unknown, or data or weights can't be read.
+    """
+    board = get_board(config.board, root=device_root(config.board), threads=config.threads)
+    seed_weights = load_seed_weights(config.weights) if config.weights else None
+    return Workbench(
+        space=fastestdet_head(),
+        train=load_dataset(config.data, "train", config.classes),
+        val=load_dataset(config.data, "val", config.classes),
+        board=board,
+        folder=folder,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        aspect=config.aspect,
+        weights=seed_weights,
+        backbone_weights=None if seed_weights else load_backbone_weights(config.backbone_weights),
+        max_latency_ms=max_latency_ms,
+    )

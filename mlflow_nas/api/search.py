@@ -1,0 +1,115 @@
+"""`mlflow_nas search`: the main job."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow_nas.api.runs import as_params, experiment_for
+from mlflow_nas.config import SearchConfig, load_config, take_project_run_id, work_root
+
+if TYPE_CHECKING:
+    from mlflow_nas.search import Conclusion, Progress, StudyBook, Workbench
+    from mlflow_nas.types import Evaluation
+
+__all__ = ["search"]
+
+
+def search(
+    *, config: Path | None = None, progress: "Progress | None" = None, **options: object
+) -> dict[str, object]:
+    """Search architectures: train, quantize, time, log, promote, deploy.
+
+    Calling it again with the same `study` continues the study and stops at `trials`.
+
+    Args:
+        config: a YAML file with options.
+        progress: told what happens; None for silence.
+        options: fields of `mlflow_nas.config.SearchConfig`.
+
+    Returns:
+        study, run_id, experiment_id, tracking_uri, trials (a row each), front, registry, deployed.
+
+    Raises:
+        ConfigError: an option, data or weights; BoardError: two hardware failures in a row;
+        RegistryError: MLflow does not answer.
+    """
+    chosen = load_config(SearchConfig, options, file=config)
+    from mlflow_nas.api.bench import make_bench
+    from mlflow_nas.search import Silent, study_lock
+
+    project_run = take_project_run_id()
+    folder = work_root() / chosen.study
+    with study_lock(folder):
+        bench = make_bench(chosen, folder=folder, max_latency_ms=chosen.max_latency_ms)
+        book = _open_book(chosen, bench, project_run)
+        evaluations, conclusion = _run(chosen, bench, book, folder, progress or Silent())
+    deployed = _deploy(chosen, conclusion, book)
+    return {
+        "study": chosen.study,
+        "run_id": book.parent_id,
+        "experiment_id": book.experiment_id,
+        "tracking_uri": book.client.tracking_uri,
+        "trials": [evaluation.as_row() for evaluation in evaluations],
+        "front": [evaluation.as_row() for evaluation in conclusion.front],
+        "registry": conclusion.registry.as_json() if conclusion.registry else None,
+        "deployed": deployed,
+    }
+
+
+def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None) -> "StudyBook":
+    from mlflow_nas.search import StudyBook
+    from mlflow_nas.tracking import connect, default_uri, log_dataset, open_study
+
+    client = connect(default_uri())
+    experiment = experiment_for(client, project_run, config.experiment)
+    tags = {"nas.board": config.board, "nas.space": bench.space.name, "nas.dataset": bench.dataset_tag}
+    parent = open_study(
+        client,
+        experiment_id=experiment,
+        study=config.study,
+        tags=tags,
+        params=as_params(config),
+        run_id=project_run,
+    )
+    log_dataset(client, parent, bench.train, context="training")
+    log_dataset(client, parent, bench.val, context="validation")
+    return StudyBook(client=client, experiment_id=experiment, parent_id=parent, study=config.study, tags=tags)
+
+
+def _run(
+    config: SearchConfig, bench: "Workbench", book: "StudyBook", folder: Path, progress: "Progress"
+) -> "tuple[list[Evaluation], Conclusion]":
+    from mlflow_nas.search import Search, conclude, open_storage, open_study
+    from mlflow_nas.tracking import close_study
+
+    study = open_study(
+        config.study,
+        storage=open_storage(config.storage, folder),
+        sampler=config.sampler,
+        seed=config.seed,
+        trials=config.trials,
+    )
+    try:
+        evaluations = Search(study=study, bench=bench, book=book, progress=progress).run(config.trials)
+        conclusion = conclude(
+            evaluations,
+            bench=bench,
+            book=book,
+            model=config.model,
+            max_map_drop=config.max_map_drop,
+            settings={"space": bench.space.name, "board": config.board, "data": bench.dataset_tag},
+        )
+    except BaseException:
+        close_study(book.client, book.parent_id, "FAILED")
+        raise
+    close_study(book.client, book.parent_id)
+    return evaluations, conclusion
+
+
+def _deploy(config: SearchConfig, conclusion: "Conclusion", book: "StudyBook") -> dict[str, object] | None:
+    if config.device is None or conclusion.registry is None:
+        return None
+    from mlflow_nas.deployments import deploy
+
+    aliases = conclusion.registry.aliases
+    alias = next(name for name in ("champion", f"champion-{config.board}") if name in aliases)
+    return deploy(book.client, f"models:/{config.model}@{alias}", device=config.device)

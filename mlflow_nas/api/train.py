@@ -1,0 +1,66 @@
+"""`mlflow_nas train`: one architecture, one run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow_nas.api.runs import experiment_for
+from mlflow_nas.config import TrainConfig, load_config, take_project_run_id, work_root
+
+__all__ = ["train"]
+
+
+def train(
+    *, config: Path | None = None, on_step: Callable[[str], None] = lambda _step: None, **options: object
+) -> dict[str, object]:
+    """Train, quantize and time one architecture, logged as exactly one run.
+
+    Args:
+        config: a YAML file with options.
+        on_step: told the name of each step.
+        options: fields of `mlflow_nas.config.TrainConfig`.
+
+    Returns:
+        The evaluation: run_id, key, architecture, metrics, files.
+
+    Raises:
+        ConfigError: an option, data or weights; CandidateError: the architecture can't be trained;
+        BoardError: the hardware failed; RegistryError: MLflow does not answer.
+    """
+    chosen = load_config(TrainConfig, options, file=config)
+    from mlflow_nas.api.bench import make_bench
+    from mlflow_nas.errors import NasError
+    from mlflow_nas.search import Candidate, evaluate_candidate, failed_evaluation
+    from mlflow_nas.tracking import (
+        connect,
+        default_uri,
+        finish_trial,
+        log_dataset,
+        start_trial,
+    )
+
+    project_run = take_project_run_id()
+    bench = make_bench(chosen, folder=work_root() / "train", max_latency_ms=None)
+    architecture = bench.space.validate({name: getattr(chosen, name) for name in bench.space.parameters})
+    client = connect(default_uri())
+    run_id = start_trial(
+        client,
+        experiment_id=experiment_for(client, project_run, chosen.experiment),
+        parent_id=None,
+        study=None,
+        number=0,
+        role="trial",
+        name=bench.space.key(architecture),
+        tags={"nas.board": chosen.board, "nas.space": bench.space.name, "nas.dataset": bench.dataset_tag},
+        run_id=project_run,
+    )
+    candidate = Candidate(architecture=architecture, bench=bench, number=0, run_id=run_id)
+    try:
+        log_dataset(client, run_id, bench.val, context="validation")
+        evaluation = evaluate_candidate(candidate, on_step=on_step)
+    except NasError as error:
+        finish_trial(client, run_id, failed_evaluation(candidate, error))
+        raise
+    finish_trial(
+        client, run_id, evaluation, tags={f"board.{name}": value for name, value in evaluation.facts.items()}
+    )
+    return evaluation.as_json()

@@ -1,0 +1,59 @@
+"""The commands; what they do is in `mlflow_nas.api`."""
+
+import click
+
+from mlflow_nas import api
+from mlflow_nas.cli.options import config_file, config_options
+from mlflow_nas.cli.output import result_of
+from mlflow_nas.cli.words import deployed_words, promoted_words, searched_words, trained_words
+from mlflow_nas.config import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"max_content_width": 110})
+@click.version_option(package_name="mlflow-nas")
+def main() -> None:
+    """Hardware-aware neural architecture search in MLflow."""
+
+
+@main.command()
+@config_options(SearchConfig)
+def search(*, config: str, as_json: bool, **options: str) -> None:
+    """Search architectures; promote the Pareto front, deploy the champion (entry point main)."""
+    from mlflow_nas.cli.progress import Bar
+
+    result_of(
+        lambda: api.search(config=config_file(config), progress=Bar(), **options),
+        as_json=as_json,
+        show=searched_words,
+    )
+
+
+@main.command()
+@config_options(TrainConfig)
+def train(*, config: str, as_json: bool, **options: str) -> None:
+    """Train, quantize and time one architecture, as one run."""
+    result_of(
+        lambda: api.train(
+            config=config_file(config), on_step=lambda step: click.echo(step, err=True), **options
+        ),
+        as_json=as_json,
+        show=trained_words,
+    )
+
+
+@main.command()
+@config_options(PromoteConfig)
+def promote(*, config: str, as_json: bool, **options: str) -> None:
+    """Recompute the Pareto front of a registered model; set tags and aliases."""
+    result_of(
+        lambda: api.promote(config=config_file(config), **options), as_json=as_json, show=promoted_words
+    )
+
+
+@main.command()
+@config_options(DeployConfig)
+def deploy(*, config: str, as_json: bool, **options: str) -> None:
+    """Make a model version the active one on a device."""
+    result_of(lambda: api.deploy(config=config_file(config), **options), as_json=as_json, show=deployed_words)

@@ -1,0 +1,86 @@
+"""Results in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["deployed_words", "promoted_words", "searched_words", "trained_words"]
+
+_SHOWN = ("map", "map_50", "latency_ms", "latency_ratio")
+
+
+def searched_words(result: Mapping[str, Any]) -> str:
+    """Trials, front, champion, device, and the command that opens the UI."""
+    front = {row["trial"] for row in result["front"]}
+    parts = [
+        f"\nTrials of study {result['study']} (* Pareto front):",
+        _table([{"": "*" if row["trial"] in front else "", **_shown(row)} for row in result["trials"]]),
+        "\nPareto front, fastest first:",
+        _table([_shown(row) for row in result["front"]]) if front else "(empty: no trial was completed)",
+    ]
+    registry = result["registry"]
+    if registry:
+        aliases = ", ".join(
+            f"{name} = version {number}" for name, number in sorted(registry["aliases"].items())
+        )
+        parts.append(f"\nRegistered model {registry['model']}: {aliases}")
+    if result["deployed"]:
+        parts.append(deployed_words(result["deployed"]))
+    parts.append(f"\nOpen the UI: {_ui(str(result['tracking_uri']))}")
+    return "\n".join(parts)
+
+
+def trained_words(result: Mapping[str, Any]) -> str:
+    """The measured numbers of one architecture."""
+    row = {"trial": result["number"], "key": result["key"], "state": result["state"], **result["metrics"]}
+    return f"{_table([_shown(row)])}\nRun {result['run_id']}"
+
+
+def promoted_words(result: Mapping[str, Any]) -> str:
+    """What changed, or that nothing did, and the front."""
+    verb = "would change" if result["dry_run"] else "changed"
+    changes = [
+        "version {version}: {kind} {name}: {before} -> {after}".format(**change)
+        for change in result["changes"]
+    ]
+    return "\n".join(
+        [
+            f"{result['model']}: {len(changes) or 'nothing'} {verb}.",
+            *changes,
+            _table([{**row, "aliases": ", ".join(row["aliases"])} for row in result["front"]]),
+        ]
+    )
+
+
+def deployed_words(result: Mapping[str, Any]) -> str:
+    """Which version is active under which name."""
+    before = result.get("previous")
+    kept = f"; version {before['version']} is kept" if before else ""
+    return (
+        f"Deployed {result['model']} version {result['version']} as {result['name']} "
+        f"(sha256 {str(result['sha256'])[:12]}){kept}."
+    )
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row.get(name) for name in ("trial", "key", "state", *_SHOWN)}
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    cells = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _ui(tracking_uri: str) -> str:
+    if tracking_uri.startswith("http"):
+        return tracking_uri
+    return f"mlflow server --backend-store-uri {tracking_uri} --workers 1  (then http://127.0.0.1:5000)"

@@ -1,0 +1,124 @@
+"""What exactly is deployed: one version, one file, one hash."""
+
+import datetime
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from mlflow_nas.errors import ConfigError, RegistryError
+from mlflow_nas.tracking import address, server_call
+
+__all__ = ["Release", "fetch_release"]
+
+MANIFEST_SCHEMA = 1
+_METRICS = ("map", "map_50", "latency_ms", "latency_ratio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A model version and the file that was downloaded for it.
+
+    Attributes:
+        model: registered model.
+        version: its version.
+        run_id: the run that measured it.
+        model_id: the logged model.
+        board: where its latency was measured, None if it was not.
+        precision: "int8" or "fp32", as the file says.
+        file: the ONNX file on this machine.
+        manifest: what the device keeps of it.
+    """
+
+    model: str
+    version: str
+    run_id: str
+    model_id: str
+    board: str | None
+    precision: str
+    file: Path
+    manifest: dict[str, object]
+
+
+def fetch_release(client: MlflowClient, model_uri: str, *, folder: Path) -> Release:
+    """Resolve models:/NAME@ALIAS or models:/NAME/VERSION and download its ONNX file.
+
+    Raises:
+        ConfigError: the URI is of another form.
+        RegistryError: there is no such version, its file is missing, or it is not the one that was measured.
+    """
+    found = _resolve(client, model_uri)
+    file = _download(client, found, folder)
+    return _release(client, found, file)
+
+
+@server_call("find the model version", "name a version that exists")
+def _resolve(client: MlflowClient, model_uri: str) -> ModelVersion:
+    name, alias, version = _parse(model_uri)
+    if alias:
+        return client.get_model_version_by_alias(name, alias)
+    return client.get_model_version(name, str(version))
+
+
+def _parse(model_uri: str) -> tuple[str, str | None, str | None]:
+    path = unquote(model_uri.removeprefix("models:/").strip("/"))
+    name, at, alias = path.partition("@")
+    if model_uri.startswith("models:/") and at and name and alias:
+        return name, alias, None
+    name, slash, version = path.rpartition("/")
+    if model_uri.startswith("models:/") and slash and name and version.isdecimal():
+        return name, None, version
+    raise ConfigError(f"{model_uri!r} is no model version: give models:/NAME@ALIAS or models:/NAME/VERSION.")
+
+
+@server_call("download the model")
+def _download(client: MlflowClient, found: ModelVersion, folder: Path) -> Path:
+    local = mlflow.artifacts.download_artifacts(
+        str(found.source), dst_path=str(folder), tracking_uri=client.tracking_uri
+    )
+    files = sorted(Path(local).rglob("*.onnx"))
+    if len(files) != 1:
+        raise RegistryError(
+            f"Version {found.version} of {found.name} holds {len(files)} ONNX files, one is needed: "
+            "register a model that mlflow_nas has logged."
+        )
+    return files[0]
+
+
+def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
+    from mlflow_nas.export import OnnxDetector, model_sha256
+
+    sha256, tags = model_sha256(file), dict(found.tags)
+    if tags.get("nas.sha256", sha256) != sha256:
+        raise RegistryError(
+            f"Version {found.version} of {found.name} was measured as sha256 {tags['nas.sha256']}, "
+            f"its file has {sha256}: it was changed since; register it anew."
+        )
+    detector = OnnxDetector(file)
+    manifest: dict[str, object] = {
+        "schema": MANIFEST_SCHEMA,
+        "model": found.name,
+        "version": str(found.version),
+        "run_id": found.run_id,
+        "model_id": str(found.source).removeprefix("models:/"),
+        "input_size": list(detector.img_size),
+        "classes": json.loads(detector.metadata.get("mlflow_nas.classes", "[]")),
+        "architecture": json.loads(detector.metadata.get("mlflow_nas.architecture", "{}")),
+        "metrics": {name: float(tags[name]) for name in _METRICS if name in tags},
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "tracking": address(client.tracking_uri),
+    }
+    return Release(
+        model=found.name,
+        version=str(found.version),
+        run_id=str(found.run_id),
+        model_id=str(manifest["model_id"]),
+        board=tags.get("nas.board") if "latency_ms" in tags else None,
+        precision=detector.metadata.get("mlflow_nas.precision", "unknown"),
+        file=file,
+        manifest=manifest,
+    )

@@ -1,0 +1,16 @@
+"""Evaluations in, pictures and tables out."""
+
+from mlflow_nas.report.detections import draw_detections
+from mlflow_nas.report.figures import pareto_html, pareto_png
+from mlflow_nas.report.front import front_of
+from mlflow_nas.report.tables import study_description, table_columns, trials_table
+
+__all__ = [
+    "draw_detections",
+    "front_of",
+    "pareto_html",
+    "pareto_png",
+    "study_description",
+    "table_columns",
+    "trials_table",
+]

@@ -1,0 +1,29 @@
+"""The search: candidates asked, measured, written down, concluded."""
+
+from mlflow_nas.search.ask import tried
+from mlflow_nas.search.book import StudyBook
+from mlflow_nas.search.conclude import Conclusion, conclude, publish
+from mlflow_nas.search.lock import study_lock
+from mlflow_nas.search.progress import Progress, Silent
+from mlflow_nas.search.samplers import open_storage, open_study
+from mlflow_nas.search.study import Search
+from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evaluation
+from mlflow_nas.search.workbench import Workbench
+
+__all__ = [
+    "Candidate",
+    "Conclusion",
+    "Progress",
+    "Search",
+    "Silent",
+    "StudyBook",
+    "Workbench",
+    "conclude",
+    "evaluate_candidate",
+    "failed_evaluation",
+    "open_storage",
+    "open_study",
+    "publish",
+    "study_lock",
+    "tried",
+]

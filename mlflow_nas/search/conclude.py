@@ -1,0 +1,134 @@
+"""What a study leaves in MLflow: models of the front, figures, tables, registered versions."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow_nas.export import OnnxDetector, model_sha256
+from mlflow_nas.registry import Reconciliation, reconcile, register_model
+from mlflow_nas.report import (
+    draw_detections,
+    front_of,
+    pareto_html,
+    pareto_png,
+    study_description,
+    table_columns,
+)
+from mlflow_nas.search.book import StudyBook
+from mlflow_nas.search.workbench import Workbench
+from mlflow_nas.tracking import describe, log_file, log_int8_model, log_table
+from mlflow_nas.train import predict_boxes
+from mlflow_nas.types import Evaluation
+
+__all__ = ["Conclusion", "conclude", "publish"]
+
+PICTURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The end of a study: its front, fastest first, and the registry after it; None without a front."""
+
+    front: tuple[Evaluation, ...]
+    registry: Reconciliation | None
+
+
+def int8_file(evaluation: Evaluation, bench: Workbench) -> Path:
+    """Where a trial's int8 file lies on this machine."""
+    return bench.folder / evaluation.key / "model.int8.onnx"
+
+
+def publish(evaluation: Evaluation, *, bench: Workbench, book: StudyBook) -> str:
+    """Log a trial's int8 file as an MLflow model, with a picture of what it detects; once per file.
+
+    Returns:
+        The logged model's id.
+    """
+    file = int8_file(evaluation, bench)
+    logged = log_int8_model(
+        book.client,
+        str(evaluation.run_id),
+        file,
+        key=evaluation.key,
+        img_size=bench.input_size(evaluation.architecture),
+        classes=bench.val.classes,
+        metrics=evaluation.metrics,
+        dataset=bench.val,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        log_file(book.client, str(evaluation.run_id), _picture(file, bench, Path(folder) / "detections.png"))
+    return logged.model_id
+
+
+def _picture(file: Path, bench: Workbench, path: Path) -> Path:
+    detector = OnnxDetector(file)
+    pictures = []
+    for index in range(min(PICTURES, len(bench.val))):
+        image = bench.val[index].image
+        found = predict_boxes(detector, image, img_size=detector.img_size)
+        names = [bench.val.classes[label] for label in found.labels.tolist()]
+        pictures.append((image, (found.boxes.numpy(), found.scores.tolist(), names)))
+    return draw_detections(pictures, path)
+
+
+def conclude(
+    evaluations: Sequence[Evaluation],
+    *,
+    bench: Workbench,
+    book: StudyBook,
+    model: str,
+    max_map_drop: float,
+    settings: Mapping[str, object],
+) -> Conclusion:
+    """Report on the study's run, register the front, reconcile the registry.
+
+    Raises:
+        RegistryError: MLflow does not answer; the same command finishes the work later.
+    """
+    _report(evaluations, book, settings)
+    front = front_of(evaluations)
+    if not front:
+        return Conclusion((), None)
+    baseline_key = bench.space.key(bench.space.baseline)
+    baseline = next((e for e in evaluations if e.key == baseline_key and "map" in e.metrics), None)
+    for evaluation in front:
+        register_model(
+            book.client,
+            model,
+            run_id=str(evaluation.run_id),
+            model_id=publish(evaluation, bench=bench, book=book),
+            tags=_version_tags(evaluation, baseline, int8_file(evaluation, bench), book),
+        )
+    return Conclusion(tuple(front), reconcile(book.client, model, max_map_drop=max_map_drop))
+
+
+def _version_tags(
+    evaluation: Evaluation, baseline: Evaluation | None, file: Path, book: StudyBook
+) -> dict[str, str]:
+    tags = {
+        **book.tags,
+        "nas.study": book.study,
+        "nas.trial": str(evaluation.number),
+        "nas.key": evaluation.key,
+        "nas.precision": "int8",
+        "nas.sha256": model_sha256(file),
+    }
+    measured = {
+        name: evaluation.metrics.get(name) for name in ("map", "map_50", "latency_ms", "latency_ratio")
+    }
+    tags |= {name: repr(value) for name, value in measured.items() if value is not None}
+    if baseline:
+        tags["nas.baseline_map"] = repr(baseline.metrics["map"])
+    return tags
+
+
+def _report(evaluations: Sequence[Evaluation], book: StudyBook, settings: Mapping[str, object]) -> None:
+    columns = table_columns(evaluations)
+    rows = list(zip(*columns.values(), strict=True))
+    log_table(book.client, book.parent_id, list(columns), rows, "trials.json")
+    with tempfile.TemporaryDirectory() as folder:
+        log_file(book.client, book.parent_id, pareto_png(evaluations, Path(folder) / "pareto.png"))
+        log_file(book.client, book.parent_id, pareto_html(evaluations, Path(folder) / "pareto.html"))
+    note = study_description(evaluations, experiment_id=book.experiment_id, settings=settings)
+    describe(book.client, book.parent_id, note)

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.space import (
+    build_detector,
+    fastestdet_head,
+    load_backbone_weights,
+    load_seed_weights,
+    save_weights,
+)
+
+WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
+needs_weights = pytest.mark.skipif(not WEIGHTS.is_dir(), reason="../shared/weights is not on this machine")
+BASELINE = fastestdet_head().baseline
+
+
+@pytest.mark.parametrize("width", range(220, 321, 4))
+def test_every_width_of_the_space_works(width: int) -> None:
+    """Also where ceil(W/16) is odd, at which the published code fails."""
+    network = build_detector({**BASELINE, "channels": 24, "groups": 8}, num_classes=1).eval()
+    with torch.inference_mode():
+        output = network(torch.rand(1, 3, width, width))
+    cells = -(-width // 16)
+    assert output.shape == (1, 5, cells, cells)
+
+
+def test_one_class_has_no_class_branch_and_several_have_probabilities() -> None:
+    """With one class the softmax would be the constant 1 and get no gradient."""
+    assert build_detector(BASELINE, num_classes=1).head.classes is None
+    network = build_detector(BASELINE, num_classes=3).eval()
+    with torch.inference_mode():
+        output = network(torch.rand(2, 3, 64, 64))
+    assert output.shape == (2, 8, 4, 4)
+    torch.testing.assert_close(output[:, 5:].sum(dim=1), torch.ones(2, 4, 4))
+
+
+def test_the_same_seed_draws_the_same_weights() -> None:
+    """A trial can be repeated."""
+    first, second = (build_detector(BASELINE, num_classes=1, seed=3).state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@needs_weights
+def test_the_published_detector_loads_without_a_missing_key() -> None:
+    """80 classes: every tensor of the network comes from the file."""
+    seed = load_seed_weights(WEIGHTS / "fastestdet_coco.pth")
+    network = build_detector(BASELINE, num_classes=80, weights=seed)
+    assert network.state_dict().keys() == seed.state.keys()
+    assert all(torch.equal(value, seed.state[name]) for name, value in network.state_dict().items())
+
+
+@needs_weights
+@pytest.mark.parametrize(("kernel", "groups", "channels"), [(3, 1, 96), (5, 8, 96), (3, 4, 48), (5, 2, 24)])
+def test_a_candidate_inherits_slices_of_the_seed(kernel: int, groups: int, channels: int) -> None:
+    """Kernels keep their centre, groups their diagonal blocks, channels the largest scales."""
+    seed = load_seed_weights(WEIGHTS / "fastestdet_coco.pth")
+    architecture = {"kernel_size": kernel, "groups": groups, "channels": channels, "img_width": 256}
+    state = build_detector(architecture, num_classes=1, weights=seed).state_dict()
+    scales = seed.state["neck.reduce.1.weight"].abs() + seed.state["neck.fuse.1.weight"].abs()
+    kept = scales.argsort(descending=True, stable=True)[:channels].sort().values
+    margin = (5 - kernel) // 2
+    centre = seed.state["neck.chains.0.0.weight"][kept][..., margin : 5 - margin, margin : 5 - margin]
+    torch.testing.assert_close(state["neck.chains.0.0.weight"], centre)
+    dense = seed.state["neck.reduce.0.weight"][kept]
+    block = state["neck.reduce.0.weight"][-channels // groups :]
+    torch.testing.assert_close(block, dense[-channels // groups :, -336 // groups :])
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """The sentence names the file and what is wanted."""
+    smaller = build_detector({**BASELINE, "channels": 24}, num_classes=1)
+    seed = load_seed_weights(save_weights(smaller, tmp_path / "small.pth"))
+    with pytest.raises(ConfigError, match=r"small\.pth are not those of the baseline network"):
+        build_detector(BASELINE, num_classes=1, weights=seed)
+
+
+def test_a_file_that_is_no_state_dict_is_refused(tmp_path: Path) -> None:
+    """Corrupt and missing files are told apart."""
+    (tmp_path / "bad.pth").write_bytes(b"not a pickle")
+    with pytest.raises(ConfigError, match=r"bad\.pth can't be read as a state dict"):
+        load_seed_weights(tmp_path / "bad.pth")
+    with pytest.raises(ConfigError, match=r"absent\.pth does not exist"):
+        load_backbone_weights(tmp_path / "absent.pth")
+
+
+@needs_weights
+def test_a_backbone_file_is_no_detector_and_serves_as_backbone() -> None:
+    """The error of --weights names --backbone-weights."""
+    path = WEIGHTS / "shufflenet_v2_x0_5_imagenet_backbone.pth"
+    with pytest.raises(ConfigError, match="give it as --backbone-weights"):
+        load_seed_weights(path)
+    loaded = load_backbone_weights(path)
+    network = build_detector(BASELINE, num_classes=1, backbone_weights=loaded)
+    assert loaded is not None
+    assert torch.equal(network.backbone.conv1[0].weight, loaded["conv1.0.weight"])
+
+
+def test_without_a_network_the_download_falls_back_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Training from random weights is possible, and said."""
+    assert load_backbone_weights(None) is None
+    assert "--backbone-weights" in caplog.text
