@@ -84,8 +84,8 @@ class DeviceBoard:
                 baseline=paths[1] if baseline else None,
                 threads=self._threads,
                 budget_s=self._budget_s,
-                least=_LEAST_RUNS,
-                most=_MOST_RUNS,
+                min_runs=_LEAST_RUNS,
+                max_runs=_MOST_RUNS,
             )
         return Latency(board=self._name, **answer)
 

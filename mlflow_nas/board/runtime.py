@@ -144,7 +144,7 @@ def _warm_up(runs: Sequence[Run], budget_s: float) -> None:
 def time_(
     model: str, baseline: str | None, threads: int, budget_s: float, min_runs: int, max_runs: int
 ) -> Answer:
-    """Time the model in turn with the baseline, `min_runs` to `max_runs` times: quantiles, ratio of the medians."""
+    """Time the model in turn with the baseline, `min_runs` to `max_runs` times: quantiles, ratio."""
     import numpy as np
 
     before = facts()
@@ -250,19 +250,8 @@ def rollback(root: str, name: str) -> Answer:
     return _switch(folder, {**previous, "previous": {**active, "previous": None}})
 
 
-def rollback(root: str, name: str) -> Answer:
-    """Make the previous version of NAME active, after verifying its file; the active one becomes previous."""
-    folder = _folder(root, name)
-    active = _manifest(folder)
-    previous = active and active["previous"]
-    if not active or not previous:
-        raise Failure("request", f"{name} has no previous version on the device: deploy the version you want")
-    _verify(folder / "models" / f"{previous['sha256']}.onnx", previous["sha256"])
-    return _switch(folder, {**previous, "previous": {**active, "previous": None}})
-
-
 def delete(root: str, name: str) -> Answer:
-    """Remove NAME, and say whether there was one; the manifest goes first, so that a power cut leaves it whole or gone."""
+    """Remove NAME, if there is one; the manifest goes first: a power cut leaves it whole or gone."""
     folder = _folder(root, name)
     existed = folder.is_dir()
     if existed:
@@ -290,12 +279,6 @@ COMMANDS: dict[str, Callable[..., Answer]] = {
     function.__name__.rstrip("_"): function
     for function in (facts, time_, infer, install, rollback, delete, get, list_)
 }
-
-
-def _call(command: str, options: str) -> Answer:
-    if command not in COMMANDS:
-        raise Failure("request", f"the command is one of {', '.join(COMMANDS)}, not {command!r}")
-    return COMMANDS[command](**json.loads(options))
 
 
 def main(argv: Sequence[str], answers: TextIO) -> int:

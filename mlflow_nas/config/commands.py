@@ -27,8 +27,8 @@ class _TrainingOptions(CommandConfig):
         "synthetic", description="Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
     )
     classes: Names = Field(("person",), min_length=1, description="Names of the classes, comma-separated")
-    epochs: int = Field(8, ge=1, le=10_000, description="Epochs of one training")
-    batch_size: int = Field(16, ge=2, le=4096, description="Images per training step")
+    epochs: int = Field(6, ge=1, le=10_000, description="Epochs of one training")
+    batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
     aspect: float = Field(1.0, gt=0.1, lt=10, description="Width / height of the network's input")
     weights: Path | None = Field(None, description="A whole trained detector; candidates inherit from it")
     backbone_weights: Path | None = Field(

@@ -228,7 +228,7 @@ def target_help() -> str:
     """What `mlflow deployments help -t nas-edge` prints."""
     return (
         "nas-edge://DEVICE deploys int8 ONNX detectors to a device (local: this machine; fake: for tests).\n"
-        "The device verifies the file's sha256, runs it once and switches atomically; the last version stays.\n"
+        "The device verifies the file's sha256, runs it once and switches atomically.\n"
         "Models: models:/NAME@ALIAS or models:/NAME/VERSION. Option: -C force=true deploys also what is not\n"
         "int8 or was not measured. predict takes a JSON table with a column `image`: paths or base64."
     )

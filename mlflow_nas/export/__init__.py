@@ -3,7 +3,14 @@
 from mlflow_nas.export.detector import OnnxDetector
 from mlflow_nas.export.files import model_sha256
 from mlflow_nas.export.onnx import export_onnx
-from mlflow_nas.export.parity import check_parity
+from mlflow_nas.export.parity import check_parity, objectness_drift
 from mlflow_nas.export.quantize import quantize_int8
 
-__all__ = ["OnnxDetector", "check_parity", "export_onnx", "model_sha256", "quantize_int8"]
+__all__ = [
+    "OnnxDetector",
+    "check_parity",
+    "export_onnx",
+    "model_sha256",
+    "objectness_drift",
+    "quantize_int8",
+]

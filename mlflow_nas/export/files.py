@@ -1,4 +1,4 @@
-"""Model files: written whole or not at all, named by their hash."""
+"""Model files: read with an error that names them, written whole or not at all, known by their hash."""
 
 import hashlib
 import os
@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError
 
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.errors import CandidateError, ConfigError
 
-__all__ = ["model_sha256", "set_metadata", "write_model"]
+__all__ = ["PRECISION", "model_sha256", "read_model", "set_metadata", "write_model"]
+
+PRECISION = "mlflow_nas.precision"
+"""The metadata entry that says "fp32" or "int8"."""
 
 
 def model_sha256(path: Path) -> str:
@@ -24,20 +28,43 @@ def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
         model.metadata_props.add(key=name, value=value)
 
 
-def write_model(model: onnx.ModelProto, path: Path) -> Path:
-    """Write a model; a process that is killed midway leaves the old file or none.
+def read_model(path: Path) -> onnx.ModelProto:
+    """Read a model.
 
     Raises:
+        ConfigError: the file is missing or no ONNX model.
+    """
+    try:
+        model = onnx.load(path)
+    except (OSError, DecodeError) as error:
+        raise ConfigError(
+            f"{path} can't be read as an ONNX model: {error}. Give a file of export_onnx."
+        ) from error
+    if not model.graph.input:
+        raise ConfigError(f"{path} holds no ONNX graph with an input. Give a file of export_onnx.")
+    return model
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> Path:
+    """Check a model and write it; a process that is killed midway leaves the old file or none.
+
+    Raises:
+        CandidateError: the model breaks ONNX's rules.
         ConfigError: the disk is full or the folder can't be written.
     """
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise CandidateError(f"The network makes no valid ONNX model ({path.name}): {error}") from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ConfigError(
             f"{path} can't be written: {error.strerror}. Free some space, "
             "or set MLFLOW_NAS_WORK to another folder."
         ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return path

@@ -1,15 +1,10 @@
 """ONNX export: fixed batch 1, node names that keep the module path, nothing of the exporting machine."""
 
-import ast
-import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
@@ -17,13 +12,13 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mlflow_nas.errors import CandidateError
-from mlflow_nas.export.files import set_metadata, write_model
+from mlflow_nas.export.files import PRECISION, set_metadata, write_model
+from mlflow_nas.export.naming import name_graph, strip_provenance
 
 __all__ = ["export_onnx"]
 
 OPSET = 18
-_SCOPES = "pkg.torch.onnx.name_scopes"
-_CHATTY = ("torch.onnx", "onnxscript", "onnx_ir")
+"""The exporter's own: any other goes through a version conversion."""
 
 
 def export_onnx(
@@ -31,29 +26,41 @@ def export_onnx(
 ) -> Path:
     """Write a network as ONNX with input "images" [1, 3, H, W] and output "detections".
 
-    BatchNorm is folded into the convolution before it; nodes are named MODULE.PATH/OPERATOR. The exporter's
-    own metadata holds stack traces of this machine and is left out.
+    The same weights give the same bytes. BatchNorm is folded into the convolution before it; nodes are named
+    MODULE.PATH/OPERATOR. The network, its mode and the global random state stay as they are.
 
     Args:
-        network: the detector; it is handed back unchanged.
+        network: the detector, on any device.
         path: the file.
         img_size: H and W, pixels.
-        metadata: the file's metadata_props.
+        metadata: the file's metadata_props; `mlflow_nas.precision` is set to "fp32".
 
     Raises:
-        CandidateError: torch can't export the network.
+        CandidateError: a weight is not finite, or torch can't export the network.
         ConfigError: the file can't be written.
     """
+    _refuse_not_finite(network)
     model = _export(_folded(network), img_size)
-    _name_nodes(model.graph)
-    _strip(model)
-    set_metadata(model, metadata)
-    onnx.checker.check_model(model)
+    name_graph(model.graph)
+    strip_provenance(model)
+    set_metadata(model, {**metadata, PRECISION: "fp32"})
     return write_model(model, path)
 
 
+def _refuse_not_finite(network: nn.Module) -> None:
+    for name, value in network.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise CandidateError(
+                f"The network can't be exported: {name} holds values that are not finite, so the training "
+                "diverged. Lower the learning rate."
+            )
+
+
 def _folded(network: nn.Module) -> nn.Module:
-    """A copy in eval mode whose Conv-BatchNorm pairs are one convolution each."""
+    """A copy in eval mode whose Conv-BatchNorm pairs are one convolution each.
+
+    The exporter would fold them too, and take 2 s longer.
+    """
     folded = copy.deepcopy(network).cpu().eval()
     for block in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
         for (name, first), (next_name, second) in pairwise(list(block.named_children())):
@@ -64,43 +71,21 @@ def _folded(network: nn.Module) -> nn.Module:
 
 
 def _export(network: nn.Module, img_size: tuple[int, int]) -> onnx.ModelProto:
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    example = torch.zeros(1, 3, *img_size)
+    height, width = img_size
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")  # the exporter warns of its own internals
-            program = torch.onnx.export(
-                network,
-                (example,),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=["images"],
-                output_names=["detections"],
-                verbose=False,
-            )
-    except torch.onnx.errors.OnnxExporterError as error:
-        raise CandidateError(f"The network can't be exported to ONNX at {img_size}: {error}") from error
-    if program is None:
-        raise CandidateError(f"The network can't be exported to ONNX at {img_size}: torch gave no program.")
-    return program.model_proto
-
-
-def _name_nodes(graph: onnx.GraphProto) -> None:
-    count: Counter[str] = Counter()
-    for node in graph.node:
-        scopes = next((item.value for item in node.metadata_props if item.key == _SCOPES), "['']")
-        path = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
-        name = f"{path[-1] if path else 'detector'}/{node.op_type}"
-        count[name] += 1
-        node.name = name if count[name] == 1 else f"{name}_{count[name]}"
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    graph = model.graph
-    del model.metadata_props[:]
-    del graph.metadata_props[:]
-    model.doc_string = graph.doc_string = ""
-    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, height, width),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["detections"],
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise CandidateError(
+            f"The network can't be exported to ONNX at {height} x {width} px: {reason}. "
+            "Change the architecture or the input size."
+        ) from error
+    return cast("torch.onnx.ONNXProgram", program).model_proto  # None comes of dynamo=False alone

@@ -1,5 +1,6 @@
-"""Does the exported file compute what the network computes?"""
+"""Does a file compute what it should: the float one what torch computes, the int8 one nearly that?"""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import nn
 from mlflow_nas.errors import CandidateError
 from mlflow_nas.export.detector import OnnxDetector
 
-__all__ = ["check_parity"]
+__all__ = ["check_parity", "objectness_drift"]
 
 
 def check_parity(network: nn.Module, path: Path, images: NDArray[np.float32], *, atol: float) -> float:
@@ -20,17 +21,27 @@ def check_parity(network: nn.Module, path: Path, images: NDArray[np.float32], *,
         The largest absolute difference of the outputs.
 
     Raises:
-        CandidateError: it is above `atol`.
+        CandidateError: it is above `atol`, or not a number.
+        ConfigError: the file can't be read or takes images of another size.
     """
-    was_training = network.training
-    network.eval()
+    actual = OnnxDetector(path)(images)
     with torch.inference_mode():
-        expected = network(torch.from_numpy(images)).numpy()
-    network.train(was_training)
-    difference = float(np.abs(OnnxDetector(path)(images) - expected).max())
+        expected = copy.deepcopy(network).cpu().eval()(torch.from_numpy(images)).numpy()
+    difference = float(np.abs(actual - expected).max())
     if not difference <= atol:
         raise CandidateError(
             f"{path.name} differs from torch by {difference:.3g}, at most {atol:g} is allowed: "
             "an operator was exported wrongly."
         )
     return difference
+
+
+def objectness_drift(fp32: Path, int8: Path, images: NDArray[np.float32]) -> float:
+    """Mean absolute difference of the objectness, 0..1, that quantization causes on float32 [n, 3, H, W].
+
+    Reported, not judged: what it does to the accuracy is measured.
+
+    Raises:
+        ConfigError: a file can't be read or takes images of another size.
+    """
+    return float(np.abs(OnnxDetector(fp32)(images)[:, 0] - OnnxDetector(int8)(images)[:, 0]).mean())

@@ -52,6 +52,12 @@ class _History(Callback):
             self._on_epoch(len(self.epochs), self.epochs[-1])
 
 
+def _decay(recipe: Recipe, data: DetectionDataModule, epochs: int) -> float:
+    """The recipe's decay, or less where it would average over more than a tenth of a short training."""
+    steps = len(data.train_dataloader()) * epochs
+    return min(recipe.ema_decay, 1 - 10 / max(steps, 20))
+
+
 def fit(
     network: nn.Module,
     data: DetectionDataModule,
@@ -90,7 +96,7 @@ def fit(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         gradient_clip_val=chosen.gradient_clip,
-        callbacks=[EMAWeightAveraging(decay=chosen.ema_decay), history],
+        callbacks=[EMAWeightAveraging(decay=_decay(chosen, data, epochs)), history],
     )
     start = time.perf_counter()
     trainer.fit(DetectorModule(network, recipe=chosen), datamodule=data)

@@ -1,0 +1,87 @@
+"""Names of nodes and tensors that keep the module path, so that a profile sums time by module.
+
+Tensors are named too: ONNX Runtime calls what it fuses after a node or after a tensor, depending on the fusion.
+"""
+
+import ast
+import os.path
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import onnx
+
+__all__ = ["name_graph", "strip_provenance"]
+
+ROOT = "detector"
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def name_graph(graph: onnx.GraphProto) -> None:
+    """Name each node MODULE.PATH/OPERATOR and its outputs after it; inputs and outputs of the graph keep theirs.
+
+    A second node of that name gets `_2`. What belongs to no submodule stands under "detector". Reads the
+    exporter's metadata, so it comes before `strip_provenance`.
+    """
+    counts: Counter[str] = Counter()
+    kept = {output.name for output in graph.output}
+    renamed: dict[str, str] = {}
+    for node, path in zip(graph.node, _module_paths(graph), strict=True):
+        name = f"{path or ROOT}/{node.op_type}"
+        counts[name] += 1
+        node.name = name if counts[name] == 1 else f"{name}_{counts[name]}"
+        for index, output in enumerate(node.output):
+            if output not in kept:
+                renamed[output] = f"{node.name}:{index}" if index else node.name
+    _rename_tensors(graph, renamed)
+
+
+def strip_provenance(model: onnx.ModelProto) -> None:
+    """Remove what the exporter says of itself: stack traces hold the paths of the exporting machine."""
+    graph = model.graph
+    model.doc_string = graph.doc_string = ""
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
+        del part.metadata_props[:]
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+
+
+def _module_paths(graph: onnx.GraphProto) -> list[str]:
+    # A node that the optimiser made has no scope: it belongs to the module that holds all of its readers.
+    readers: defaultdict[str, list[str]] = defaultdict(list)
+    paths: list[str] = []
+    for node in reversed(graph.node):
+        path = _scope(node)
+        if path is None:
+            path = _common(reader for output in node.output for reader in readers[output])
+        for name in node.input:
+            readers[name].append(path)
+        paths.append(path)
+    return paths[::-1]
+
+
+def _scope(node: onnx.NodeProto) -> str | None:
+    scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), None)
+    if scopes is None:
+        return None
+    modules = ["", *ast.literal_eval(scopes)[:-1]]  # the last scope is the operation itself
+    return str(modules[-1])
+
+
+def _common(paths: Iterable[str]) -> str:
+    return ".".join(os.path.commonprefix([path.split(".") for path in paths]))
+
+
+def _rename_tensors(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for value in graph.value_info:
+        value.name = renamed.get(value.name, value.name)

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+
+from mlflow_nas.report import (
+    draw_detections,
+    front_of,
+    pareto_html,
+    pareto_png,
+    study_description,
+    table_columns,
+    trials_table,
+)
+from mlflow_nas.types import Evaluation
+
+PNG = b"\x89PNG"
+
+
+def _evaluation(number: int, accuracy: float | None, latency: float) -> Evaluation:
+    metrics = {"latency_ms": latency} | (
+        {} if accuracy is None else {"map": accuracy, "map_50": 2 * accuracy}
+    )
+    return Evaluation(
+        number=number,
+        key=f"k{number}",
+        architecture={"kernel_size": 3},
+        state="infeasible" if accuracy is None else "complete",
+        metrics=metrics,
+        run_id=f"run{number}",
+    )
+
+
+TRIALS = [
+    _evaluation(0, 0.4, 5.0),
+    _evaluation(1, 0.3, 4.0),
+    _evaluation(2, 0.2, 4.5),
+    _evaluation(3, None, 9.0),
+]
+
+
+def test_the_front_is_sorted_by_latency_and_leaves_out_what_is_not_complete() -> None:
+    """Trial 2 is dominated, trial 3 was never trained."""
+    assert [evaluation.number for evaluation in front_of(TRIALS)] == [1, 0]
+    assert front_of(TRIALS[3:]) == []
+
+
+def test_the_terminals_table_marks_the_front() -> None:
+    """Missing measurements are shown as missing."""
+    lines = trials_table(TRIALS).splitlines()
+    assert [line.startswith("*") for line in lines[1:]] == [True, True, False, False]
+    assert lines[4].split()[-4:-1] == ["-", "-", "9.000"]
+
+
+def test_the_table_has_the_same_columns_for_every_trial() -> None:
+    """MLflow's UI shows it as a table."""
+    columns = table_columns(TRIALS)
+    assert {len(values) for values in columns.values()} == {4}
+    assert columns["front"] == [True, True, False, False]
+    assert columns["map"][3] is None
+
+
+def test_the_figures_are_a_png_and_a_page_that_loads_nothing(tmp_path: Path) -> None:
+    """The sandboxed frame of MLflow's UI allows no external script."""
+    assert pareto_png(TRIALS, tmp_path / "p.png").read_bytes().startswith(PNG)
+    page = pareto_html(TRIALS, tmp_path / "p.html").read_text(encoding="utf-8")
+    assert 'script src="http' not in page
+    assert "trial 0: k0" in page
+    assert "trial 3: k3" not in page
+
+
+def test_the_description_links_each_run_of_the_front() -> None:
+    """Links are relative to the UI."""
+    text = study_description(TRIALS, experiment_id="7", settings={"board": "local"})
+    assert "[1](#/experiments/7/runs/run1)" in text
+    assert "board `local`" in text
+
+
+def test_detections_are_drawn(tmp_path: Path) -> None:
+    """Also an image without any."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    box = np.array([[5, 5, 20, 30]], np.float32)
+    pictures = [(image, (box, [0.9], ["person"])), (image, (box[:0], [], []))]
+    assert draw_detections(pictures, tmp_path / "d.png").read_bytes().startswith(PNG)

@@ -1,0 +1,165 @@
+"""The main job in this process, on the fake board and generated scenes."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from mlflow_nas import api
+from mlflow_nas.errors import BoardError, CandidateError, ConfigError
+from mlflow_nas.search import study as study_module
+from mlflow_nas.types import Evaluation
+
+OPTIONS = {
+    "data": "synthetic:train=8,val=4,size=128",
+    "epochs": 1,
+    "board": "fake",
+    "device": "fake",
+    "trials": 3,
+    "seed": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_NAS_HOME", str(tmp_path / "home"))
+
+
+def _search(**options: Any) -> dict[str, Any]:
+    return dict(api.search(**{**OPTIONS, **options}))
+
+
+def _runs(result: dict[str, Any]) -> list[mlflow.entities.Run]:
+    client = mlflow.MlflowClient()
+    return list(client.search_runs([result["experiment_id"]], order_by=["attributes.start_time ASC"]))
+
+
+def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
+    """The same command goes on in the same parent run, trains nothing twice and stops at its trials."""
+    first = _search()
+    assert [row["trial"] for row in first["trials"]] == [0, 1, 2]
+    assert first["trials"][0]["key"] == "k5-g1-c96-w320"
+    assert {row["state"] for row in first["trials"]} == {"complete"}
+    assert first["deployed"]["version"] == str(first["registry"]["aliases"]["champion"])
+
+    again = _search()
+    assert again["run_id"] == first["run_id"]
+    assert again["trials"] == first["trials"]
+    assert again["registry"]["changes"] == []
+
+    more = _search(trials=4)
+    assert len(more["trials"]) == 4
+    assert len({row["key"] for row in more["trials"]}) == 4
+
+    runs = _runs(more)
+    parents = [run for run in runs if run.data.tags["nas.role"] == "study"]
+    assert [run.info.run_id for run in parents] == [first["run_id"]]
+    assert parents[0].info.status == "FINISHED"
+    trials = [run for run in runs if run.data.tags["nas.role"] in {"trial", "baseline"}]
+    assert [run.data.tags["nas.trial"] for run in trials] == ["0", "1", "2", "3"]
+    wanted = {
+        "map",
+        "map_50",
+        "map_fp32",
+        "map_50_fp32",
+        "latency_ms",
+        "latency_ratio",
+        "flops",
+        "macs",
+        "params",
+    }
+    assert all(wanted <= run.data.metrics.keys() for run in trials)
+    assert trials[0].data.params["arch.img_width"] == "320"
+    artifacts = {item.path for item in mlflow.MlflowClient().list_artifacts(first["run_id"])}
+    assert {"pareto.png", "pareto.html", "trials.json"} <= artifacts
+
+    promoted = api.promote(model="person-detector")
+    assert promoted["changes"] == []
+
+
+def test_a_candidate_over_the_limit_is_infeasible_and_not_trained() -> None:
+    """It has a latency, a constraint and no mAP."""
+    result = _search(max_latency_ms=1e-6, trials=1)
+    (row,) = result["trials"]
+    assert row["state"] == "infeasible"
+    assert "latency_ms" in row
+    assert "map" not in row
+    assert "train_s" not in row
+    assert (result["front"], result["registry"], result["deployed"]) == ([], None, None)
+
+
+def test_a_failed_candidate_is_written_down_and_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run ends FAILED with the error as a tag."""
+
+    def fail(*_: object, **__: object) -> Evaluation:
+        raise CandidateError("it can't be exported")
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", fail)
+    result = _search(trials=2)
+    assert [row["state"] for row in result["trials"]] == ["failed", "failed"]
+    failed = [run for run in _runs(result) if run.data.tags["nas.role"] != "study"]
+    assert {run.info.status for run in failed} == {"FAILED"}
+    assert failed[0].data.tags["nas.error"] == "CandidateError: it can't be exported"
+
+
+def test_two_hardware_failures_in_a_row_stop_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names the board and the remedy."""
+
+    def fail(*_: object, **__: object) -> Evaluation:
+        raise BoardError("no route to host")
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", fail)
+    with pytest.raises(BoardError, match=r"2 hardware failures in a row on board fake, .*no route to host"):
+        _search(trials=5)
+
+
+def test_an_interrupted_trial_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed process left behind is closed; the baseline is evaluated."""
+
+    def interrupt(*_: object, **__: object) -> Evaluation:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study_module, "evaluate_candidate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _search(trials=1)
+    result = _search(trials=1, max_latency_ms=1e-6)
+    assert [row["state"] for row in result["trials"] if row["state"] == "infeasible"] == ["infeasible"]
+    assert {run.info.status for run in _runs(result)} <= {"FINISHED", "KILLED"}
+
+
+def test_a_study_keeps_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results of different data are never compared."""
+    monkeypatch.setattr(study_module, "evaluate_candidate", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        _search(trials=1)
+    with pytest.raises(ConfigError, match="study 'demo' was made with"):
+        _search(data="synthetic:train=8,val=5,size=128")
+
+
+def test_one_training_is_exactly_one_run() -> None:
+    """`train` logs one architecture, finished, with its metrics."""
+    options = {name: OPTIONS[name] for name in ("data", "epochs", "board")}
+    result = api.train(**options, kernel_size=3, groups=2, channels=48, img_width=256)
+    runs = mlflow.MlflowClient().search_runs([mlflow.get_experiment_by_name("mlflow-nas").experiment_id])
+    assert [run.info.run_id for run in runs] == [result["run_id"]]
+    assert runs[0].info.status == "FINISHED"
+    assert runs[0].data.params["arch.channels"] == "48"
+    assert "map" in runs[0].data.metrics
+
+
+def test_an_architecture_outside_the_space_is_refused() -> None:
+    """The user's mistake, with the choices."""
+    with pytest.raises(ConfigError, match=r"kernel_size=4 is not in the space"):
+        api.train(data=OPTIONS["data"], board="fake", kernel_size=4)
+
+
+def test_promoting_a_model_that_is_not_there_names_the_known_ones() -> None:
+    """The registry's error."""
+    from mlflow_nas.errors import RegistryError
+
+    with pytest.raises(RegistryError, match="There is no registered model 'nobody': known are none"):
+        api.promote(model="nobody")
