@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlflow_nas.api.runs import as_params, experiment_for
 from mlflow_nas.config import SearchConfig, load_config, take_project_run_id, work_root
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ def search(
 
 
 def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None) -> "StudyBook":
+    from mlflow_nas.api.runs import as_params, experiment_for
     from mlflow_nas.search import StudyBook
     from mlflow_nas.tracking import connect, default_uri, log_dataset, open_study
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from mlflow_nas.api.runs import experiment_for
 from mlflow_nas.config import TrainConfig, load_config, take_project_run_id, work_root
 
 __all__ = ["train"]
@@ -28,6 +27,7 @@ def train(
     """
     chosen = load_config(TrainConfig, options, file=config)
     from mlflow_nas.api.bench import make_bench
+    from mlflow_nas.api.runs import experiment_for
     from mlflow_nas.errors import NasError
     from mlflow_nas.search import Candidate, evaluate_candidate, failed_evaluation
     from mlflow_nas.tracking import (

@@ -271,10 +271,6 @@ def list_(root: str) -> Answer:
     return {"manifests": [_manifest(path.parent) for path in sorted(Path(root).glob("*/manifest.json"))]}
 
 
-def _refuse(**_: Any) -> Answer:
-    raise Failure("request", f"the command is one of {', '.join(COMMANDS)}")
-
-
 COMMANDS: dict[str, Callable[..., Answer]] = {
     function.__name__.rstrip("_"): function
     for function in (facts, time_, infer, install, rollback, delete, get, list_)
@@ -285,7 +281,9 @@ def main(argv: Sequence[str], answers: TextIO) -> int:
     """Run ``COMMAND [OPTIONS as one JSON object]``, write the JSON answer, return the exit code."""
     command, options = (*argv, "{}")[:2] if argv else ("", "{}")
     try:
-        answer = COMMANDS.get(command, _refuse)(**json.loads(options))
+        answer = COMMANDS[command](**json.loads(options))
+    except KeyError:
+        answer = {"error": f"the command is one of {', '.join(COMMANDS)}", "kind": "request"}
     except Failure as failure:
         answer = {"error": str(failure), "kind": failure.kind}
     except Exception as error:  # noqa: BLE001 - whatever happened, the host gets one JSON object

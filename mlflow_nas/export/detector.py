@@ -59,7 +59,7 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # Without it x86 without VNNI saturates 16-bit sums: the objectness error of the published detector triples,
+    # Without it, x86 without VNNI saturates 16-bit sums: the published detector's objectness error triples,
     # and the accuracy measured here would not be the board's.
     options.add_session_config_entry("session.x64quantprecision", "1")
     try:

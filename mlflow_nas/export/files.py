@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
 
 from mlflow_nas.errors import CandidateError, ConfigError
 

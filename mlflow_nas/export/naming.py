@@ -1,12 +1,12 @@
 """Names of nodes and tensors that keep the module path, so that a profile sums time by module.
 
-Tensors are named too: ONNX Runtime calls what it fuses after a node or after a tensor, depending on the fusion.
+Tensors are named too: ONNX Runtime calls what it fuses after a node or after a tensor, as the fusion has it.
 """
 
 import ast
-import os.path
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import takewhile
 
 import onnx
 
@@ -17,7 +17,7 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def name_graph(graph: onnx.GraphProto) -> None:
-    """Name each node MODULE.PATH/OPERATOR and its outputs after it; inputs and outputs of the graph keep theirs.
+    """Name each node MODULE.PATH/OPERATOR, and its outputs after it; the graph's own outputs keep theirs.
 
     A second node of that name gets `_2`. What belongs to no submodule stands under "detector". Reads the
     exporter's metadata, so it comes before `strip_provenance`.
@@ -38,18 +38,9 @@ def name_graph(graph: onnx.GraphProto) -> None:
 def strip_provenance(model: onnx.ModelProto) -> None:
     """Remove what the exporter says of itself: stack traces hold the paths of the exporting machine."""
     graph = model.graph
-    model.doc_string = graph.doc_string = ""
-    for part in (
-        model,
-        graph,
-        *graph.node,
-        *graph.value_info,
-        *graph.input,
-        *graph.output,
-        *graph.initializer,
-    ):
+    described = (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer)
+    for part in (model, graph, *described):
         del part.metadata_props[:]
-    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         part.doc_string = ""
 
 
@@ -76,7 +67,8 @@ def _scope(node: onnx.NodeProto) -> str | None:
 
 
 def _common(paths: Iterable[str]) -> str:
-    return ".".join(os.path.commonprefix([path.split(".") for path in paths]))
+    levels = zip(*(path.split(".") for path in paths), strict=False)
+    return ".".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
 def _rename_tensors(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:

@@ -59,11 +59,16 @@ def quantize_int8(fp32: Path, path: Path, *, calibration: NDArray[np.float32]) -
     if not len(calibration) or calibration.shape[1:] != wanted[1:]:
         raise ConfigError(
             f"Calibration images are {calibration.shape}, {fp32.name} needs (n, "
-            f"{', '.join(map(str, wanted[1:]))}) with n >= 1: give training images at the network's input size."
+            f"{', '.join(map(str, wanted[1:]))}) with n >= 1: give training images at that size."
         )
     metadata = {entry.key: entry.value for entry in source.metadata_props}
     try:
         model = _quantize(source, _Images(taken.name, calibration))
+    except OSError as error:
+        raise ConfigError(
+            f"{fp32.name} can't be quantized in {tempfile.gettempdir()}: {error.strerror}. Free space, or "
+            "set TMPDIR to another folder."
+        ) from error
     except Exception as error:  # ONNX Runtime's errors have no other base in common
         raise CandidateError(f"{fp32.name} can't be quantized to int8: {error}") from error
     set_metadata(model, {**metadata, PRECISION: "int8"})

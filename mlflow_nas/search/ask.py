@@ -46,7 +46,7 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
         if trial.user_attrs[OUTCOME] != "unmeasured"
     }
     if space.key(space.baseline) not in known:
-        study.enqueue_trial(dict(space.baseline), skip_if_exists=True)
+        study.enqueue_trial(dict(space.baseline))
     for _ in range(_PATIENCE):
         trial = study.ask(distributions(space))
         twin = known.get(space.key(trial.params))

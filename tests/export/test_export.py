@@ -40,7 +40,9 @@ def test_the_file_has_fixed_names_sizes_and_metadata(fp32: Path) -> None:
     graph = model.graph
     shape = [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
     assert (graph.input[0].name, shape, graph.output[0].name) == ("images", [1, 3, 96, 96], "detections")
-    assert {item.key: item.value for item in model.metadata_props} == {"mlflow_nas.key": "k", "a": "b"}
+    assert {"mlflow_nas.key": "k", "a": "b"}.items() <= {
+        item.key: item.value for item in model.metadata_props
+    }.items()
     assert model.opset_import[0].version >= 17
 
 
@@ -77,7 +79,8 @@ def test_the_file_computes_what_the_network_computes(
 ) -> None:
     """Parity holds, and a disagreement is the candidate's fault."""
     assert check_parity(network, fp32, images, atol=1e-3) < 1e-3
-    other = build_detector(ARCHITECTURE, num_classes=2, seed=2)
+    other = build_detector(ARCHITECTURE, num_classes=2, seed=1)
+    torch.nn.init.constant_(other.head.box[4].bias, 1.0)
     with pytest.raises(
         CandidateError, match=r"model\.onnx differs from torch by .*, at most 0\.001 is allowed"
     ):
@@ -121,7 +124,7 @@ def test_a_detector_refuses_other_sizes_and_broken_files(fp32: Path, tmp_path: P
     """Errors name the file and the size."""
     detector = OnnxDetector(fp32)
     assert (detector.img_size, detector.num_classes, detector.metadata["a"]) == (SIZE, 2, "b")
-    with pytest.raises(ConfigError, match="takes images of 3 x 96 x 96, got 3 x 64 x 64"):
+    with pytest.raises(ConfigError, match="images of 3 x 96 x 96, got 1 x 3 x 64 x 64"):
         detector(np.zeros((1, 3, 64, 64), np.float32))
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")
     with pytest.raises(ConfigError, match=r"can't read the model file .*bad\.onnx"):

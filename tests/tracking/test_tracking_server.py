@@ -44,7 +44,7 @@ def test_a_silent_server_is_named_without_its_password(monkeypatch: pytest.Monke
 
 
 def test_a_server_that_goes_away_midway_is_a_registry_error(
-    client: MlflowClient, experiment: str, run_id: str, monkeypatch: pytest.MonkeyPatch
+    client: MlflowClient, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither MLflow's nor the transport's own exceptions leave the room."""
 
@@ -66,7 +66,7 @@ def test_an_unusable_tracking_uri_is_the_users_fault(uri: str) -> None:
 
 def test_an_address_without_password_stays_as_it_is() -> None:
     """Only passwords are hidden."""
-    assert address("sqlite:////home/me/mlflow.db") == "sqlite:////home/me/mlflow.db"
+    assert address("sqlite:////nowhere/me/mlflow.db") == "sqlite:////nowhere/me/mlflow.db"
     assert address("postgresql://me:pw@db/nas") == "postgresql://me:***@db/nas"
 
 
