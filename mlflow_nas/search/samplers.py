@@ -37,7 +37,7 @@ def make_sampler(name: SamplerName, *, seed: int, trials: int) -> BaseSampler:
     """
     match name:
         case "tpe":
-            return TPESampler(seed=seed, n_startup_trials=max(min(10, trials // 3), 1))
+            return TPESampler(seed=seed, n_startup_trials=max(min(10, trials // 2), 4))
         case "nsga2":
             return NSGAIISampler(seed=seed, population_size=max(min(50, trials // 4), 4))
         case "random":

@@ -91,12 +91,9 @@ def _run(client: MlflowClient, run_id: str) -> Run:
 
 @server_call("look for the model")
 def _logged_before(client: MlflowClient, run: Run, sha256: str) -> LoggedInt8 | None:
-    found = client.search_logged_models(
-        [run.info.experiment_id],
-        f"source_run_id = '{run.info.run_id}' AND tags.`{names.SHA256}` = '{sha256}' AND status = 'READY'",
-        max_results=1,
-    )
-    return LoggedInt8(found[0].model_id, found[0].model_uri) if found else None
+    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    ready = [model for model in found if model.status == "READY" and model.tags.get(names.SHA256) == sha256]
+    return LoggedInt8(ready[0].model_id, ready[0].model_uri) if ready else None
 
 
 @server_call("create the model")

@@ -38,7 +38,7 @@ print(model_sha256(fp32), model_sha256(quantize_int8(fp32, folder / "b.onnx", ca
 
 
 def test_the_network_and_the_random_state_stay_as_they_are(standin: StandIn, tmp_path: Path) -> None:
-    """Weights, statistics, the mode of each module and the next random number are the same after an export."""
+    """Weights, statistics, modes and the next random number are the same after an export."""
     standin.train()
     standin.norm.eval()
     modes = [module.training for module in standin.modules()]
@@ -70,7 +70,7 @@ def test_weights_that_are_not_finite_are_refused(broken: str, standin: StandIn, 
 
 
 def test_an_export_that_fails_says_why_in_one_sentence(tmp_path: Path) -> None:
-    """Torch's page of advice is cut to the cause."""
+    """The exporter's page of advice is cut to the cause."""
     with pytest.raises(
         CandidateError, match=r"at 32 x 48 px: .*to have 4 channels.*Change the arch"
     ) as caught:
@@ -165,7 +165,7 @@ def test_parity_refuses_what_is_not_a_number(
     standin: StandIn, small_fp32: Path, small_images: NDArray[np.float32]
 ) -> None:
     """NaN is no small difference."""
-    torch.nn.init.constant_(standin.head.bias, float("nan"))
+    torch.nn.init.constant_(standin.head.weight, float("nan"))
     with pytest.raises(CandidateError, match=r"fp32\.onnx differs from torch by nan, at most 1 is allowed"):
         check_parity(standin, small_fp32, small_images, atol=1.0)
 
@@ -201,3 +201,13 @@ def test_a_file_that_is_no_detector_of_fixed_size_is_refused(shape: list[int | s
     onnx.save(helper.make_model(graph, ir_version=10, opset_imports=opsets), tmp_path / "other.onnx")
     with pytest.raises(ConfigError, match=r"other\.onnx is no detector: it takes \[1, .* not a fixed"):
         OnnxDetector(tmp_path / "other.onnx")
+
+
+def test_int8_sums_do_not_saturate_on_any_cpu(tmp_path: Path) -> None:
+    """Where x86 has no VNNI, the largest weights and activations would give half of the true sum."""
+    layer = torch.nn.Conv2d(3, 5, 3, bias=False)
+    torch.nn.init.constant_(layer.weight, 1.0)
+    images = np.ones((1, 3, 32, 48), np.float32)
+    fp32 = export_onnx(layer, tmp_path / "a.onnx", img_size=(32, 48), metadata={})
+    int8 = quantize_int8(fp32, tmp_path / "b.onnx", calibration=images)
+    assert OnnxDetector(int8)(images) == pytest.approx(27.0, rel=0.01)
