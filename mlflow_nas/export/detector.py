@@ -30,7 +30,7 @@ class OnnxDetector:
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         self._session = _session(path, threads)
         taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        if len(given.shape) != 4 or given.shape[1] < 5 or not _is_fixed(taken.shape):
+        if not _is_detector(taken.shape, given.shape):
             raise ConfigError(
                 f"{path} is no detector: it takes {taken.shape} and gives {given.shape}, not a fixed "
                 "[1, 3, H, W] and [1, 5 + N, h, w]. Give a file of export_onnx or quantize_int8."
@@ -68,5 +68,8 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
         raise ConfigError(f"ONNX Runtime can't read the model file {path}: {error}") from error
 
 
-def _is_fixed(shape: list[int | str | None]) -> bool:
-    return len(shape) == 4 and shape[:2] == [1, 3] and all(isinstance(size, int) for size in shape)
+def _is_detector(taken: list[int | str], given: list[int | str]) -> bool:
+    if len(taken) != 4 or len(given) != 4 or taken[:2] != [1, 3]:
+        return False
+    channels = given[1]
+    return all(isinstance(size, int) for size in taken) and isinstance(channels, int) and channels >= 5

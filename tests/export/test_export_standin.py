@@ -191,16 +191,37 @@ def test_a_batch_gives_what_its_images_give(small_fp32: Path, small_images: NDAr
         detector(small_images[:0])
 
 
-@pytest.mark.parametrize("shape", [[1, 3, "height", 48], [1, 1, 32, 48], [1, 3, 32]])
-def test_a_file_that_is_no_detector_of_fixed_size_is_refused(shape: list[int | str], tmp_path: Path) -> None:
-    """A free axis, a gray image and a missing axis are named by the shape that the file takes."""
-    taken = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
-    given = helper.make_tensor_value_info("detections", TensorProto.FLOAT, shape)
-    graph = helper.make_graph([helper.make_node("Relu", ["images"], ["detections"])], "g", [taken], [given])
-    opsets = [helper.make_opsetid("", 18)]
-    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=opsets), tmp_path / "other.onnx")
-    with pytest.raises(ConfigError, match=r"other\.onnx is no detector: it takes \[1, .* not a fixed"):
-        OnnxDetector(tmp_path / "other.onnx")
+@pytest.mark.parametrize(
+    ("taken", "given"),
+    [
+        ([1, 3, "height", 48], [1, 5, 2, 3]),
+        ([1, 1, 32, 48], [1, 5, 2, 3]),
+        ([1, 3, 32], [1, 5, 2, 3]),
+        ([1, 3, 32, 48], [1, 4, 2, 3]),
+        ([1, 3, 32, 48], [5, 2]),
+    ],
+)
+def test_a_file_that_is_no_detector_of_fixed_size_is_refused(
+    taken: list[int | str], given: list[int], tmp_path: Path
+) -> None:
+    """A free axis, a gray image, a missing axis or too few channels: the sentence says what the file has."""
+    graph = helper.make_graph(
+        [
+            helper.make_node(
+                "Constant", [], ["out"], value=numpy_helper.from_array(np.zeros(given, np.float32))
+            )
+        ],
+        "main",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, taken)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, given)],
+    )
+    path = tmp_path / "other.onnx"
+    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)]), path)
+    with pytest.raises(
+        ConfigError, match=r"other\.onnx is no detector: it takes \[1, .* not a fixed"
+    ) as caught:
+        OnnxDetector(path)
+    assert f"takes {taken} and gives {given}" in str(caught.value)
 
 
 def test_int8_sums_do_not_saturate_on_any_cpu(tmp_path: Path) -> None:
