@@ -1,15 +1,24 @@
 """What the registry should say, from what its versions were measured to be: values in, values out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlflow_nas.pareto import dominators, knee, non_dominated
 
-__all__ = ["Change", "Plan", "Version", "make_plan"]
+__all__ = ["ROLES", "UNMEASURED", "Change", "Plan", "Version", "alias_names", "make_plan"]
 
 MAXIMISE = (True, False)
 """Objectives: map up, latency_ms down."""
+
+ROLES = ("champion", "fastest", "most-accurate", "knee")
+
+UNMEASURED: Mapping[str, str | None] = {"nas.pareto": None, "nas.front": None, "nas.dominated_by": None}
+"""The tags of a version that can't be compared: none of ours."""
+
+ROUNDING = 1e-9
+"""A map that misses the champion's bound by less has the last bits of a subtraction against it only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +63,42 @@ class Plan:
     front: tuple[int, ...]
 
 
-def make_plan(versions: Sequence[Version], *, max_map_drop: float, dataset: str | None = None) -> Plan:
+def alias_names(board: str | None) -> dict[str, str]:
+    """Role to alias; with a board the alias ends in its name, in the letters that MLflow allows."""
+    suffix = "" if board is None else "-" + re.sub(r"[^\w-]", "-", board)
+    return {role: role + suffix for role in ROLES}
+
+
+def make_plan(
+    versions: Sequence[Version],
+    *,
+    max_map_drop: float,
+    board: str | None = None,
+    dataset: str | None = None,
+) -> Plan:
     """Decide front, tags and aliases; versions of different boards or data sets are never compared.
 
     Args:
         versions: the measured ones.
         max_map_drop: the champion is the fastest version whose map is not below its baseline's by more.
-        dataset: the data set whose fronts hold the aliases; None for that of each board's newest version.
+        board: the only board to decide about; None for all.
+        dataset: the data set whose fronts hold the aliases; None for that of each board's newest version,
+            as on a board where the data set was not measured.
     """
     tags: dict[int, dict[str, str | None]] = {}
     aliases: dict[str, int] = {}
     fronts: list[Version] = []
     boards = sorted({version.board for version in versions})
-    for board in boards:
-        on_board = [version for version in versions if version.board == board]
-        shown = dataset or max(on_board, key=lambda version: version.number).dataset
-        for data in sorted({version.dataset for version in on_board}):
-            group = sorted((v for v in on_board if v.dataset == data), key=lambda v: v.number)
-            front = _judge(group, tags)
+    for each in [name for name in boards if board in (None, name)]:
+        on_board = sorted((v for v in versions if v.board == each), key=lambda v: v.number)
+        datasets = {version.dataset for version in on_board}
+        shown = dataset if dataset in datasets else on_board[-1].dataset
+        names = alias_names(each if len(boards) > 1 else None)
+        for data in sorted(datasets):
+            front = _judge([version for version in on_board if version.dataset == data], tags)
             if data == shown:
                 fronts += front
-                suffix = f"-{board}" if len(boards) > 1 else ""
-                aliases |= {f"{name}{suffix}": v for name, v in _aliases(front, max_map_drop).items()}
+                aliases |= {names[role]: v for role, v in _holders(front, max_map_drop).items()}
     return Plan(tags, aliases, tuple(version.number for version in fronts))
 
 
@@ -93,8 +116,8 @@ def _judge(group: Sequence[Version], tags: dict[int, dict[str, str | None]]) -> 
     return sorted(front, key=lambda version: (version.objectives[1], version.number))
 
 
-def _aliases(front: Sequence[Version], max_map_drop: float) -> dict[str, int]:
-    """Aliases of one front, given fastest first; of equal versions the smallest number."""
+def _holders(front: Sequence[Version], max_map_drop: float) -> dict[str, int]:
+    """Role to version of one front, given fastest first; of equal versions the smallest number."""
     best = max(front, key=lambda version: (version.objectives[0], -version.number))
     good = [version for version in front if version.objectives[0] >= _least_map(version, max_map_drop)]
     bend = front[knee([version.objectives for version in front], MAXIMISE)]
@@ -109,4 +132,4 @@ def _aliases(front: Sequence[Version], max_map_drop: float) -> dict[str, int]:
 def _least_map(version: Version, max_map_drop: float) -> float:
     """What a champion must reach; without a known baseline nothing can be promised."""
     baseline = version.tags.get("nas.baseline_map")
-    return float("inf") if baseline is None else float(baseline) - max_map_drop
+    return float("inf") if baseline is None else float(baseline) - max_map_drop - ROUNDING

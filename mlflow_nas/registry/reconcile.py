@@ -1,23 +1,18 @@
 """Bring the registry's tags and aliases to what the measurements say; only differences are written."""
 
-import hashlib
 import math
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-from filelock import FileLock
 from mlflow import MlflowClient
 
 from mlflow_nas.errors import RegistryError
-from mlflow_nas.registry.plan import Change, Plan, Version, make_plan
+from mlflow_nas.registry.lock import one_writer
+from mlflow_nas.registry.plan import UNMEASURED, Change, Plan, Version, alias_names, make_plan
 from mlflow_nas.tracking import server_call
 
 __all__ = ["Reconciliation", "reconcile"]
 
 PAGE = 1_000
-OWN_ALIASES = ("champion", "fastest", "most-accurate", "knee")
-LOCK_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +36,7 @@ class Reconciliation:
         }
 
 
-@server_call("reconcile the model registry")
+@server_call("reconcile the model registry", "check that it runs, then rerun the same command")
 def reconcile(
     client: MlflowClient,
     model: str,
@@ -53,45 +48,42 @@ def reconcile(
 ) -> Reconciliation:
     """Recompute the Pareto front over the registered int8 versions and make tags and aliases say so.
 
-    Idempotent; nothing is deleted but our own tags and aliases. One writer at a time on this machine.
+    Idempotent; nothing is deleted but our own tags and aliases. Aliases carry the board's name when the
+    model has versions of more than one board; those without it are then ambiguous and removed. One writer
+    at a time on this machine.
 
     Args:
         client: the MLflow client.
         model: the registered model.
         max_map_drop: how far the champion's map may be below its baseline's.
-        board: only versions measured on this board; None for all.
+        board: touch only versions and aliases of this board; None for all.
         dataset: whose front holds the aliases (name@digest); None for the newest version's.
         dry_run: compute the changes, write none.
 
     Raises:
-        RegistryError: there is no such model, it has no measured int8 version, or MLflow does not answer.
+        RegistryError: there is no such model, it has no measured int8 version (of that board or data set),
+            another process is writing, or MLflow does not answer.
     """
-    with FileLock(_lock_file(client, model), timeout=LOCK_S):
-        versions = [v for v in _measured(client, model) if board in (None, v.board)]
-        if not versions:
-            raise RegistryError(
-                f"The registered model {model!r} has no int8 version with map and latency_ms"
-                f"{f' on board {board}' if board else ''}: run a search with --model {model} first."
-            )
-        plan = make_plan(versions, max_map_drop=max_map_drop, dataset=dataset)
-        held = dict(client.get_registered_model(model).aliases)
-        changes = (*_tag_changes(versions, plan), *_alias_changes(held, plan))
+    with one_writer(client, model):
+        versions = _versions(client, model)
+        measured = [version for version in versions if _is_measured(version)]
+        _require(model, measured, board, dataset)
+        plan = make_plan(measured, max_map_drop=max_map_drop, board=board, dataset=dataset)
+        held = {name: int(v) for name, v in client.get_registered_model(model).aliases.items()}
+        ours = [version for version in versions if board in (None, version.tags.get("nas.board"))]
+        changes = (*_tag_changes(ours, plan), *_alias_changes(held, plan, _own_aliases(ours)))
         if not dry_run:
             for change in changes:
                 _write(client, model, change)
-    return Reconciliation(model, _front(versions, plan), dict(plan.aliases), changes, dry_run)
+    return Reconciliation(model, _front(measured, plan), dict(plan.aliases), changes, dry_run)
 
 
-def _lock_file(client: MlflowClient, model: str) -> str:
-    digest = hashlib.sha256(f"{client._registry_uri} {model}".encode()).hexdigest()[:16]
-    return str(Path(tempfile.gettempdir()) / f"mlflow-nas-{digest}.lock")
-
-
-def _measured(client: MlflowClient, model: str) -> list[Version]:
+def _versions(client: MlflowClient, model: str) -> list[Version]:
     if not client.search_registered_models(f"name='{model}'", max_results=1):
         known = sorted(found.name for found in client.search_registered_models())
         raise RegistryError(
-            f"There is no registered model {model!r}: known are {', '.join(known) or 'none'}."
+            f"There is no registered model {model!r}: known are {', '.join(known) or 'none'}; "
+            "name one of them, or run a search first."
         )
     found, token = [], None
     while True:
@@ -99,7 +91,7 @@ def _measured(client: MlflowClient, model: str) -> list[Version]:
         found += [Version(int(version.version), dict(version.tags)) for version in page]
         token = page.token
         if not token:
-            return [version for version in found if _is_measured(version)]
+            return sorted(found, key=lambda version: version.number)
 
 
 def _is_measured(version: Version) -> bool:
@@ -111,26 +103,54 @@ def _is_measured(version: Version) -> bool:
         return False
 
 
+def _require(model: str, measured: list[Version], board: str | None, dataset: str | None) -> None:
+    if not measured:
+        raise RegistryError(
+            f"The registered model {model!r} has no int8 version with map and latency_ms: "
+            f"run a search with --model {model} first."
+        )
+    on_board = [version for version in measured if board in (None, version.board)]
+    if not on_board:
+        known = ", ".join(sorted({version.board for version in measured}))
+        raise RegistryError(
+            f"The registered model {model!r} has no int8 version measured on board {board!r}: "
+            f"known are {known}; name one of them, or run a search there."
+        )
+    datasets = sorted({version.dataset for version in on_board})
+    if dataset is not None and dataset not in datasets:
+        raise RegistryError(
+            f"The registered model {model!r} has no int8 version measured on data set {dataset!r}: "
+            f"known are {', '.join(datasets)}; name one of them."
+        )
+
+
+def _own_aliases(versions: list[Version]) -> set[str]:
+    """What an earlier call may have set: one that a user made, such as `champion-2024`, is left alone."""
+    boards = {version.tags.get("nas.board") for version in versions} | {None}
+    return {alias for board in boards for alias in alias_names(board).values()}
+
+
 def _tag_changes(versions: list[Version], plan: Plan) -> list[Change]:
     return [
         Change("tag", name, version.number, version.tags.get(name), value)
         for version in versions
-        for name, value in plan.tags[version.number].items()
+        for name, value in plan.tags.get(version.number, UNMEASURED).items()
         if version.tags.get(name) != value
     ]
 
 
-def _alias_changes(held: dict[str, str], plan: Plan) -> list[Change]:
-    ours = {name: int(number) for name, number in held.items() if name.startswith(OWN_ALIASES)}
+def _alias_changes(held: dict[str, int], plan: Plan, own: set[str]) -> list[Change]:
     gone = [
-        Change("alias", name, ours[name], name, None) for name in sorted(ours.keys() - plan.aliases.keys())
+        Change("alias", name, number, str(number), None)
+        for name, number in sorted(held.items())
+        if name in own and name not in plan.aliases
     ]
     moved = [
-        Change("alias", name, number, str(ours[name]) if name in ours else None, str(number))
+        Change("alias", name, number, str(held[name]) if name in held else None, str(number))
         for name, number in plan.aliases.items()
-        if ours.get(name) != number
+        if held.get(name) != number
     ]
-    return gone + moved
+    return [*moved, *gone]
 
 
 def _write(client: MlflowClient, model: str, change: Change) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from mlflow import MlflowClient
-from mlflow.exceptions import RestException
+from mlflow.exceptions import MlflowException
 
+from mlflow_nas.registry.lock import one_writer
 from mlflow_nas.tracking import server_call
 
 __all__ = ["register_model"]
@@ -15,7 +16,7 @@ DESCRIPTION = (
 )
 
 
-@server_call("register the model")
+@server_call("register the model", "check that it runs, then rerun the same command")
 def register_model(
     client: MlflowClient, model: str, *, run_id: str, model_id: str, tags: Mapping[str, str]
 ) -> str:
@@ -32,18 +33,18 @@ def register_model(
         The version.
 
     Raises:
-        RegistryError: MLflow does not answer.
+        RegistryError: another process is writing, or MLflow does not answer.
     """
     source = f"models:/{model_id}"
-    _create(client, model)
-    known = client.search_model_versions(f"name='{model}' AND source_path='{source}'")
-    if not known:
-        made = client.create_model_version(model, source, run_id, tags=dict(tags))
-        return str(made.version)
-    version = str(known[0].version)
-    for name, value in tags.items():
-        if known[0].tags.get(name) != value:
-            client.set_model_version_tag(model, version, name, value)
+    with one_writer(client, model):
+        _create(client, model)
+        known = client.search_model_versions(f"name='{model}' AND source_path='{source}'")
+        if not known:
+            return str(client.create_model_version(model, source, run_id, tags=dict(tags)).version)
+        version = str(known[0].version)
+        for name, value in tags.items():
+            if known[0].tags.get(name) != value:
+                client.set_model_version_tag(model, version, name, value)
     return version
 
 
@@ -51,6 +52,6 @@ def _create(client: MlflowClient, model: str) -> None:
     if not client.search_registered_models(f"name='{model}'", max_results=1):
         try:
             client.create_registered_model(model, description=DESCRIPTION)
-        except RestException as error:  # another process was faster
+        except MlflowException as error:  # another machine was faster
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

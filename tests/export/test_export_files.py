@@ -1,6 +1,7 @@
 import hashlib
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -20,13 +21,15 @@ def model() -> onnx.ModelProto:
     return helper.make_model(helper.make_graph([node], "main", [taken], [given]), ir_version=10)
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process may grow beyond 16 bytes."""
+    """No file of this process may grow beyond 16 bytes: nor pytest's own report, so only while it lasts."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_model_comes_back_as_it_was_written(model: onnx.ModelProto, tmp_path: Path) -> None:
@@ -44,12 +47,12 @@ def test_metadata_does_not_depend_on_its_order(model: onnx.ModelProto) -> None:
     assert [(entry.key, entry.value) for entry in model.metadata_props] == [("a", "1"), ("b", "2")]
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_leaves_the_old_file_and_no_half_one(model: onnx.ModelProto, tmp_path: Path) -> None:
     """The sentence names the file and the remedy."""
     path = tmp_path / "model.onnx"
     path.write_bytes(b"old")
-    with pytest.raises(ConfigError, match=r"model\.onnx can't be written: File too large\. Free some space"):
+    refusal = r"model\.onnx can't be written: File too large\. Free some space"
+    with full_disk(), pytest.raises(ConfigError, match=refusal):
         write_model(model, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

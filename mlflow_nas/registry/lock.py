@@ -1,0 +1,47 @@
+"""One writer at a time: MLflow sets aliases without comparing first."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+
+from mlflow_nas.errors import RegistryError
+
+__all__ = ["one_writer"]
+
+WAIT_S = 60.0
+
+
+@contextmanager
+def one_writer(client: MlflowClient, model: str) -> Iterator[None]:
+    """Keep other processes of this user on this machine from writing the same registered model.
+
+    Raises:
+        RegistryError: another process held the lock for a minute.
+    """
+    path = _lock_file(client, model)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=WAIT_S)
+    except Timeout as fault:
+        raise RegistryError(
+            f"another process has been writing the registered model {model!r} for {WAIT_S:.0f} s "
+            f"(lock {path}); wait for it to end, or stop it, and rerun the same command"
+        ) from fault
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_file(client: MlflowClient, model: str) -> Path:
+    # Per user: in a shared /tmp nobody may open another user's file.
+    folder = Path(tempfile.gettempdir()) / f"mlflow-nas-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    digest = hashlib.sha256(f"{client._registry_uri} {model}".encode()).hexdigest()[:16]
+    return folder / f"registry-{digest}.lock"
