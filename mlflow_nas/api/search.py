@@ -89,7 +89,10 @@ def _run(
         trials=config.trials,
     )
     try:
-        evaluations = Search(study=study, bench=bench, book=book, progress=progress).run(config.trials)
+        search = Search(
+            study=study, bench=bench, book=book, progress=progress, seed_epochs=config.seed_epochs
+        )
+        evaluations = search.run(config.trials)
         conclusion = conclude(
             evaluations,
             bench=bench,

@@ -60,7 +60,5 @@ def train(
     except NasError as error:
         finish_trial(client, run_id, failed_evaluation(candidate, error))
         raise
-    finish_trial(
-        client, run_id, evaluation, tags={f"board.{name}": value for name, value in evaluation.facts.items()}
-    )
+    finish_trial(client, run_id, evaluation)
     return evaluation.as_json()

@@ -1,7 +1,7 @@
 """What the user may say: one frozen tree per command, and the environment."""
 
 from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
-from mlflow_nas.config.environment import device_root, take_project_run_id, work_root
+from mlflow_nas.config.environment import device_root, no_progress_bars, take_project_run_id, work_root
 from mlflow_nas.config.parse import as_option, load_config
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "as_option",
     "device_root",
     "load_config",
+    "no_progress_bars",
     "take_project_run_id",
     "work_root",
 ]

@@ -27,7 +27,7 @@ class _TrainingOptions(CommandConfig):
         "synthetic", description="Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
     )
     classes: Names = Field(("person",), min_length=1, description="Names of the classes, comma-separated")
-    epochs: int = Field(6, ge=1, le=10_000, description="Epochs of one training")
+    epochs: int = Field(12, ge=1, le=10_000, description="Epochs of one training")
     batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
     aspect: float = Field(1.0, gt=0.1, lt=10, description="Width / height of the network's input")
     weights: Path | None = Field(None, description="A whole trained detector; candidates inherit from it")
@@ -47,8 +47,15 @@ class _TrainingOptions(CommandConfig):
 class SearchConfig(_TrainingOptions):
     """Options of `search` (entry point `main`)."""
 
+    epochs: int = Field(3, ge=1, le=10_000, description="Epochs of each trial's training")
     study: Name = Field("demo", description="Name of the study; the same name continues it")
     trials: int = Field(8, ge=1, le=100_000, description="Stop at so many trials, the baseline included")
+    seed_epochs: int = Field(
+        10,
+        ge=0,
+        le=10_000,
+        description="Without --weights: epochs that train the seed network, once, before the trials",
+    )
     sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="How architectures are chosen")
     storage: str | None = Field(
         None, description="Optuna storage: a journal file or an RDB URL; unset: .nas/STUDY/optuna.journal"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["device_root", "take_project_run_id", "work_root"]
+__all__ = ["device_root", "no_progress_bars", "take_project_run_id", "work_root"]
 
 
 def take_project_run_id() -> str | None:
@@ -29,3 +29,8 @@ def device_root(name: str) -> Path:
 def work_root() -> Path:
     """Folder for a study's journal and files while it runs: `MLFLOW_NAS_WORK`, or .nas in this folder."""
     return Path(os.environ.get("MLFLOW_NAS_WORK", ".nas")).absolute()
+
+
+def no_progress_bars() -> None:
+    """Keep MLflow's bars for files of a megabyte off the terminal, unless the user wants them."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

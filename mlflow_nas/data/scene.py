@@ -15,7 +15,7 @@ __all__ = ["draw_scene"]
 
 _Box: TypeAlias = tuple[float, float, float, float]
 
-_SMALLEST, _LARGEST = 1 / 8, 2 / 3
+_SMALLEST, _LARGEST = 1 / 5, 3 / 4
 _FIGURES = (0, 1, 1, 2, 2, 3, 3, 4, 5)
 _PLACES_TRIED = 8
 _MAX_COVERED = 0.35
@@ -35,7 +35,7 @@ def draw_scene(rng: Generator, *, size_px: int, image_id: str) -> Record:
         image_id: name of the image.
     """
     canvas = Canvas(backdrop(rng, size_px))
-    _paint_clutter(rng, canvas, size_px, count=int(rng.integers(4, 11)))
+    _paint_clutter(rng, canvas, size_px, count=int(rng.integers(3, 7)))
     painted = _paint_figures(rng, canvas, size_px)
     _paint_clutter(rng, canvas, size_px, count=int(rng.choice(_OCCLUDERS)))
     boxes, ignore = _seen_boxes(canvas.owners(), painted)

@@ -30,14 +30,14 @@ class SyntheticOptions:
         size: height and width of the images, in pixels.
     """
 
-    train: int = 128
+    train: int = 112
     val: int = 32
     seed: int = 0
     size: int = 320
 
     @classmethod
     def parse(cls, text: str) -> "SyntheticOptions":
-        """Read ``train=128,val=32,seed=0,size=320``; all are optional.
+        """Read ``train=112,val=32,seed=0,size=320``; all are optional.
 
         Raises:
             ConfigError: an option is unknown or out of bounds, or the images would not fit in memory.

@@ -2,8 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from mlflow_nas.tracking import Client, evaluation_of, fail_stale, finish_trial, start_trial, trial_runs
+from mlflow_nas.tracking import (
+    Client,
+    evaluation_of,
+    fail_stale,
+    fetch_file,
+    finish_trial,
+    log_file,
+    start_trial,
+    trial_runs,
+)
 from mlflow_nas.types import Evaluation
 
 __all__ = ["StudyBook"]
@@ -42,15 +52,36 @@ class StudyBook:
 
     def finish(self, evaluation: Evaluation) -> None:
         """Write a trial's evaluation into its run and end the run."""
-        finish_trial(
+        finish_trial(self.client, str(evaluation.run_id), evaluation)
+
+    def start_seed(self, key: str) -> str:
+        """Open the run of the seed network's training; returns its id."""
+        return start_trial(
             self.client,
-            str(evaluation.run_id),
-            evaluation,
-            tags={f"board.{name}": value for name, value in evaluation.facts.items()},
+            experiment_id=self.experiment_id,
+            parent_id=self.parent_id,
+            study=self.study,
+            number=None,
+            role="seed",
+            name=f"seed-{key}",
+            tags=self.tags,
         )
 
+    def finish_seed(self, evaluation: Evaluation, weights: Path) -> None:
+        """Keep the seed network's weights and curve; ended last, so that what is complete has its file."""
+        log_file(self.client, str(evaluation.run_id), weights)
+        self.finish(evaluation)
+
+    def fetch_seed(self, target: Path) -> bool:
+        """Copy the seed network's weights from MLflow to this machine; False when it was never trained."""
+        runs = trial_runs(self.client, self.experiment_id, self.parent_id, roles=("seed",))
+        trained = [run for run in runs if run.data.tags.get("nas.state") == "complete"]
+        if trained:
+            fetch_file(self.client, trained[0].info.run_id, target.name, target)
+        return bool(trained)
+
     def interrupt(self, run_id: str) -> None:
-        """End the run of a trial that was interrupted."""
+        """End a run that was interrupted."""
         self.client.set_terminated(run_id, "KILLED")
 
     def clear_stale(self) -> None:

@@ -1,7 +1,7 @@
 """The loop: ask, evaluate, write down, tell."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
 from optuna.trial import TrialState
@@ -12,6 +12,7 @@ from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, ask, tried
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import publish
 from mlflow_nas.search.progress import Progress
+from mlflow_nas.search.seed import needs_seed_network, with_seed_network
 from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evaluation
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.types import Evaluation
@@ -33,12 +34,14 @@ class Search:
         bench: what the trials share.
         book: where they are written down.
         progress: told what happens.
+        seed_epochs: of the seed network's training; 0 for none.
     """
 
     study: optuna.Study
     bench: Workbench
     book: StudyBook
     progress: Progress
+    seed_epochs: int
 
     def run(self, trials: int) -> list[Evaluation]:
         """Go on until the study has so many trials, the baseline and failed ones included.
@@ -53,9 +56,20 @@ class Search:
         self._recover()
         done = len(tried(self.study))
         self._refuse_half(done)
-        self.progress.study(trials=trials, done=done, epochs=self.bench.epochs)
+        if done < trials:
+            self._seeded(trials, done)._go_on(trials - done)
+        return self.book.evaluations()
+
+    def _seeded(self, trials: int, done: int) -> "Search":
+        """The search with the weights that its candidates inherit."""
+        epochs = self.seed_epochs if needs_seed_network(self.bench, self.book) else 0
+        self.progress.study(trials=trials, done=done, epochs=self.bench.epochs, seed_epochs=epochs)
+        bench = with_seed_network(self.bench, self.book, epochs=self.seed_epochs, on_step=self.progress.step)
+        return replace(self, bench=bench)
+
+    def _go_on(self, trials: int) -> None:
         failures_in_a_row = 0
-        for _ in range(trials - done):
+        for _ in range(trials):
             trial = ask(self.study, self.bench.space, seed=self.bench.seed)
             if trial is None:
                 _log.warning("All %d architectures of the space are evaluated.", self.bench.space.size)
@@ -67,7 +81,6 @@ class Search:
                     f"{BOARD_FAILURES} hardware failures in a row on board {self.bench.board.name}, "
                     f"the last: {error} Mend the board and run the same command: the study continues."
                 ) from error
-        return self.book.evaluations()
 
     def _recover(self) -> None:
         """Tell Optuna what a killed process wrote into MLflow and had no time to tell; give up its rest."""

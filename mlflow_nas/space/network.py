@@ -3,6 +3,8 @@
 Shapes: b batch, H x W input, h x w = ceil(H/16) x ceil(W/16) cells, C channels of neck and head, N classes.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +16,9 @@ from mlflow_nas.space.weights import BackboneWeights, SeedWeights
 from mlflow_nas.types import Architecture
 
 __all__ = ["FastestDet", "build_detector"]
+
+PRIOR = 0.1
+"""Objectness that a fresh head gives every cell: few cells hold an object (arXiv:1708.02002, section 4.1)."""
 
 
 def merge(stride8: Tensor, stride16: Tensor, stride32: Tensor) -> Tensor:
@@ -56,6 +61,7 @@ class DetectionHead(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(*pointwise(channels, channels, groups=groups))
         self.objectness = self._branch(channels, kernel_size, 1)
+        nn.init.constant_(self.objectness[-1].get_parameter("bias"), math.log(PRIOR / (1 - PRIOR)))
         self.box = self._branch(channels, kernel_size, 4)
         self.classes = self._branch(channels, kernel_size, num_classes) if num_classes > 1 else None
 

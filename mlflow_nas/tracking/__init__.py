@@ -1,6 +1,6 @@
 """Evaluations to MLflow runs and back; every call takes the client and the run."""
 
-from mlflow_nas.tracking.attach import NamedData, describe, log_dataset, log_file, log_table
+from mlflow_nas.tracking.attach import NamedData, describe, fetch_file, log_dataset, log_file, log_table
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
 from mlflow_nas.tracking.read import evaluation_of, trial_runs
 from mlflow_nas.tracking.server import Client, address, connect, default_uri, server_call
@@ -20,6 +20,7 @@ __all__ = [
     "experiment_id",
     "experiment_of",
     "fail_stale",
+    "fetch_file",
     "finish_trial",
     "log_dataset",
     "log_file",

@@ -1,6 +1,7 @@
 """What hangs on a run besides params and metrics: data set, files, tables, a description."""
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from mlflow_nas.tracking.server import server_call
 
-__all__ = ["NamedData", "dataset_entity", "describe", "log_dataset", "log_file", "log_table"]
+__all__ = ["NamedData", "dataset_entity", "describe", "fetch_file", "log_dataset", "log_file", "log_table"]
 
 DIGEST_LENGTH = 36
 NOTE_LENGTH = 8_000
@@ -64,6 +65,18 @@ def log_file(client: MlflowClient, run_id: str, path: Path, folder: str | None =
         RegistryError: MLflow does not answer, or the file can't be read.
     """
     client.log_artifact(run_id, str(path), folder)
+
+
+@server_call("fetch the file")
+def fetch_file(client: MlflowClient, run_id: str, name: str, target: Path) -> None:
+    """Copy a run's file to this machine; the target appears whole or not at all.
+
+    Raises:
+        RegistryError: MLflow does not answer, or has no such file.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        Path(client.download_artifacts(run_id, name, folder)).replace(target)
 
 
 @server_call("store the table")

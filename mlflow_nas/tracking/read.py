@@ -1,7 +1,7 @@
 """Runs back to evaluations, so that a report needs nothing but MLflow."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar, cast, get_args
 
 from mlflow import MlflowClient
@@ -22,8 +22,14 @@ DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?", re.IGNORECAS
 
 
 @server_call("list the trials")
-def trial_runs(client: MlflowClient, experiment_id: str, parent_id: str) -> list[Run]:
-    """All trial and baseline runs below a study's run, in the order they started, running ones included.
+def trial_runs(
+    client: MlflowClient,
+    experiment_id: str,
+    parent_id: str,
+    *,
+    roles: Collection[str] = ("trial", "baseline"),
+) -> list[Run]:
+    """All runs of these roles below a study's run, in the order they started, running ones included.
 
     Raises:
         RegistryError: MLflow does not answer.
@@ -38,7 +44,7 @@ def trial_runs(client: MlflowClient, experiment_id: str, parent_id: str) -> list
             order_by=["attributes.start_time ASC"],
             page_token=token,
         )
-        runs += [run for run in page if run.data.tags.get(names.ROLE) in ("trial", "baseline")]
+        runs += [run for run in page if run.data.tags.get(names.ROLE) in roles]
         token = page.token
         if not token:
             return runs

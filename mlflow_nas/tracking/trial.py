@@ -25,8 +25,8 @@ def start_trial(
     experiment_id: str,
     parent_id: str | None,
     study: str | None,
-    number: int,
-    role: Literal["trial", "baseline"],
+    number: int | None,
+    role: Literal["trial", "baseline", "seed"],
     name: str,
     tags: Mapping[str, str],
     run_id: str | None = None,
@@ -38,8 +38,8 @@ def start_trial(
         experiment_id: the experiment of the study.
         parent_id: the study's run; None for a trial on its own.
         study: the study's name; None for a trial on its own.
-        number: the trial's number in the study.
-        role: whether it is the baseline architecture.
+        number: the trial's number in the study; None for the seed network, which is no trial.
+        role: baseline architecture, another one, or the training of the seed network.
         name: of the run, such as the architecture's key.
         tags: further tags, such as nas.board, nas.space and nas.dataset.
         run_id: the run that `mlflow run` created, which then is the trial's; None creates one.
@@ -50,10 +50,10 @@ def start_trial(
     Raises:
         RegistryError: MLflow does not answer.
     """
-    links = {names.STUDY: study, names.PARENT: parent_id}
+    trial = None if number is None else str(number)
+    links = {names.STUDY: study, names.PARENT: parent_id, names.TRIAL: trial}
     tags = {
         **tags,
-        names.TRIAL: str(number),
         names.ROLE: role,
         **{tag: value for tag, value in links.items() if value is not None},
     }
@@ -116,7 +116,7 @@ def fail_stale(client: MlflowClient, experiment_id: str, parent_id: str) -> list
     """
     stale = [
         str(run.info.run_id)
-        for run in trial_runs(client, experiment_id, parent_id)
+        for run in trial_runs(client, experiment_id, parent_id, roles=("trial", "baseline", "seed"))
         if run.info.status == "RUNNING"
     ]
     tags = [RunTag(names.STATE, "failed"), RunTag(names.ERROR, "the process ended before the trial did")]

@@ -5,15 +5,20 @@ from typing import Any
 
 import mlflow
 import pytest
+import torch
 
 from mlflow_nas import api
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
+from mlflow_nas.search import Candidate
+from mlflow_nas.search import seed as seed_module
 from mlflow_nas.search import study as study_module
+from mlflow_nas.space import build_detector, fastestdet_head, save_weights
 from mlflow_nas.types import Evaluation
 
 OPTIONS = {
     "data": "synthetic:train=8,val=4,size=128",
     "epochs": 1,
+    "seed_epochs": 1,
     "board": "fake",
     "device": "fake",
     "trials": 3,
@@ -80,6 +85,69 @@ def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
     assert promoted["changes"] == []
 
 
+def _seeds(result: dict[str, Any]) -> list[mlflow.entities.Run]:
+    return [run for run in _runs(result) if run.data.tags["nas.role"] == "seed"]
+
+
+def test_the_seed_network_is_trained_once_and_its_weights_outlive_the_folder(tmp_path: Path) -> None:
+    """Its run holds them; a study that goes on elsewhere fetches them from there, byte for byte."""
+    first = _search(trials=1)
+    (seed,) = _seeds(first)
+    assert (seed.info.status, seed.data.tags["nas.state"]) == ("FINISHED", "complete")
+    assert "map_fp32" in seed.data.metrics
+    assert "nas.trial" not in seed.data.tags
+    weights = tmp_path / ".nas/demo/seed/weights.pth"
+    trained = weights.read_bytes()
+    weights.unlink()
+    more = _search(trials=2)
+    assert weights.read_bytes() == trained
+    assert [run.info.run_id for run in _seeds(more)] == [seed.info.run_id]
+    assert [row["trial"] for row in more["trials"]] == [0, 1]
+
+
+def test_candidates_start_from_the_seed_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The baseline, before its first step, is the seed network."""
+    seen = []
+
+    def look(candidate: Candidate, **_: object) -> Evaluation:
+        seen.append(candidate.bench.build(candidate.architecture).state_dict())
+        raise CandidateError("seen")
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", look)
+    _search(trials=1)
+    seed = torch.load(tmp_path / ".nas/demo/seed/weights.pth", weights_only=True)
+    assert all(torch.equal(value, seen[0][name]) for name, value in seed.items())
+
+
+def test_no_seed_network_is_trained_where_weights_are_given_or_no_epochs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`weights` are the seed network; `seed_epochs=0` leaves each candidate its fresh head."""
+
+    def fail(*_: object, **__: object) -> Evaluation:
+        raise CandidateError("not today")
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", fail)
+    network = build_detector(fastestdet_head().baseline, num_classes=1, seed=0)
+    file = save_weights(network, tmp_path / "given.pth")
+    assert _seeds(_search(trials=1, study="given", weights=str(file))) == []
+    assert _seeds(_search(trials=1, study="none", seed_epochs=0)) == []
+
+
+def test_an_interrupted_training_of_the_seed_network_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run ends KILLED and is never taken for weights to inherit."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seed_module, "fit", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _search(trials=1)
+    result = _search(trials=1, max_latency_ms=1e-6)
+    assert [run.info.status for run in _seeds(result)] == ["KILLED", "FINISHED"]
+
+
 def test_a_candidate_over_the_limit_is_infeasible_and_not_trained() -> None:
     """It has a latency, a constraint and no mAP."""
     result = _search(max_latency_ms=1e-6, trials=1)
@@ -100,7 +168,7 @@ def test_a_failed_candidate_is_written_down_and_the_search_goes_on(monkeypatch: 
     monkeypatch.setattr(study_module, "evaluate_candidate", fail)
     result = _search(trials=2)
     assert [row["state"] for row in result["trials"]] == ["failed", "failed"]
-    failed = [run for run in _runs(result) if run.data.tags["nas.role"] != "study"]
+    failed = [run for run in _runs(result) if run.data.tags["nas.role"] in {"trial", "baseline"}]
     assert {run.info.status for run in failed} == {"FAILED"}
     assert failed[0].data.tags["nas.error"] == "CandidateError: it can't be exported"
 
