@@ -17,6 +17,7 @@ class Clock:
         self.now_s = 100.0
 
     def monotonic(self) -> float:
+        """Seconds, as set."""
         return self.now_s
 
 
