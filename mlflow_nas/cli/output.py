@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from mlflow_nas.config import no_progress_bars
+from mlflow_nas.config import keep_mlflow_quiet
 from mlflow_nas.errors import ConfigError, NasError
 
 __all__ = ["result_of"]
@@ -39,7 +39,7 @@ def result_of(
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """What libraries print goes to standard error, and only their warnings."""
-    no_progress_bars()
+    keep_mlflow_quiet()
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -1,7 +1,7 @@
 """What the user may say: one frozen tree per command, and the environment."""
 
 from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
-from mlflow_nas.config.environment import device_root, no_progress_bars, take_project_run_id, work_root
+from mlflow_nas.config.environment import device_root, keep_mlflow_quiet, take_project_run_id, work_root
 from mlflow_nas.config.parse import as_option, load_config
 
 __all__ = [
@@ -11,8 +11,8 @@ __all__ = [
     "TrainConfig",
     "as_option",
     "device_root",
+    "keep_mlflow_quiet",
     "load_config",
-    "no_progress_bars",
     "take_project_run_id",
     "work_root",
 ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["device_root", "no_progress_bars", "take_project_run_id", "work_root"]
+__all__ = ["device_root", "keep_mlflow_quiet", "take_project_run_id", "work_root"]
 
 
 def take_project_run_id() -> str | None:
@@ -31,6 +31,7 @@ def work_root() -> Path:
     return Path(os.environ.get("MLFLOW_NAS_WORK", ".nas")).absolute()
 
 
-def no_progress_bars() -> None:
-    """Keep MLflow's bars for files of a megabyte off the terminal, unless the user wants them."""
+def keep_mlflow_quiet() -> None:
+    """Keep MLflow's bars and its lines about each run off the terminal, unless the user wants them."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

@@ -3,7 +3,7 @@
 from mlflow_nas.report.detections import draw_detections
 from mlflow_nas.report.figures import pareto_html, pareto_png
 from mlflow_nas.report.front import front_of
-from mlflow_nas.report.tables import study_description, table_columns, trials_table
+from mlflow_nas.report.tables import study_description, table_columns
 
 __all__ = [
     "draw_detections",
@@ -12,5 +12,4 @@ __all__ = [
     "pareto_png",
     "study_description",
     "table_columns",
-    "trials_table",
 ]

@@ -1,14 +1,17 @@
 """The study in words and columns."""
 
+import json
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from mlflow_nas.report.front import front_of
 from mlflow_nas.types import Evaluation
 
-__all__ = ["study_description", "table_columns", "trials_table"]
+__all__ = ["study_description", "table_columns"]
 
 _METRICS = ("map", "map_50", "map_fp32", "latency_ms", "latency_ratio", "flops", "params", "train_s")
-_SHOWN = ("map", "map_50", "latency_ms", "latency_ratio")
+COMPARED = 100
+_SHOWN = ("map", "latency_ms", "latency_ratio")
 
 
 def table_columns(evaluations: Sequence[Evaluation]) -> dict[str, list[object]]:
@@ -29,23 +32,6 @@ def table_columns(evaluations: Sequence[Evaluation]) -> dict[str, list[object]]:
     return columns
 
 
-def trials_table(evaluations: Sequence[Evaluation]) -> str:
-    """A table for the terminal; * marks the Pareto front."""
-    front = {evaluation.number for evaluation in front_of(evaluations)}
-    header = ["", "trial", "architecture", "state", "mAP", "mAP50", "latency ms", "x baseline"]
-    rows = [header, *(_row(evaluation, on_front=evaluation.number in front) for evaluation in evaluations)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def _row(evaluation: Evaluation, *, on_front: bool) -> list[str]:
-    values = [evaluation.metrics.get(name) for name in _SHOWN]
-    shown = ["-" if value is None else f"{value:.3f}" for value in values]
-    return ["*" if on_front else "", str(evaluation.number), evaluation.key, evaluation.state, *shown]
-
-
 def study_description(
     evaluations: Sequence[Evaluation], *, experiment_id: str, settings: Mapping[str, object]
 ) -> str:
@@ -61,6 +47,13 @@ def study_description(
     ]
     for evaluation in front_of(evaluations):
         link = f"[{evaluation.number}](#/experiments/{experiment_id}/runs/{evaluation.run_id})"
-        _, _, key, _, accuracy, _, latency, ratio = _row(evaluation, on_front=True)
-        lines.append(f"| {link} | {key} | {accuracy} | {latency} | {ratio} |")
-    return "\n".join(lines)
+        shown = [f"{evaluation.metrics[name]:.3f}" if name in evaluation.metrics else "-" for name in _SHOWN]
+        lines.append(f"| {' | '.join([link, evaluation.key, *shown])} |")
+    return "\n".join([*lines, "", f"[Compare the trials]({_comparison(evaluations, experiment_id)})"])
+
+
+def _comparison(evaluations: Sequence[Evaluation], experiment_id: str) -> str:
+    """The page of MLflow's UI that compares the complete trials: the newest, as many as its address holds."""
+    runs = [str(evaluation.run_id) for evaluation in evaluations if evaluation.state == "complete"]
+    shown = json.dumps(runs[-COMPARED:], separators=(",", ":"))
+    return f"#/compare-runs?runs={quote(shown)}&experiments={quote(json.dumps([experiment_id]))}"

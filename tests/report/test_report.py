@@ -1,4 +1,5 @@
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -9,7 +10,6 @@ from mlflow_nas.report import (
     pareto_png,
     study_description,
     table_columns,
-    trials_table,
 )
 from mlflow_nas.types import Evaluation
 
@@ -44,13 +44,6 @@ def test_the_front_is_sorted_by_latency_and_leaves_out_what_is_not_complete() ->
     assert front_of(TRIALS[3:]) == []
 
 
-def test_the_terminals_table_marks_the_front() -> None:
-    """Missing measurements are shown as missing."""
-    lines = trials_table(TRIALS).splitlines()
-    assert [line.startswith("*") for line in lines[1:]] == [True, True, False, False]
-    assert lines[4].split()[-4:-1] == ["-", "-", "9.000"]
-
-
 def test_the_table_has_the_same_columns_for_every_trial() -> None:
     """MLflow's UI shows it as a table."""
     columns = table_columns(TRIALS)
@@ -73,6 +66,13 @@ def test_the_description_links_each_run_of_the_front() -> None:
     text = study_description(TRIALS, experiment_id="7", settings={"board": "local"})
     assert "[1](#/experiments/7/runs/run1)" in text
     assert "board `local`" in text
+
+
+def test_the_description_links_the_comparison_of_the_complete_trials() -> None:
+    """MLflow's page takes the runs as JSON in its address."""
+    text = study_description(TRIALS, experiment_id="7", settings={})
+    address = unquote(text.partition("[Compare the trials](")[2].rstrip(")"))
+    assert address == '#/compare-runs?runs=["run0","run1","run2"]&experiments=["7"]'
 
 
 def test_detections_are_drawn(tmp_path: Path) -> None:

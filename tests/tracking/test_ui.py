@@ -1,0 +1,130 @@
+"""MLflow's own user interface over our runs, in a real browser."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from mlflow_nas.tracking import connect, experiment_id, finish_trial, open_study, start_trial
+from mlflow_nas.types import Evaluation
+
+PATIENCE_S = 60
+SPACE = [(5, 1, 96, 320), (5, 2, 64, 288), (3, 4, 48, 256), (3, 8, 24, 220)]
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+
+def _evaluation(number: int) -> Evaluation:
+    kernel_size, groups, channels, img_width = SPACE[number]
+    return Evaluation(
+        number=number,
+        key=f"k{kernel_size}-g{groups}-c{channels}-w{img_width}",
+        architecture={
+            "kernel_size": kernel_size,
+            "groups": groups,
+            "channels": channels,
+            "img_width": img_width,
+        },
+        state="complete",
+        metrics={"map": 0.5 - number / 10, "latency_ms": 8.0 - number, "flops": 2e8 / (number + 1)},
+    )
+
+
+@pytest.fixture
+def study(mlflow_server: str) -> tuple[str, list[str]]:
+    """A study of four trials on the server: its experiment and the trials' runs."""
+    client = connect(mlflow_server)
+    experiment = experiment_id(client, "ui")
+    parent = open_study(client, experiment_id=experiment, study="ui", tags={}, params={})
+    runs = []
+    for number in range(len(SPACE)):
+        evaluation = _evaluation(number)
+        run_id = start_trial(
+            client,
+            experiment_id=experiment,
+            parent_id=parent,
+            study="ui",
+            number=number,
+            role="baseline" if number == 0 else "trial",
+            name=evaluation.key,
+            tags={},
+        )
+        finish_trial(client, run_id, evaluation)
+        runs.append(run_id)
+    return experiment, runs
+
+
+@pytest.fixture
+def browser(chromium: str) -> Iterator[webdriver.Chrome]:
+    """A headless Chromium with its own, empty profile."""
+    driver = shutil.which("chromedriver")
+    assert driver, "chromedriver is missing; install it (Debian: apt-get install chromium-driver)"
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "no-proxy-server"):
+        options.add_argument(f"--{argument}")
+    options.add_argument("--window-size=1600,1000")
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+def _find(browser: webdriver.Chrome, xpath: str) -> WebElement:
+    """The visible element, as soon as the page has drawn it."""
+
+    def visible(_: webdriver.Chrome) -> WebElement | None:
+        return next((e for e in browser.find_elements(By.XPATH, xpath) if e.is_displayed()), None)
+
+    return WebDriverWait(browser, PATIENCE_S).until(visible, f"not on the page: {xpath}")
+
+
+def _texts(browser: webdriver.Chrome, css: str) -> set[str]:
+    return {element.text for element in browser.find_elements(By.CSS_SELECTOR, css)}
+
+
+def _points(browser: webdriver.Chrome) -> set[tuple[float, float]]:
+    """What the figure that is shown holds; Plotly draws it on a canvas."""
+    script = """
+        const shown = [...document.querySelectorAll('.js-plotly-plot')].find(plot => plot.offsetParent);
+        return shown.data.flatMap(trace => [...trace.x].map((x, index) => [x, trace.y[index]]));
+    """
+    return {(x, y) for x, y in browser.execute_script(script)}
+
+
+def _choose(browser: webdriver.Chrome, selector: str, metric: str) -> None:
+    """Take a metric in one of the page's selectors."""
+    _find(browser, f"//*[@id='{selector}']").click()
+    _find(browser, f"//*[@role='option'][.='{metric}']").click()
+
+
+def _compare(browser: webdriver.Chrome, server: str, experiment: str, runs: Sequence[str]) -> None:
+    browser.get(
+        f"{server}/#/compare-runs?runs={json.dumps(list(runs))}&experiments={json.dumps([experiment])}"
+    )
+    _find(browser, f"//*[contains(text(),'Comparing {len(runs)} Runs')]")
+
+
+def test_the_ui_compares_the_trials_by_architecture_latency_and_map(
+    browser: webdriver.Chrome, mlflow_server: str, study: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    """Parallel coordinates over arch.*, then latency_ms against map with a point per trial."""
+    experiment, runs = study
+    _compare(browser, mlflow_server, experiment, runs)
+    _find(browser, "//*[contains(@class,'parcoords')]")
+    axes = _texts(browser, ".parcoords .axis-title")
+    assert {"arch.channels", "arch.groups", "arch.img_width"} <= axes
+
+    _find(browser, "//*[@role='tab'][contains(.,'Scatter')]").click()
+    _choose(browser, "x-axis-selector", "latency_ms")
+    _choose(browser, "y-axis-selector", "map")
+    _find(browser, "//*[contains(@class,'xtitle')][.='latency_ms']")
+    _find(browser, "//*[contains(@class,'ytitle')][.='map']")
+    expected = {(_evaluation(n).metrics["latency_ms"], _evaluation(n).metrics["map"]) for n in range(4)}
+    assert _points(browser) == expected
+    assert browser.save_screenshot(str(tmp_path / "scatter.png"))
