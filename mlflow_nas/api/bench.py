@@ -7,6 +7,7 @@ from mlflow_nas.config import SearchConfig, TrainConfig, device_root
 from mlflow_nas.data import load_dataset
 from mlflow_nas.search import Workbench
 from mlflow_nas.space import fastestdet_head, load_backbone_weights, load_seed_weights
+from mlflow_nas.train import Recipe, fine_tuning
 
 __all__ = ["make_bench"]
 
@@ -31,6 +32,7 @@ def make_bench(
         batch_size=config.batch_size,
         seed=config.seed,
         aspect=config.aspect,
+        recipe=fine_tuning() if seed_weights else Recipe(),
         weights=seed_weights,
         backbone_weights=None if seed_weights else load_backbone_weights(config.backbone_weights),
         max_latency_ms=max_latency_ms,

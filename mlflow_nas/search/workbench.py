@@ -1,6 +1,6 @@
 """What every trial of a study shares: data, board, budget, first weights."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow_nas.data import DetectionDataModule, DetectionDataset
@@ -24,8 +24,8 @@ class Workbench:
         epochs: of one training.
         batch_size: images per step.
         seed: of weights, training and calibration, the same for every candidate.
-        aspect: width / height of the network's input.
         recipe: the numbers of the training.
+        aspect: width / height of the network's input.
         weights: a trained seed network to inherit from, or None.
         backbone_weights: ImageNet weights, used without a seed network; or None.
         max_latency_ms: slower candidates are infeasible; None for no limit.
@@ -39,8 +39,8 @@ class Workbench:
     epochs: int
     batch_size: int
     seed: int
+    recipe: Recipe
     aspect: float = 1.0
-    recipe: Recipe = field(default_factory=Recipe)
     weights: SeedWeights | None = None
     backbone_weights: BackboneWeights | None = None
     max_latency_ms: float | None = None

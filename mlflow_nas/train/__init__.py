@@ -6,7 +6,7 @@ from mlflow_nas.train.fit import Fitted, fit
 from mlflow_nas.train.loss import detection_loss
 from mlflow_nas.train.metric import CocoMap
 from mlflow_nas.train.module import DetectorModule
-from mlflow_nas.train.recipe import Recipe
+from mlflow_nas.train.recipe import Recipe, fine_tuning
 
 __all__ = [
     "CocoMap",
@@ -18,6 +18,7 @@ __all__ = [
     "decode",
     "detection_loss",
     "evaluate_detector",
+    "fine_tuning",
     "fit",
     "predict_boxes",
 ]

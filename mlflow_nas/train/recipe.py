@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "fine_tuning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +22,12 @@ class Recipe:
     warmup_fraction: float = 0.25
     ema_decay: float = 0.98
     gradient_clip: float = 10.0
+
+
+def fine_tuning() -> Recipe:
+    """For inherited weights: the rate of a fresh head would wash them out.
+
+    Measured on penn-fudan, 6 epochs from the published detector at rates 4e-3, 2e-3, 1e-3 and 5e-4, mAP of
+    the float network: baseline .363, .440, .527, .542; (k3 g2 c48 w256) .232, .305, .322, .301.
+    """
+    return Recipe(learning_rate=1e-3)
