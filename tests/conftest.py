@@ -151,11 +151,11 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of the browser; in CI its absence is a failure, elsewhere a skip."""
+    """Path of the browser; in CI its absence, or its driver's, is a failure, elsewhere a skip."""
     found = shutil.which("chromium")
-    if found is not None:
+    if found is not None and shutil.which("chromedriver"):
         return found
-    message = "chromium is missing; install it (Debian: apt-get install chromium)"
+    message = "chromium or its driver is missing (Debian: apt-get install chromium chromium-driver)"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)

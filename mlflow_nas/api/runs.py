@@ -1,6 +1,6 @@
 """Where a command's runs go: the project run that `mlflow run` made, or an experiment by name."""
 
-from mlflow_nas.config import as_option
+from mlflow_nas.config import as_option, without_password
 from mlflow_nas.config.commands import CommandConfig
 from mlflow_nas.tracking import Client, experiment_id, experiment_of
 
@@ -13,5 +13,5 @@ def experiment_for(client: Client, run_id: str | None, name: str) -> str:
 
 
 def as_params(config: CommandConfig) -> dict[str, object]:
-    """The options as run params, spelled as `mlflow run` spells them."""
-    return {name: as_option(getattr(config, name)) for name in type(config).model_fields}
+    """The options as run params, spelled as `mlflow run` spells them, without a database's password."""
+    return {name: without_password(as_option(getattr(config, name))) for name in type(config).model_fields}

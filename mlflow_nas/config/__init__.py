@@ -2,7 +2,7 @@
 
 from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
 from mlflow_nas.config.environment import device_root, keep_mlflow_quiet, take_project_run_id, work_root
-from mlflow_nas.config.parse import as_option, load_config
+from mlflow_nas.config.parse import as_option, load_config, without_password
 
 __all__ = [
     "DeployConfig",
@@ -14,5 +14,6 @@ __all__ = [
     "keep_mlflow_quiet",
     "load_config",
     "take_project_run_id",
+    "without_password",
     "work_root",
 ]

@@ -1,6 +1,7 @@
 """From strings and a YAML file to a checked config; every error names value, bound and remedy."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from mlflow_nas.config.commands import CommandConfig
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["as_option", "load_config"]
+__all__ = ["as_option", "load_config", "without_password"]
 
 Config = TypeVar("Config", bound=CommandConfig)
 
@@ -56,6 +57,11 @@ def _unset_empty(model: type[CommandConfig], options: Mapping[str, object]) -> d
         for name, value in options.items()
         if value != "" or name in optional
     }
+
+
+def without_password(text: str) -> str:
+    """A URL as it may be shown and logged."""
+    return re.sub(r"(://[^:/@\s]*:)[^@/\s]+@", r"\1***@", text)
 
 
 def as_option(default: object) -> str:

@@ -8,7 +8,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import SQLAlchemyError
 
+from mlflow_nas.config import without_password
+from mlflow_nas.errors import ConfigError
 from mlflow_nas.space import Parameter, SearchSpace
 
 __all__ = ["SamplerName", "distributions", "make_sampler", "open_storage", "open_study"]
@@ -45,12 +48,28 @@ def make_sampler(name: SamplerName, *, seed: int, trials: int) -> BaseSampler:
 
 
 def open_storage(storage: str | None, folder: Path) -> BaseStorage:
-    """Optuna's storage: an RDB URL, a journal file, or by default a journal file in the study's folder."""
+    """Optuna's storage: an RDB URL, a journal file, or by default a journal file in the study's folder.
+
+    Raises:
+        ConfigError: the database can't be opened, or its driver is missing.
+    """
     if storage and "://" in storage:
-        return RDBStorage(storage)
+        return _open_database(storage)
     path = Path(storage) if storage else folder / "optuna.journal"
     path.parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _open_database(url: str) -> RDBStorage:
+    try:
+        return RDBStorage(url)
+    except (ImportError, SQLAlchemyError) as error:
+        said = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"The storage {without_password(url)} can't be opened: {said}. Give a URL that SQLAlchemy "
+            "can open, such as postgresql+psycopg://USER@HOST/DATABASE with its driver "
+            "installed, or a journal file."
+        ) from error
 
 
 def open_study(

@@ -63,14 +63,12 @@ def study(mlflow_server: str) -> tuple[str, list[str]]:
 @pytest.fixture
 def browser(chromium: str) -> Iterator[webdriver.Chrome]:
     """A headless Chromium with its own, empty profile."""
-    driver = shutil.which("chromedriver")
-    assert driver, "chromedriver is missing; install it (Debian: apt-get install chromium-driver)"
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "no-proxy-server"):
         options.add_argument(f"--{argument}")
     options.add_argument("--window-size=1600,1000")
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     yield found
     found.quit()
 
