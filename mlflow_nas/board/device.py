@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_nas.board import runtime
+from mlflow_nas.board.bundle import runtime_bundle
 from mlflow_nas.board.transport import Finished, Transport, last_output
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
 from mlflow_nas.types import Latency
@@ -21,7 +21,6 @@ __all__ = ["DeviceBoard", "Manifest"]
 
 Manifest = dict[str, Any]
 
-_RUNTIME = Path(runtime.__file__)
 _PATIENCE_S = 120.0  # a slow board loads a model and imports onnxruntime within this time
 _BUDGETS = 10  # a measurement may take this many budgets: the least number of runs goes before the budget
 _LEAST_RUNS, _MOST_RUNS = 20, 2000
@@ -199,8 +198,12 @@ class DeviceBoard:
     def _push_runtime(self) -> str:
         """Path of this version of the runtime on the device; pushed once per board object."""
         if self._runtime is None:
-            path = f"{self._transport.root}/runtime/{_sha256(_RUNTIME)[:16]}.py"
-            self._transport.put(_RUNTIME, path)
+            bundle = runtime_bundle()
+            path = f"{self._transport.root}/runtime/{hashlib.sha256(bundle).hexdigest()[:16]}.pyz"
+            with tempfile.TemporaryDirectory() as local:
+                packed = Path(local) / "runtime.pyz"
+                packed.write_bytes(bundle)
+                self._transport.put(packed, path)
             self._runtime = path
         return self._runtime
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_nas.board import DeviceBoard, FakeBoard, LocalTransport, fake_latency_ms, get_board, runtime
+from mlflow_nas.board import DeviceBoard, FakeBoard, LocalTransport, fake_latency_ms, get_board
 from mlflow_nas.errors import BoardError, ConfigError
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -114,11 +114,3 @@ def test_kill_at_any_step_leaves_old_or_new(tmp_path: Path, make_model: Model) -
     assert code == 0
     assert step >= 6
     assert seen == {"old", "new"}
-
-
-def test_runtime_answers_errors_in_json(tmp_path: Path) -> None:
-    """Standard output is one JSON object with the kind of the fault, and the exit code is 1."""
-    done = subprocess.run(
-        [sys.executable, runtime.__file__, "dance"], capture_output=True, check=False, cwd=tmp_path
-    )
-    assert (done.returncode, json.loads(done.stdout)["kind"]) == (1, "request")

@@ -1,0 +1,45 @@
+"""One command in, one JSON object out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from mlflow_nas.board.runtime.facts import facts
+from mlflow_nas.board.runtime.failure import Answer, Failure
+from mlflow_nas.board.runtime.infer import infer
+from mlflow_nas.board.runtime.store import delete, get, install, list_, rollback
+from mlflow_nas.board.runtime.timing import time_
+
+__all__ = ["COMMANDS", "main", "start"]
+
+COMMANDS: dict[str, Callable[..., Answer]] = {
+    function.__name__.rstrip("_"): function
+    for function in (facts, time_, infer, install, rollback, delete, get, list_)
+}
+
+
+def main(argv: Sequence[str], answers: TextIO) -> int:
+    """Run ``COMMAND [OPTIONS as one JSON object]``, write the JSON answer, return the exit code."""
+    command, options = (*argv, "{}")[:2] if argv else ("", "{}")
+    try:
+        answer = COMMANDS[command](**json.loads(options))
+    except KeyError:
+        answer = {"error": f"the command is one of {', '.join(COMMANDS)}", "kind": "request"}
+    except Failure as failure:
+        answer = {"error": str(failure), "kind": failure.kind}
+    except Exception as error:  # noqa: BLE001 - whatever happened, the host gets one JSON object
+        answer = {"error": f"{type(error).__name__}: {error}", "kind": "device"}
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+    return 1 if "error" in answer else 0
+
+
+def start() -> None:
+    """Run the process's own arguments; what libraries print must not spoil the one JSON object."""
+    stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.exit(main(sys.argv[1:], stdout))
