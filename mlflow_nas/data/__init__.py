@@ -4,7 +4,7 @@ from mlflow_nas.data.augment import augment_batch
 from mlflow_nas.data.calibration import calibration_images
 from mlflow_nas.data.dataset import DetectionDataset, Record
 from mlflow_nas.data.files import read_image
-from mlflow_nas.data.images import resize_image
+from mlflow_nas.data.images import resize_image, resize_to_bytes
 from mlflow_nas.data.module import DetectionDataModule, prepare_batch
 from mlflow_nas.data.sample import Batch, RawBatch, Sample
 from mlflow_nas.data.uri import load_dataset
@@ -22,4 +22,5 @@ __all__ = [
     "prepare_batch",
     "read_image",
     "resize_image",
+    "resize_to_bytes",
 ]

@@ -2,15 +2,20 @@
 
 from mlflow_nas.export.detector import OnnxDetector
 from mlflow_nas.export.files import model_sha256
+from mlflow_nas.export.golden import GOLDEN_FILE, Golden, read_golden, write_golden
 from mlflow_nas.export.onnx import export_onnx
 from mlflow_nas.export.parity import check_parity, objectness_drift
 from mlflow_nas.export.quantize import quantize_int8
 
 __all__ = [
+    "GOLDEN_FILE",
+    "Golden",
     "OnnxDetector",
     "check_parity",
     "export_onnx",
     "model_sha256",
     "objectness_drift",
     "quantize_int8",
+    "read_golden",
+    "write_golden",
 ]

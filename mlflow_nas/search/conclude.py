@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow_nas.export import OnnxDetector, model_sha256
+import numpy as np
+
+from mlflow_nas.data import resize_to_bytes
+from mlflow_nas.export import GOLDEN_FILE, OnnxDetector, model_sha256, write_golden
 from mlflow_nas.registry import Reconciliation, reconcile, register_model
 from mlflow_nas.report import (
     draw_detections,
@@ -24,6 +27,7 @@ from mlflow_nas.types import Evaluation
 __all__ = ["Conclusion", "conclude", "publish"]
 
 PICTURES = 3
+GOLDEN_IMAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +44,34 @@ def int8_file(evaluation: Evaluation, bench: Workbench) -> Path:
 
 
 def publish(evaluation: Evaluation, *, bench: Workbench, book: StudyBook) -> str:
-    """Log a trial's int8 file as an MLflow model, with a picture of what it detects; once per file.
+    """Log a trial's int8 file as an MLflow model, with golden samples and a picture; once per file.
 
     Returns:
         The logged model's id.
     """
     file = int8_file(evaluation, bench)
-    logged = log_int8_model(
-        book.client,
-        str(evaluation.run_id),
-        file,
-        key=evaluation.key,
-        img_size=bench.input_size(evaluation.architecture),
-        classes=bench.val.classes,
-        metrics=evaluation.metrics,
-        dataset=bench.val,
-    )
     with tempfile.TemporaryDirectory() as folder:
+        logged = log_int8_model(
+            book.client,
+            str(evaluation.run_id),
+            file,
+            key=evaluation.key,
+            img_size=bench.input_size(evaluation.architecture),
+            classes=bench.val.classes,
+            metrics=evaluation.metrics,
+            dataset=bench.val,
+            golden=_golden(file, bench, Path(folder) / GOLDEN_FILE),
+        )
         log_file(book.client, str(evaluation.run_id), _picture(file, bench, Path(folder) / "detections.png"))
     return logged.model_id
+
+
+def _golden(file: Path, bench: Workbench, path: Path) -> Path:
+    """The first validation images at the file's input size, and what it answers to them here."""
+    img_size = OnnxDetector(file).img_size
+    count = min(GOLDEN_IMAGES, len(bench.val))
+    images = [resize_to_bytes(bench.val[index].image, img_size).numpy() for index in range(count)]
+    return write_golden(path, file, np.stack(images))
 
 
 def _picture(file: Path, bench: Workbench, path: Path) -> Path:

@@ -45,6 +45,7 @@ def log_int8_model(
     classes: Sequence[str],
     metrics: Mapping[str, float],
     dataset: NamedData,
+    golden: Path | None = None,
 ) -> LoggedInt8:
     """Log an int8 ONNX file as the run's model "int8"; the same file is logged once.
 
@@ -61,6 +62,7 @@ def log_int8_model(
         classes: the names of the classes, in the order of the network's output.
         metrics: linked to the model and the data set; the run has them already and keeps them.
         dataset: what the metrics were measured on.
+        golden: golden samples, stored beside `model.onnx` under their own name; None for none.
 
     Returns:
         The model's id and URI.
@@ -78,6 +80,8 @@ def log_int8_model(
         model = _create(client, run, tags)
         saved = Path(folder) / "model"
         _save(onnx_path, saved, img_size, _description(model, run_id, tags))
+        if golden:
+            shutil.copyfile(golden, saved / golden.name)
         _store(client, model, saved)
     _link_metrics(client, run_id, model.model_id, metrics, dataset)
     _finish(client, run_id, model)

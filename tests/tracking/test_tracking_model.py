@@ -37,7 +37,9 @@ def trial(client: MlflowClient, experiment: str) -> str:
     return run_id
 
 
-def _log(client: MlflowClient, run_id: str, path: Path, dataset: Any) -> LoggedInt8:
+def _log(
+    client: MlflowClient, run_id: str, path: Path, dataset: Any, golden: Path | None = None
+) -> LoggedInt8:
     return log_int8_model(
         client,
         run_id,
@@ -47,6 +49,7 @@ def _log(client: MlflowClient, run_id: str, path: Path, dataset: Any) -> LoggedI
         classes=("person",),
         metrics=METRICS,
         dataset=dataset,
+        golden=golden,
     )
 
 
@@ -69,6 +72,23 @@ def test_what_ships_is_what_was_measured(
     assert _sha256(stored / "model.onnx") == _sha256(int8_file)
     assert client.get_logged_model(logged.model_id).tags["nas.sha256"] == _sha256(int8_file)
     assert not list(stored.glob("*.data"))
+
+
+def test_golden_samples_are_stored_beside_the_network(
+    client: MlflowClient,
+    tracking_uri: str,
+    trial: str,
+    int8_file: Path,
+    photographs: SimpleNamespace,
+    tmp_path: Path,
+) -> None:
+    """Whoever downloads the model has them, under their own name, and still one ONNX file."""
+    golden = tmp_path / "golden.npz"
+    golden.write_bytes(b"samples")
+    logged = _log(client, trial, int8_file, photographs, golden)
+    stored = Path(download_artifacts(logged.uri, dst_path=str(tmp_path / "back"), tracking_uri=tracking_uri))
+    assert (stored / "golden.npz").read_bytes() == b"samples"
+    assert len(list(stored.glob("*.onnx"))) == 1
 
 
 def test_the_model_belongs_to_the_given_run(
