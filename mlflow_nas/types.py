@@ -5,11 +5,54 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-__all__ = ["Architecture", "Board", "Choice", "Evaluation", "Latency", "TrialState"]
+__all__ = ["Architecture", "Board", "Choice", "Device", "Evaluation", "Latency", "TrialState"]
 
 Choice: TypeAlias = int | float | str
 Architecture: TypeAlias = Mapping[str, Choice]
 TrialState: TypeAlias = Literal["complete", "infeasible", "failed", "pruned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device of the inventory: how it is reached, how a model runs on it, what is expected of it.
+
+    Attributes:
+        name: its name in the inventory.
+        transport: "local" is this machine, "ssh" another one, "fake" needs no hardware.
+        directory: where everything of ours stays on the device; relative to the user's home there.
+        host: of ssh: a host name or a name from ~/.ssh/config; None for the other transports.
+        user, port, key_file: of ssh; None for what ~/.ssh/config says.
+        python: the command that starts the device's Python; empty for a local device: this interpreter.
+        threads: of one inference.
+        cpu_affinity: the cores that inferences may use; empty for all.
+        providers: ONNX Runtime's execution providers in their order, each with its options.
+        environment: variables of the device's Python.
+        latency_limit_ms: a model must not be slower to be deployed; None for no limit.
+        max_model_bytes: a model file must not be larger; None for no limit.
+        activate: the command that makes the application use a fresh model; empty for none.
+        health: the command that succeeds when the application is well; empty for none.
+        groups: names under which several devices are addressed at once.
+        emulated: another processor is imitated there: its times are no latencies.
+    """
+
+    name: str
+    transport: Literal["local", "ssh", "fake"]
+    directory: str
+    host: str | None = None
+    user: str | None = None
+    port: int | None = None
+    key_file: Path | None = None
+    python: tuple[str, ...] = ()
+    threads: int = 1
+    cpu_affinity: tuple[int, ...] = ()
+    providers: tuple[tuple[str, Mapping[str, str]], ...] = (("CPUExecutionProvider", {}),)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    latency_limit_ms: float | None = None
+    max_model_bytes: int | None = None
+    activate: tuple[str, ...] = ()
+    health: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

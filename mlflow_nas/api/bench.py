@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mlflow_nas.board import get_board
-from mlflow_nas.config import SearchConfig, TrainConfig, device_root
+from mlflow_nas.config import SearchConfig, TrainConfig, find_device
 from mlflow_nas.data import load_dataset
 from mlflow_nas.search import Workbench
 from mlflow_nas.space import fastestdet_head, load_backbone_weights, load_seed_weights
@@ -20,7 +20,7 @@ def make_bench(
     Raises:
         ConfigError: the board is unknown, or data or weights can't be read.
     """
-    board = get_board(config.board, root=device_root(config.board), threads=config.threads)
+    board = get_board(find_device(config.board, config.devices), threads=config.threads)
     seed_weights = load_seed_weights(config.weights) if config.weights else None
     return Workbench(
         space=fastestdet_head(),

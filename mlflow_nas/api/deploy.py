@@ -26,5 +26,10 @@ def deploy(*, config: Path | None = None, **options: object) -> dict[str, object
     from mlflow_nas.tracking import connect, default_uri
 
     return push(
-        connect(default_uri()), chosen.model, device=chosen.device, name=chosen.name, force=chosen.force
+        connect(default_uri()),
+        chosen.model,
+        device=chosen.device,
+        devices=chosen.devices,
+        name=chosen.name,
+        force=chosen.force,
     )

@@ -115,4 +115,6 @@ def _deploy(config: SearchConfig, conclusion: "Conclusion", book: "StudyBook") -
 
     aliases = conclusion.registry.aliases
     alias = next(name for name in ("champion", f"champion-{config.board}") if name in aliases)
-    return deploy(book.client, f"models:/{config.model}@{alias}", device=config.device)
+    return deploy(
+        book.client, f"models:/{config.model}@{alias}", device=config.device, devices=config.devices
+    )

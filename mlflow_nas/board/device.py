@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlflow_nas.board.bundle import runtime_bundle
 from mlflow_nas.board.transport import Finished, Transport, last_output
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
-from mlflow_nas.types import Latency
+from mlflow_nas.types import Device, Latency
 
 __all__ = ["DeviceBoard", "Manifest"]
 
@@ -39,23 +39,35 @@ class DeviceBoard:
     """One device; implements `mlflow_nas.types.Board` and keeps the models that are deployed there.
 
     Args:
-        name: name in the device inventory.
+        device: its record in the inventory.
         transport: the way to the device.
-        threads: threads of one inference.
         budget_s: seconds of timed runs per measurement.
     """
 
-    def __init__(self, name: str, transport: Transport, *, threads: int, budget_s: float) -> None:
-        self._name = name
+    def __init__(self, device: Device, transport: Transport, *, budget_s: float) -> None:
+        self._device = device
         self._transport = transport
-        self._threads = threads
         self._budget_s = budget_s
         self._runtime: str | None = None
 
     @property
     def name(self) -> str:
         """Name in the device inventory."""
-        return self._name
+        return self._device.name
+
+    @property
+    def device(self) -> Device:
+        """The record in the inventory."""
+        return self._device
+
+    @property
+    def _session(self) -> dict[str, Any]:
+        """How a model runs on the device, as the runtime takes it."""
+        return {
+            "threads": self._device.threads,
+            "cores": list(self._device.cpu_affinity),
+            "providers": [[name, dict(options)] for name, options in self._device.providers],
+        }
 
     @property
     def _store(self) -> str:
@@ -81,12 +93,12 @@ class DeviceBoard:
                 "time",
                 model=paths[0],
                 baseline=paths[1] if baseline else None,
-                threads=self._threads,
+                session=self._session,
                 budget_s=self._budget_s,
                 min_runs=_LEAST_RUNS,
                 max_runs=_MOST_RUNS,
             )
-        return Latency(board=self._name, **answer)
+        return Latency(board=self.name, **answer)
 
     def infer(self, model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a model file on images [n, 3, H, W], one by one, on the device; its outputs [n, ...].
@@ -108,7 +120,7 @@ class DeviceBoard:
         """
         manifest = self.get_model(name)
         if manifest is None:
-            raise ConfigError(f"{name!r} is not on the device {self._name}; deploy it first")
+            raise ConfigError(f"{name!r} is not on the device {self.name}; deploy it first")
         sha256 = manifest["sha256"]
         return self._infer(images, model=f"{self._store}/{name}/models/{sha256}.onnx", sha256=sha256)
 
@@ -190,7 +202,7 @@ class DeviceBoard:
             np.save(given, images)
             with self._staged(given) as (path,):
                 output = path.replace("images.npy", "outputs.npy")
-                self._call("infer", images=path, output=output, threads=self._threads, **options)
+                self._call("infer", images=path, output=output, session=self._session, **options)
                 self._transport.get(output, answered)
             found: NDArray[np.float32] = np.load(answered)
         return found
@@ -209,13 +221,20 @@ class DeviceBoard:
 
     def _call(self, command: str, **options: object) -> dict[str, Any]:
         """The runtime's answer to one command, or its error under the name of whose fault it is."""
+        variables = [f"{name}={value}" for name, value in self._device.environment.items()]
         done = self._transport.run(
-            [*self._transport.python, self._push_runtime(), command, json.dumps(options)],
+            [
+                *(["env", *variables] if variables else []),
+                *self._transport.python,
+                self._push_runtime(),
+                command,
+                json.dumps(options),
+            ],
             timeout_s=_PATIENCE_S + _BUDGETS * self._budget_s,
         )
         answer = self._answer(command, done)
         if "error" in answer:
-            raise _ERRORS[answer["kind"]](f"device {self._name}, {command}: {answer['error']}")
+            raise _ERRORS[answer["kind"]](f"device {self.name}, {command}: {answer['error']}")
         return answer
 
     def _answer(self, command: str, done: Finished) -> dict[str, Any]:
@@ -223,7 +242,7 @@ class DeviceBoard:
             answer: dict[str, Any] = json.loads(done.stdout)
         except json.JSONDecodeError as error:
             raise BoardError(
-                f"device {self._name}, {command}: the process ended with code {done.code} without an answer; "
+                f"device {self.name}, {command}: the process ended with code {done.code} without an answer; "
                 f"its last output: {last_output(done.stderr or done.stdout)}. Check the device's Python, "
                 "onnxruntime and free memory"
             ) from error

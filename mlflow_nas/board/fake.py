@@ -11,6 +11,7 @@ from mlflow_nas.board import runtime
 from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.transport import Finished, LocalTransport
 from mlflow_nas.errors import NasError
+from mlflow_nas.types import Device
 
 __all__ = ["FakeBoard", "fake_latency_ms"]
 
@@ -78,12 +79,13 @@ class FakeBoard(DeviceBoard):
 
     Args:
         root: folder of the deployed models.
-        name: name in the device inventory.
-        fail_on: the runtime's command, such as "time" or "install",
-            "rollback") to the error it raises; for tests of what happens then.
+        device: its record in the inventory; None for the built-in one.
+        fail_on: the runtime's command, such as "time" or "install", to the error it raises; for tests of
+            what happens then.
     """
 
     def __init__(
-        self, root: Path, *, name: str = "fake", fail_on: Mapping[str, NasError] | None = None
+        self, root: Path, *, device: Device | None = None, fail_on: Mapping[str, NasError] | None = None
     ) -> None:
-        super().__init__(name, _FakeTransport(root, fail_on or {}), threads=1, budget_s=0)
+        built_in = Device(name="fake", transport="fake", directory=str(root))
+        super().__init__(device or built_in, _FakeTransport(root, fail_on or {}), budget_s=0)

@@ -68,10 +68,12 @@ class LocalTransport:
 
     Args:
         root: the device's folder; made when first needed.
+        python: the command that starts Python; empty for this process's own interpreter.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, python: Sequence[str] = ()) -> None:
         self._root = root.absolute()
+        self._python = tuple(python) or (sys.executable,)
 
     @property
     def root(self) -> str:
@@ -80,8 +82,8 @@ class LocalTransport:
 
     @property
     def python(self) -> Sequence[str]:
-        """This process's own interpreter."""
-        return (sys.executable,)
+        """The command that starts Python."""
+        return self._python
 
     def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
         """Run a command in its own process; see Transport."""

@@ -1,6 +1,7 @@
 """What the user may say: one frozen tree per command, and the environment."""
 
 from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
+from mlflow_nas.config.devices import find_device, find_group, load_devices
 from mlflow_nas.config.environment import device_root, keep_mlflow_quiet, take_project_run_id, work_root
 from mlflow_nas.config.parse import as_option, load_config, without_password
 
@@ -11,8 +12,11 @@ __all__ = [
     "TrainConfig",
     "as_option",
     "device_root",
+    "find_device",
+    "find_group",
     "keep_mlflow_quiet",
     "load_config",
+    "load_devices",
     "take_project_run_id",
     "without_password",
     "work_root",

@@ -22,6 +22,9 @@ class CommandConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_DEVICES = "Inventory of devices; unset: MLFLOW_NAS_DEVICES, else ./devices.yaml"
+
+
 class _TrainingOptions(CommandConfig):
     data: str = Field(
         "synthetic", description="Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
@@ -35,7 +38,13 @@ class _TrainingOptions(CommandConfig):
         None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
     )
     board: Name = Field("local", description="Board on which latency is measured")
-    threads: int = Field(1, ge=1, le=256, description="Threads of one inference on the board")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Threads of one inference on the board; unset: the inventory's, else 1",
+    )
+    devices: Path | None = Field(None, description=_DEVICES)
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling, training and calibration")
     experiment: str = Field(
         "mlflow-nas",
@@ -100,5 +109,6 @@ class DeployConfig(CommandConfig):
         "person-detector", min_length=1, description="Registered model (its champion) or models:/NAME@ALIAS"
     )
     device: Name = Field("local", description="Device from the inventory")
+    devices: Path | None = Field(None, description=_DEVICES)
     name: Name | None = Field(None, description="Name on the device; empty: the registered model's")
     force: bool = Field(False, description="Deploy also what is not int8 or was not measured")

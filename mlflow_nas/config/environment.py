@@ -5,7 +5,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["device_root", "keep_mlflow_quiet", "take_project_run_id", "work_root"]
+__all__ = ["device_root", "devices_file", "keep_mlflow_quiet", "take_project_run_id", "work_root"]
 
 
 def take_project_run_id() -> str | None:
@@ -24,6 +24,15 @@ def _home() -> Path:
 def device_root(name: str) -> Path:
     """Folder in which a device on this machine keeps its models."""
     return _home() / "devices" / name
+
+
+def devices_file() -> Path | None:
+    """The inventory of devices: `MLFLOW_NAS_DEVICES`, or devices.yaml in this folder; None without one."""
+    named = os.environ.get("MLFLOW_NAS_DEVICES")
+    here = Path("devices.yaml")
+    if named:
+        return Path(named)
+    return here if here.exists() else None
 
 
 def work_root() -> Path:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 
 from mlflow_nas.board import DeviceBoard, get_board
-from mlflow_nas.config import device_root
+from mlflow_nas.config import find_device
 from mlflow_nas.deployments.release import Release, fetch_release
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.tracking import server_call
@@ -17,13 +17,13 @@ __all__ = ["deploy", "device_board"]
 Mode = Literal["create", "update", "either"]
 
 
-def device_board(device: str) -> DeviceBoard:
-    """The device of that name.
+def device_board(device: str, devices: Path | None = None) -> DeviceBoard:
+    """The device of that name in the inventory `devices`; None for the usual one.
 
     Raises:
         ConfigError: there is none.
     """
-    return get_board(device, root=device_root(device))
+    return get_board(find_device(device, devices))
 
 
 def deploy(
@@ -31,6 +31,7 @@ def deploy(
     model_uri: str,
     *,
     device: str,
+    devices: Path | None = None,
     name: str | None = None,
     force: bool = False,
     mode: Mode = "either",
@@ -45,6 +46,7 @@ def deploy(
         client: of the registry.
         model_uri: models:/NAME@ALIAS, models:/NAME/VERSION, or NAME for its champion.
         device: from the device inventory.
+        devices: the inventory; None for MLFLOW_NAS_DEVICES, else ./devices.yaml.
         name: on the device; None for the registered model's.
         force: deploy also what is not int8 or was not measured.
         mode: "create" refuses a name that exists, "update" one that does not.
@@ -57,7 +59,7 @@ def deploy(
         RegistryError: there is no such version, or its file is not the one that was measured.
         BoardError: the device can't be reached or refuses.
     """
-    board = device_board(device)
+    board = device_board(device, devices)
     uri = model_uri if ":" in model_uri else f"models:/{model_uri}@champion"
     with tempfile.TemporaryDirectory() as folder:
         release = fetch_release(client, uri, folder=Path(folder))

@@ -11,17 +11,17 @@ from mlflow_nas.board.runtime.session import load
 __all__ = ["infer"]
 
 
-def infer(model: str, images: str, output: str, threads: int, sha256: str | None = None) -> Answer:
+def infer(model: str, images: str, output: str, session: Answer, sha256: str | None = None) -> Answer:
     """Run the model on each image of an .npy file [n, 3, H, W]; its first outputs become another [n, ...]."""
     import numpy as np
 
     if sha256:
         verify(Path(model), sha256)
-    session, _ = load(model, threads)
-    node = session.get_inputs()[0]
+    network, _ = load(model, **session)
+    node = network.get_inputs()[0]
     batch = np.load(images)
     if len(batch) == 0 or list(batch.shape[1:]) != node.shape[1:]:
         raise Failure("request", f"the images are {list(batch.shape)}, the model takes {node.shape}")
-    outputs = [session.run(None, {node.name: batch[i : i + 1]})[0] for i in range(len(batch))]
+    outputs = [network.run(None, {node.name: batch[i : i + 1]})[0] for i in range(len(batch))]
     np.save(output, np.concatenate(outputs))
     return {"images": len(batch)}

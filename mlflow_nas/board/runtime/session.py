@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,31 @@ Run = Callable[[], Any]
 DTYPES = {"float": "f4", "float16": "f2", "uint8": "u1", "int8": "i1", "int32": "i4", "int64": "i8"}
 
 
-def load(model: str, threads: int) -> tuple[Any, Run]:
-    """The session, and a call that runs it on random inputs of its own shapes; it has run once already."""
+def load(
+    model: str,
+    threads: int,
+    cores: Sequence[int] = (),
+    providers: Sequence[tuple[str, dict[str, str]]] = (("CPUExecutionProvider", {}),),
+) -> tuple[Any, Run]:
+    """The session, and a call that runs it on random inputs of its own shapes; it has run once already.
+
+    The process stays on the cores, when some are named.
+    """
     import numpy as np
     import onnxruntime
 
     if not Path(model).is_file():
         raise Failure("device", f"the model file {model} is not on the device")
+    _stay_on(cores)
+    _refuse_missing([name for name, _ in providers], onnxruntime.get_available_providers())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            model, options, providers=[(name, dict(settings)) for name, settings in providers]
+        )
         feed = {}
         for node in session.get_inputs():
             shape = [size if isinstance(size, int) else 1 for size in node.shape]
@@ -40,3 +53,25 @@ def load(model: str, threads: int) -> tuple[Any, Run]:
     except Exception as error:  # onnxruntime's errors share no base class
         raise Failure("model", f"onnxruntime {onnxruntime.__version__} refuses the model: {error}") from error
     return session, run
+
+
+def _stay_on(cores: Sequence[int]) -> None:
+    if not cores:
+        return
+    try:
+        os.sched_setaffinity(0, cores)
+    except OSError as error:
+        raise Failure(
+            "request", f"the process can't stay on the cores {list(cores)}: {error}; mend cpu_affinity"
+        ) from error
+
+
+def _refuse_missing(wanted: Sequence[str], there: Sequence[str]) -> None:
+    """ONNX Runtime would only warn, and run the model on the CPU."""
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise Failure(
+            "request",
+            f"onnxruntime on the device has no {missing[0]}: it has {', '.join(there)}; install the build "
+            "that has it, or mend `providers`",
+        )

@@ -51,13 +51,13 @@ def _warm_up(runs: Sequence[Run], budget_s: float) -> None:
 
 
 def time_(
-    model: str, baseline: str | None, threads: int, budget_s: float, min_runs: int, max_runs: int
+    model: str, baseline: str | None, session: Answer, budget_s: float, min_runs: int, max_runs: int
 ) -> Answer:
     """Time the model in turn with the baseline, `min_runs` to `max_runs` times: quantiles, ratio."""
     import numpy as np
 
     before = facts()
-    runs = [load(path, threads)[1] for path in (model, baseline) if path]
+    runs = [load(path, **session)[1] for path in (model, baseline) if path]
     _warm_up(runs, budget_s / 3)
     gc.collect()
     gc.disable()
@@ -73,4 +73,5 @@ def time_(
     if baseline:
         answer["baseline_p50_ms"] = statistics.median(times[1])
         answer["ratio"] = p50 / answer["baseline_p50_ms"]
-    return {**answer, "facts": {**before, **after, "threads": str(threads), "preempted": f"{preempted:.2f}"}}
+    settings = {"threads": str(session["threads"]), "preempted": f"{preempted:.2f}"}
+    return {**answer, "facts": {**before, **after, **settings}}

@@ -1,0 +1,190 @@
+"""The inventory of devices: a YAML file, beside the devices `local` and `fake` that always exist."""
+
+import difflib
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from mlflow_nas.config.commands import Name
+from mlflow_nas.config.environment import device_root, devices_file
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.types import Device
+
+__all__ = ["find_device", "find_group", "load_devices"]
+
+_BUILT_IN = ("local", "fake")
+_CPU = "CPUExecutionProvider"
+
+
+def _words(value: object) -> object:
+    """A command written as one string becomes the words that a shell would see."""
+    return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+def _named_options(value: object) -> object:
+    """Providers without options may be listed by their names alone."""
+    if not isinstance(value, list):
+        return value
+    return [(entry, {}) if isinstance(entry, str) else _only_item(entry) for entry in value]
+
+
+def _only_item(entry: object) -> object:
+    return next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else entry
+
+
+def _as_text(value: object) -> object:
+    """YAML's numbers and booleans as options and environment variables know them."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: str(entry).lower() if isinstance(entry, bool) else str(entry) for key, entry in value.items()
+    }
+
+
+Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_words)]
+Texts = Annotated[dict[str, str], BeforeValidator(_as_text)]
+Variables = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str], BeforeValidator(_as_text)
+]
+Providers = Annotated[
+    tuple[tuple[Annotated[str, Field(pattern=r"^\w+ExecutionProvider$")], Texts], ...],
+    Field(min_length=1),
+    BeforeValidator(_named_options),
+]
+
+
+class _Entry(BaseModel):
+    """One device as the file spells it; the meaning of the fields stands in `mlflow_nas.types.Device`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transport: Literal["local", "ssh", "fake"]
+    host: str | None = Field(None, pattern=r"^[^\s@-][^\s@]*$")
+    user: str | None = Field(None, pattern=r"^[^\s@-][^\s@]*$")
+    port: int | None = Field(None, ge=1, le=65_535)
+    key_file: Path | None = None
+    directory: str | None = Field(None, min_length=1)
+    python: Command | None = Field(None, min_length=1)
+    threads: int = Field(1, ge=1, le=256)
+    cpu_affinity: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    providers: Providers = ((_CPU, {}),)
+    environment: Variables = {}
+    latency_limit_ms: float | None = Field(None, gt=0)
+    max_model_bytes: int | None = Field(None, gt=0)
+    activate: Command = ()
+    health: Command = ()
+    groups: tuple[Name, ...] = ()
+    emulated: bool = False
+
+    @model_validator(mode="after")
+    def _fits_the_transport(self) -> "_Entry":
+        if self.transport == "ssh" and self.host is None:
+            raise ValueError("transport ssh needs a host: a name, an address, or a Host of ~/.ssh/config")
+        given = [name for name in ("host", "user", "port", "key_file") if getattr(self, name) is not None]
+        if self.transport != "ssh" and given:
+            raise ValueError(f"{given[0]} is for transport ssh; remove it, or say transport: ssh")
+        return self
+
+    def as_device(self, name: str) -> Device:
+        """The plain record, with what depends on the name and on this machine."""
+        fields = {field: getattr(self, field) for field in type(self).model_fields}
+        here = self.transport != "ssh"
+        folder = self.directory or (str(device_root(name)) if here else "mlflow_nas")
+        fields["directory"] = str(Path(folder).expanduser()) if here else folder.removeprefix("~/")
+        fields["python"] = self.python or (() if here else ("python3",))
+        fields["key_file"] = self.key_file.expanduser() if self.key_file else None
+        return Device(name=name, **fields)
+
+
+class _Inventory(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    devices: dict[Name, _Entry]
+
+    @model_validator(mode="after")
+    def _built_in_stay_themselves(self) -> "_Inventory":
+        for name in _BUILT_IN:
+            if name in self.devices and self.devices[name].transport != name:
+                raise ValueError(f"the device {name} has transport {name}; choose another name for this one")
+        return self
+
+
+def load_devices(file: Path | None = None) -> dict[str, Device]:
+    """All devices by name: `local`, `fake`, then those of the file in its order.
+
+    Args:
+        file: the inventory; None for MLFLOW_NAS_DEVICES, else ./devices.yaml where there is one.
+
+    Raises:
+        ConfigError: the file can't be read, has an unknown key or a value out of its bounds.
+    """
+    path = file or devices_file()
+    entries: dict[str, Any] = {name: _Entry.model_validate({"transport": name}) for name in _BUILT_IN}
+    if path:
+        entries |= _read(path).devices
+    return {name: entry.as_device(name) for name, entry in entries.items()}
+
+
+def find_device(name: str, file: Path | None = None) -> Device:
+    """The device of that name; `file` as in `load_devices`.
+
+    Raises:
+        ConfigError: there is none; the sentence lists those there are.
+    """
+    devices = load_devices(file)
+    if name not in devices:
+        raise ConfigError(
+            f"the device {name!r} is unknown; the known devices are {', '.join(sorted(devices))}"
+        )
+    return devices[name]
+
+
+def find_group(group: str, file: Path | None = None) -> tuple[Device, ...]:
+    """The devices of a group, in the order of the inventory; `file` as in `load_devices`.
+
+    Raises:
+        ConfigError: no device is in it; the sentence lists the groups there are.
+    """
+    devices = load_devices(file).values()
+    members = tuple(device for device in devices if group in device.groups)
+    if not members:
+        known = sorted({name for device in devices for name in device.groups})
+        raise ConfigError(
+            f"no device is in the group {group!r}; the known groups are {', '.join(known) or 'none'}: "
+            "add it to a device's groups in the inventory"
+        )
+    return members
+
+
+def _read(path: Path) -> _Inventory:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"the device inventory {path} can't be read: {error.strerror}; name another with --devices "
+            "or MLFLOW_NAS_DEVICES"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the device inventory {path} is not YAML: {error}") from error
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"the device inventory {path} must hold 'devices:' with a record per name")
+    try:
+        return _Inventory.model_validate(loaded)
+    except ValidationError as error:
+        sentences = " ".join(_sentence(detail) for detail in error.errors())
+        raise ConfigError(f"the device inventory {path} is refused: {sentences}") from None
+
+
+def _sentence(detail: Mapping[str, Any]) -> str:
+    """Where in the file, what is wrong, and for an unknown key the known ones."""
+    where = ".".join(str(part) for part in detail["loc"]) or "the file"
+    if detail["type"] != "extra_forbidden":
+        return f"{where} = {detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}."
+    known = _Entry.model_fields if len(detail["loc"]) > 1 else _Inventory.model_fields
+    near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    return f"{where} is an unknown key: {hint}"
