@@ -1,6 +1,8 @@
 """Results in words."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 __all__ = ["deployed_words", "promoted_words", "searched_words", "trained_words"]
@@ -25,7 +27,7 @@ def searched_words(result: Mapping[str, Any]) -> str:
         parts.append(f"\nRegistered model {registry['model']}: {aliases}")
     if result["deployed"]:
         parts.append(deployed_words(result["deployed"]))
-    parts.append(f"\nOpen the UI: {_ui(str(result['tracking_uri']))}")
+    parts.append(f"\nOpen the UI: {_ui(result)}")
     return "\n".join(parts)
 
 
@@ -80,7 +82,18 @@ def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _ui(tracking_uri: str) -> str:
-    if tracking_uri.startswith("http"):
-        return tracking_uri
-    return f"mlflow server --backend-store-uri {tracking_uri} --workers 1  (then http://127.0.0.1:5000)"
+def _ui(result: Mapping[str, Any]) -> str:
+    """The page of the study's run, and the command that serves it where no server does."""
+    uri, page = (
+        str(result["tracking_uri"]),
+        f"#/experiments/{result['experiment_id']}/runs/{result['run_id']}",
+    )
+    if uri.startswith("http"):
+        return f"{uri.rstrip('/')}/{page}"
+    return f"{_mlflow()} server --backend-store-uri {uri} --workers 1  (then http://127.0.0.1:5000/{page})"
+
+
+def _mlflow() -> str:
+    """MLflow's command of this environment, which need not be on the user's PATH."""
+    script = Path(sys.executable).with_name("mlflow")
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)

@@ -95,7 +95,11 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert "Pareto front, fastest first:" in searched.stdout
     assert "champion = version" in searched.stdout
     assert "Deployed person-detector version" in searched.stdout
-    assert f"Open the UI: mlflow server --backend-store-uri {shell.tracking_uri}" in searched.stdout
+    command = r"Open the UI: (\S+) server --backend-store-uri (\S+) .*#/experiments/0/runs/\w+"
+    serve = re.search(command, searched.stdout)
+    assert serve
+    assert serve.group(2) == shell.tracking_uri
+    assert (PROJECT / serve.group(1)).is_file(), "the command runs without an activated environment"
     assert "remaining" in searched.stderr, "the progress bar"
     runs = shell.runs()
     assert [run.data.tags["nas.role"] for run in runs] == ["study", "seed", "baseline", "trial"]
