@@ -3,14 +3,17 @@
 from mlflow_nas.board.device import DeviceBoard, Manifest
 from mlflow_nas.board.fake import FakeBoard, fake_latency_ms
 from mlflow_nas.board.inventory import get_board
-from mlflow_nas.board.transport import Finished, LocalTransport, Transport
+from mlflow_nas.board.ssh import SshTransport
+from mlflow_nas.board.transport import ConnectionLostError, Finished, LocalTransport, Transport
 
 __all__ = [
+    "ConnectionLostError",
     "DeviceBoard",
     "FakeBoard",
     "Finished",
     "LocalTransport",
     "Manifest",
+    "SshTransport",
     "Transport",
     "fake_latency_ms",
     "get_board",

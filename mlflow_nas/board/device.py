@@ -1,7 +1,10 @@
 """A device behind a transport: its facts, measurements, inference and deployed models."""
 
+import getpass
 import hashlib
 import json
+import os
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_nas.board import runtime
 from mlflow_nas.board.bundle import runtime_bundle
-from mlflow_nas.board.transport import Finished, Transport, last_output
+from mlflow_nas.board.transport import ConnectionLostError, Finished, Transport, last_output
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
 from mlflow_nas.types import Device, Latency
 
@@ -24,6 +28,7 @@ Manifest = dict[str, Any]
 _PATIENCE_S = 120.0  # a slow board loads a model and imports onnxruntime within this time
 _BUDGETS = 10  # a measurement may take this many budgets: the least number of runs goes before the budget
 _LEAST_RUNS, _MOST_RUNS = 20, 2000
+_CHANGING = ("install", "rollback", "delete")
 _ERRORS: Mapping[str, type[NasError]] = {
     "model": CandidateError,
     "request": ConfigError,
@@ -42,12 +47,14 @@ class DeviceBoard:
         device: its record in the inventory.
         transport: the way to the device.
         budget_s: seconds of timed runs per measurement.
+        wait_s: how long a measurement waits for another one on the device to end.
     """
 
-    def __init__(self, device: Device, transport: Transport, *, budget_s: float) -> None:
+    def __init__(self, device: Device, transport: Transport, *, budget_s: float, wait_s: float) -> None:
         self._device = device
         self._transport = transport
         self._budget_s = budget_s
+        self._wait_s = wait_s
         self._runtime: str | None = None
 
     @property
@@ -73,6 +80,12 @@ class DeviceBoard:
     def _store(self) -> str:
         return f"{self._transport.root}/deployed"
 
+    @property
+    def _lock(self) -> dict[str, Any]:
+        """How the device is held for one measurement, as the runtime takes it."""
+        holder = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
+        return {"path": f"{self._transport.root}/lock", "holder": holder, "wait_s": self._wait_s}
+
     def facts(self) -> Mapping[str, str]:
         """What the device is: machine, cores, governor, memory, versions.
 
@@ -94,6 +107,7 @@ class DeviceBoard:
                 model=paths[0],
                 baseline=paths[1] if baseline else None,
                 session=self._session,
+                lock=self._lock,
                 budget_s=self._budget_s,
                 min_runs=_LEAST_RUNS,
                 max_runs=_MOST_RUNS,
@@ -181,6 +195,10 @@ class DeviceBoard:
         """
         return bool(self._call("delete", root=self._store, name=name)["deleted"])
 
+    def close(self) -> None:
+        """Let go of the device; a later call reaches it again."""
+        self._transport.close()
+
     @contextmanager
     def _staged(self, *files: Path) -> Iterator[Sequence[str]]:
         """The files on the device, in a folder that goes afterwards."""
@@ -222,20 +240,28 @@ class DeviceBoard:
     def _call(self, command: str, **options: object) -> dict[str, Any]:
         """The runtime's answer to one command, or its error under the name of whose fault it is."""
         variables = [f"{name}={value}" for name, value in self._device.environment.items()]
-        done = self._transport.run(
-            [
-                *(["env", *variables] if variables else []),
-                *self._transport.python,
-                self._push_runtime(),
-                command,
-                json.dumps(options),
-            ],
-            timeout_s=_PATIENCE_S + _BUDGETS * self._budget_s,
-        )
-        answer = self._answer(command, done)
+        argv = [
+            *(["env", *variables] if variables else []),
+            *self._transport.python,
+            self._push_runtime(),
+            command,
+            json.dumps(options),
+            runtime.ATTACHED,
+        ]
+        answer = self._answer(command, self._run(command, argv))
         if "error" in answer:
             raise _ERRORS[answer["kind"]](f"device {self.name}, {command}: {answer['error']}")
         return answer
+
+    def _run(self, command: str, argv: Sequence[str]) -> Finished:
+        """Run it; once more when the connection was lost and the command changes nothing on the device."""
+        timeout_s = _PATIENCE_S + _BUDGETS * self._budget_s + self._wait_s
+        try:
+            return self._transport.run(argv, timeout_s=timeout_s)
+        except ConnectionLostError:
+            if command in _CHANGING:
+                raise
+            return self._transport.run(argv, timeout_s=timeout_s)
 
     def _answer(self, command: str, done: Finished) -> dict[str, Any]:
         try:

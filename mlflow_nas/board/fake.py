@@ -54,13 +54,14 @@ class _FakeTransport:
         self.python: Sequence[str] = ("python",)
         self.put = self._files.put
         self.get = self._files.get
+        self.close = self._files.close
 
     def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:  # noqa: ARG002 - nothing here can hang
         """Answer like the runtime, or fail as the test wishes."""
         if argv[0] == "rm":
             shutil.rmtree(argv[-1], ignore_errors=True)
             return Finished(0, "", "")
-        command, options = argv[-2:]
+        command, options = argv[-3:-1]
         if command in self._fail_on:
             raise self._fail_on[command]
         try:
@@ -88,4 +89,4 @@ class FakeBoard(DeviceBoard):
         self, root: Path, *, device: Device | None = None, fail_on: Mapping[str, NasError] | None = None
     ) -> None:
         built_in = Device(name="fake", transport="fake", directory=str(root))
-        super().__init__(device or built_in, _FakeTransport(root, fail_on or {}), budget_s=0)
+        super().__init__(device or built_in, _FakeTransport(root, fail_on or {}), budget_s=0, wait_s=0)

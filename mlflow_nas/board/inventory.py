@@ -5,25 +5,34 @@ from pathlib import Path
 
 from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.fake import FakeBoard
+from mlflow_nas.board.ssh import SshTransport, resolve
 from mlflow_nas.board.transport import LocalTransport
-from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import Device
 
 __all__ = ["get_board"]
 
 
-def get_board(device: Device, *, threads: int | None = None, budget_s: float = 2.5) -> DeviceBoard:
+def get_board(
+    device: Device, *, threads: int | None = None, budget_s: float = 2.5, wait_s: float = 900
+) -> DeviceBoard:
     """The board behind a device of the inventory.
 
     Args:
         device: its record.
         threads: of one inference; None for the record's.
         budget_s: seconds of timed runs per measurement.
+        wait_s: how long a measurement waits for another one on the device to end.
+
+    Raises:
+        ConfigError: ~/.ssh/config or the key file of a device behind SSH can't be used.
     """
     root = Path(device.directory)
     if device.transport == "fake":
         return FakeBoard(root, device=device)
     chosen = replace(device, threads=threads or device.threads)
     if device.transport == "local":
-        return DeviceBoard(chosen, LocalTransport(root, device.python), budget_s=budget_s)
-    raise ConfigError(f"the device {device.name} has transport {device.transport}")
+        return DeviceBoard(chosen, LocalTransport(root, device.python), budget_s=budget_s, wait_s=wait_s)
+    endpoint = resolve(str(device.host), user=device.user, port=device.port, key_file=device.key_file)
+    return DeviceBoard(
+        chosen, SshTransport(endpoint, device.directory, device.python), budget_s=budget_s, wait_s=wait_s
+    )

@@ -1,5 +1,6 @@
 """How a host reaches a device: run a command there, put a file, get a file."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Protocol
 
 from mlflow_nas.errors import BoardError
 
-__all__ = ["Finished", "LocalTransport", "Transport", "last_output"]
+__all__ = ["ConnectionLostError", "Finished", "LocalTransport", "Transport", "last_output"]
 
 _SHOWN_CHARACTERS = 600
 
@@ -22,6 +23,10 @@ class Finished:
     code: int
     stdout: str
     stderr: str
+
+
+class ConnectionLostError(BoardError):
+    """The device was reached and then was not: the same call may succeed."""
 
 
 class Transport(Protocol):
@@ -38,9 +43,14 @@ class Transport(Protocol):
     def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
         """Run a command on the device and wait for its end.
 
+        Its standard input stays open and empty until then: it closes when this process dies.
+
         Raises:
             BoardError: the device can't be reached, or the command did not end in time.
         """
+
+    def close(self) -> None:
+        """Let go of the device; a later call reaches it again."""
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file to the device, making its folder; the target appears whole or not at all.
@@ -87,14 +97,9 @@ class LocalTransport:
 
     def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
         """Run a command in its own process; see Transport."""
+        given, held = os.pipe()
         try:
-            done = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout_s,
-                check=False,
-            )
+            done = subprocess.run(argv, stdin=given, capture_output=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired as error:
             raise BoardError(
                 f"{argv[0]} did not end within {timeout_s:g} s and was stopped; its last output: "
@@ -102,9 +107,15 @@ class LocalTransport:
             ) from error
         except OSError as error:
             raise BoardError(f"{argv[0]} can't be started: {error}; install it") from error
+        finally:
+            os.close(given)
+            os.close(held)
         return Finished(
             done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         )
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file into the device's folder; see Transport."""

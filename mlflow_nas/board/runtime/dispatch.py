@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
@@ -15,6 +16,9 @@ from mlflow_nas.board.runtime.store import delete, get, install, list_, rollback
 from mlflow_nas.board.runtime.timing import time_
 
 __all__ = ["COMMANDS", "main", "start"]
+
+ATTACHED = "attached"
+HOST_IS_GONE = 4
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
     function.__name__.rstrip("_"): function
@@ -39,7 +43,16 @@ def main(argv: Sequence[str], answers: TextIO) -> int:
 
 
 def start() -> None:
-    """Run the process's own arguments; what libraries print must not spoil the one JSON object."""
+    """Run the process's own arguments: COMMAND, OPTIONS and, from a host, ATTACHED."""
     stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    sys.exit(main(sys.argv[1:], stdout))
+    os.dup2(2, 1)  # libraries that print to standard output must not spoil the one JSON object
+    if sys.argv[3:] == [ATTACHED]:
+        threading.Thread(target=_end_with_the_host, daemon=True).start()
+    sys.exit(main(sys.argv[1:3], stdout))
+
+
+def _end_with_the_host() -> None:
+    """A host that dies, gives up or loses the connection closes standard input: nobody waits any more."""
+    while os.read(0, 1):
+        pass
+    os._exit(HOST_IS_GONE)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from mlflow_nas.board.runtime.facts import CHANGING, facts
 from mlflow_nas.board.runtime.failure import Answer
+from mlflow_nas.board.runtime.lock import exclusive
 from mlflow_nas.board.runtime.session import Run, load
 
 __all__ = ["time_"]
@@ -51,9 +52,22 @@ def _warm_up(runs: Sequence[Run], budget_s: float) -> None:
 
 
 def time_(
+    model: str,
+    baseline: str | None,
+    session: Answer,
+    lock: Answer,
+    budget_s: float,
+    min_runs: int,
+    max_runs: int,
+) -> Answer:
+    """Time the model in turn with the baseline, `min_runs` to `max_runs` times, alone on the device."""
+    with exclusive(**lock):
+        return _time(model, baseline, session, budget_s, min_runs, max_runs)
+
+
+def _time(
     model: str, baseline: str | None, session: Answer, budget_s: float, min_runs: int, max_runs: int
 ) -> Answer:
-    """Time the model in turn with the baseline, `min_runs` to `max_runs` times: quantiles, ratio."""
     import numpy as np
 
     before = facts()

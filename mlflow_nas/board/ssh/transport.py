@@ -1,0 +1,251 @@
+"""Commands and files over SSH; a lost connection is made anew."""
+
+import hashlib
+import select
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import paramiko
+
+from mlflow_nas.board.ssh.connection import STEP_S, Connection
+from mlflow_nas.board.ssh.endpoint import Endpoint
+from mlflow_nas.board.transport import ConnectionLostError, Finished, last_output
+from mlflow_nas.errors import BoardError
+
+__all__ = ["SshTransport"]
+
+_CHUNK = 32_768
+_ATTEMPTS = 3
+_WAIT_S = 0.2
+_NO_STATUS = -1
+_LOST = (EOFError, paramiko.SSHException, ConnectionError, TimeoutError)
+
+R = TypeVar("R")
+
+
+class SshTransport:
+    """A device behind an SSH server with a file server (SFTP).
+
+    The channel's standard input stays open as long as the command is wanted: it ends when the host does.
+
+    Args:
+        endpoint: where the device is.
+        directory: its folder for everything of ours; relative to the user's home.
+        python: the command that starts its Python.
+    """
+
+    def __init__(self, endpoint: Endpoint, directory: str, python: Sequence[str]) -> None:
+        self._endpoint = endpoint
+        self._directory = directory
+        self._python = tuple(python)
+        self._open: Connection | None = None
+        self._files: paramiko.SFTPClient | None = None
+        self._root: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The device's folder, absolute."""
+        if self._root is None:
+            self._root = self._with_files(
+                lambda files: str(PurePosixPath(files.normalize("."), self._directory))
+            )
+        return self._root
+
+    @property
+    def python(self) -> Sequence[str]:
+        """The command that starts the device's Python."""
+        return self._python
+
+    def close(self) -> None:
+        """Close the connection; the next call makes another."""
+        if self._open is not None:
+            self._open.close()
+        self._open = self._files = None
+
+    def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
+        """Run a command on the device; see Transport."""
+        channel = self._channel()
+        end = time.monotonic() + timeout_s
+        try:
+            channel.exec_command(shlex.join(argv))
+            return _collect(channel, end, self._connection())
+        except _TookTooLongError as error:
+            raise BoardError(
+                f"{self._endpoint.asked}: {argv[0]} did not end within {timeout_s:g} s and was stopped; its "
+                f"last output: {last_output(error.output)}. See what else the device is doing, then repeat"
+            ) from error
+        except _LOST as error:
+            self.close()
+            raise ConnectionLostError(
+                f"the connection to {self._endpoint.asked} was lost during {argv[0]} "
+                f"({str(error) or type(error).__name__}), and the device stops it. Check network and power"
+            ) from error
+        finally:
+            channel.close()
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file to the device, going on with what an earlier attempt left; see Transport."""
+        sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+        part = f"{self.root}/incoming/{sha256}.part"
+
+        def upload(files: paramiko.SFTPClient) -> None:
+            for folder in (part, target):
+                _make_folder(files, PurePosixPath(folder).parent)
+            self._send(files, source, part)
+            if self._hash(part) != sha256:
+                files.remove(part)
+                raise BoardError(f"{source.name} arrived damaged on {self._endpoint.asked}; repeat the call")
+            files.posix_rename(part, target)
+
+        try:
+            self._with_files(upload)
+        except OSError as error:
+            raise BoardError(
+                f"{self._endpoint.asked} can't keep {source.name} ({source.stat().st_size} bytes) in "
+                f"{self.root}: {error}; {self._space()}. Free space there or mend the folder's rights"
+            ) from error
+
+    def get(self, source: str, target: Path) -> None:
+        """Copy a file from the device; see Transport."""
+        try:
+            self._with_files(lambda files: files.get(source, str(target)))
+        except OSError as error:
+            raise BoardError(
+                f"{source} can't be copied from {self._endpoint.asked}: {error}; repeat the call"
+            ) from error
+
+    def _connection(self) -> Connection:
+        if self._open is not None and not self._open.is_alive:
+            self.close()
+        if self._open is None:
+            self._open = Connection(self._endpoint)
+        return self._open
+
+    def _channel(self) -> paramiko.Channel:
+        """A fresh channel; a connection that died since the last call is made anew."""
+        for attempt in range(_ATTEMPTS):
+            connection = self._connection()
+            try:
+                return connection.transport.open_session(timeout=STEP_S)
+            except _LOST as error:
+                self.close()
+                if attempt == _ATTEMPTS - 1:
+                    raise BoardError(
+                        f"{self._endpoint.asked} opens no channel: {error}; restart it"
+                    ) from error
+        raise AssertionError  # the last attempt returns or raises
+
+    def _with_files(self, work: Callable[[paramiko.SFTPClient], R]) -> R:
+        """Do something with the file server, from the start again after a lost connection.
+
+        Raises:
+            BoardError: the device can't be reached again.
+            OSError: the file server says no.
+        """
+        for attempt in range(_ATTEMPTS):
+            files = self._file_server()
+            try:
+                return work(files)
+            except (OSError, EOFError, paramiko.SSHException, ConnectionLostError) as error:
+                if isinstance(error, OSError) and not self._is_lost(error):
+                    raise
+                self.close()
+                if attempt == _ATTEMPTS - 1:
+                    raise ConnectionLostError(
+                        f"the connection to {self._endpoint.asked} was lost {_ATTEMPTS} times "
+                        f"({str(error) or type(error).__name__}); check network and power"
+                    ) from error
+        raise AssertionError  # the last attempt returns or raises
+
+    def _is_lost(self, error: OSError) -> bool:
+        """Whether the error is the connection's; otherwise the file server said no."""
+        lost = isinstance(error, ConnectionError | TimeoutError)
+        return lost or self._open is None or not self._open.is_alive
+
+    def _file_server(self) -> paramiko.SFTPClient:
+        connection = self._connection()
+        if self._files is None:
+            try:
+                self._files = paramiko.SFTPClient.from_transport(connection.transport)
+            except _LOST as error:
+                raise BoardError(
+                    f"{self._endpoint.asked} has no file server: {str(error) or type(error).__name__}; "
+                    "install openssh-sftp-server there"
+                ) from error
+            if self._files is None:
+                raise BoardError(f"{self._endpoint.asked} opens no channel for files; restart its SSH server")
+            self._files.get_channel().settimeout(STEP_S)  # type: ignore[union-attr]  # it was just opened
+        return self._files
+
+    def _send(self, files: paramiko.SFTPClient, source: Path, part: str) -> None:
+        """Send what the device does not have yet of a file."""
+        content = source.read_bytes()
+        offset = self._kept_bytes(files, content, part)
+        with files.open(part, "r+b" if offset else "wb") as remote:
+            remote.seek(offset)
+            for start in range(offset, len(content), _CHUNK):
+                remote.write(content[start : start + _CHUNK])
+
+    def _kept_bytes(self, files: paramiko.SFTPClient, content: bytes, part: str) -> int:
+        """How many bytes of an interrupted upload are the file's own beginning."""
+        try:
+            size = files.stat(part).st_size or 0
+        except FileNotFoundError:
+            return 0
+        prefix = hashlib.sha256(content[:size]).hexdigest()
+        return size if 0 < size <= len(content) and self._hash(part) == prefix else 0
+
+    def _hash(self, path: str) -> str:
+        """Sha256 of a file on the device, by its own tool or its Python."""
+        done = self.run(["sha256sum", path], timeout_s=STEP_S * 3)
+        if done.code != 0:
+            code = "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())"
+            done = self.run([*self._python, "-c", code, path], timeout_s=STEP_S * 3)
+        if done.code != 0:
+            raise BoardError(
+                f"{self._endpoint.asked} has neither sha256sum nor a Python that runs: "
+                f"{last_output(done.stderr)}; mend the inventory's `python`"
+            )
+        return done.stdout.split()[0].lstrip("\\")
+
+    def _space(self) -> str:
+        """What the device says of the folder's file system."""
+        done = self.run(["df", "-h", self.root], timeout_s=STEP_S)
+        lines = done.stdout.strip().splitlines()
+        return f"df says {' '.join(lines[-1].split())}" if lines else "df says nothing"
+
+
+class _TookTooLongError(Exception):
+    def __init__(self, output: bytes) -> None:
+        super().__init__()
+        self.output = output
+
+
+def _collect(channel: paramiko.Channel, end: float, connection: Connection) -> Finished:
+    """Both streams of a command until its end."""
+    out, err = bytearray(), bytearray()
+    while True:
+        if channel.recv_ready():
+            out += channel.recv(_CHUNK)
+        elif channel.recv_stderr_ready():
+            err += channel.recv_stderr(_CHUNK)
+        elif channel.exit_status_ready() and (channel.eof_received or channel.closed):
+            if channel.exit_status == _NO_STATUS and not connection.is_alive:
+                raise EOFError("the connection closed")
+            # Without a status on a standing connection the command was killed by a signal.
+            return Finished(channel.exit_status, out.decode(errors="replace"), err.decode(errors="replace"))
+        elif time.monotonic() > end:
+            raise _TookTooLongError(bytes(err or out))
+        else:
+            select.select([channel], [], [], _WAIT_S)
+
+
+def _make_folder(files: paramiko.SFTPClient, folder: PurePosixPath) -> None:
+    for step in (*reversed(folder.parents), folder):
+        try:
+            files.stat(str(step))
+        except FileNotFoundError:
+            files.mkdir(str(step))

@@ -1,0 +1,281 @@
+"""Boards behind a real OpenSSH server: the contract, and everything that goes wrong on the way."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ssh_server import BreakableWay, SshServer, free_port, new_key
+
+from mlflow_nas.board import ConnectionLostError, DeviceBoard, SshTransport, get_board
+from mlflow_nas.board.ssh import connection, resolve
+from mlflow_nas.errors import BoardError, ConfigError
+from mlflow_nas.types import Device
+
+sys.path.append(str(Path(__file__).parents[1]))
+from contract.board_contract import BoardContract
+
+Model = Callable[[int], Path]
+
+pytestmark = pytest.mark.services
+
+
+def _device(folder: Path, host: str = "board", **fields: Any) -> Device:
+    """A device behind ssh that keeps its things in a folder of the test."""
+    settings = {"python": (sys.executable,), **fields}
+    return Device(name="nano", transport="ssh", host=host, directory=str(folder / "device"), **settings)
+
+
+def _transport(folder: Path, port: int, server: SshServer) -> SshTransport:
+    endpoint = resolve("127.0.0.1", port=port, key_file=server.user_key)
+    return SshTransport(endpoint, str(folder / "device"), (sys.executable,))
+
+
+@pytest.mark.usefixtures("ssh_home")
+class TestSshBoard(BoardContract):
+    @pytest.fixture
+    def board(self, tmp_path: Path) -> Iterator[DeviceBoard]:
+        """This machine, behind its SSH server."""
+        board = get_board(_device(tmp_path), budget_s=0.1)
+        yield board
+        board.close()
+
+
+def _knowing(home: Path, server: SshServer, port: int) -> None:
+    """The way's own port is the same host."""
+    with (home / ".ssh/known_hosts").open("a", encoding="utf-8") as file:
+        file.write(f"[127.0.0.1]:{port} {server.host_key}\n")
+
+
+@pytest.fixture
+def way(ssh_server: SshServer, ssh_home: Path) -> Iterator[Callable[..., BreakableWay]]:
+    """Makes ways to the server that break."""
+    made: list[BreakableWay] = []
+
+    def make(*limits: int) -> BreakableWay:
+        made.append(BreakableWay(ssh_server.port, limits))
+        _knowing(ssh_home, ssh_server, made[-1].port)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_an_unknown_host_is_refused(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
+    """The sentence shows the key's fingerprint and the way to accept it."""
+    ssh_server.write_home(ssh_home, known=False)
+    with pytest.raises(
+        BoardError, match=r"is unknown: it shows the ssh-ed25519 key SHA256:.*connect once by hand"
+    ):
+        get_board(_device(tmp_path)).facts()
+
+
+def test_a_changed_host_key_is_refused(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
+    """The sentence shows both fingerprints and how to forget the old one."""
+    other = new_key(tmp_path / "other").with_suffix(".pub").read_text(encoding="utf-8")
+    known = ssh_home / ".ssh/known_hosts"
+    known.write_text(f"[127.0.0.1]:{ssh_server.port} {other}", encoding="utf-8")
+    with pytest.raises(
+        BoardError, match=r"changed: known_hosts has SHA256:.*it shows SHA256:.*ssh-keygen -R '\[127"
+    ):
+        get_board(_device(tmp_path)).facts()
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_refused_user_key_names_the_remedy(tmp_path: Path) -> None:
+    """A key that the device does not have."""
+    key = new_key(tmp_path / "stranger")
+    with pytest.raises(BoardError, match=r"refuses the user's keys.*ssh-copy-id"):
+        get_board(_device(tmp_path, key_file=key)).facts()
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_missing_key_file_is_the_users_fault(tmp_path: Path) -> None:
+    """It is said before anything is connected."""
+    with pytest.raises(ConfigError, match=r"key file .*nowhere does not exist; make one with ssh-keygen"):
+        get_board(_device(tmp_path, key_file=tmp_path / "nowhere"))
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_device_that_is_off_cant_be_reached(ssh_server: SshServer, tmp_path: Path) -> None:
+    """Nobody listens there."""
+    with pytest.raises(BoardError, match=r"can't be reached: .*refused; check that the device is on"):
+        _transport(tmp_path, free_port(), ssh_server).run(["true"], timeout_s=5)
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_server_that_never_speaks_is_given_up(
+    ssh_server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step of a connection has its time."""
+    monkeypatch.setattr(connection, "STEP_S", 0.5)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        pytest.raises(BoardError, match=r"can't be reached: .*banner"),
+    ):
+        _transport(tmp_path, mute.getsockname()[1], ssh_server).run(["true"], timeout_s=5)
+
+
+@pytest.mark.usefixtures("ssh_home")
+@pytest.mark.parametrize(
+    ("python", "sentence"),
+    [
+        (("/nowhere/python3",), r"code 127 without an answer.*/nowhere/python3"),
+        ((sys.executable, "-S", "-I"), r"No module named 'numpy'"),
+    ],
+)
+def test_a_wrong_python_is_said(tmp_path: Path, python: tuple[str, ...], sentence: str) -> None:
+    """One that is not there, and one without the packages."""
+    with pytest.raises(BoardError, match=sentence):
+        get_board(_device(tmp_path, python=python)).facts()
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_slow_command_is_stopped_on_the_device(tmp_path: Path) -> None:
+    """The runtime ends when its host gives up; the error holds the last output."""
+    transport = SshTransport(resolve("board"), str(tmp_path), (sys.executable,))
+    code = "import sys, time; print('half way', file=sys.stderr, flush=True); time.sleep(60)"
+    with pytest.raises(BoardError, match=r"did not end within 2 s .*half way"):
+        transport.run([sys.executable, "-c", code], timeout_s=2)
+    transport.close()
+
+
+def _ends(pid: int) -> bool:
+    """Whether a process ends within ten seconds."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _cut_when_measuring(lock: Path, way: BreakableWay, seen: list[int]) -> None:
+    """Wait until a process holds the device, note it, cut its connection."""
+    while not (lock.is_file() and lock.read_text(encoding="utf-8")):
+        time.sleep(0.01)
+    seen.append(int(lock.read_text(encoding="utf-8").split()[0]))
+    way.cut()
+
+
+def test_a_measurement_outlives_a_cut_connection(
+    ssh_server: SshServer, way: Callable[..., BreakableWay], tmp_path: Path, make_model: Model
+) -> None:
+    """The process that lost its host ends, and the same call measures through another connection."""
+    through = way()
+    device = _device(tmp_path, "127.0.0.1", port=through.port, key_file=ssh_server.user_key)
+    board = get_board(device, budget_s=0.5)
+    cut: list[int] = []
+    cutter = threading.Thread(target=_cut_when_measuring, args=(tmp_path / "device/lock", through, cut))
+    cutter.start()
+    assert board.measure(make_model(5)).runs > 0
+    cutter.join()
+    holder = int((tmp_path / "device/lock").read_text(encoding="utf-8").split()[0])
+    assert holder != cut[0]
+    assert _ends(cut[0])
+    board.close()
+
+
+def test_an_upload_goes_on_where_it_was_cut(
+    ssh_server: SshServer, way: Callable[..., BreakableWay], tmp_path: Path
+) -> None:
+    """Two cuts midway cost two connections, not the bytes that are there already."""
+    file = tmp_path / "big.bin"
+    file.write_bytes(os.urandom(3_000_000))
+    through = way(1_000_000, 1_000_000)
+    transport = _transport(tmp_path, through.port, ssh_server)
+    transport.put(file, f"{tmp_path}/device/there/big.bin")
+    assert (tmp_path / "device/there/big.bin").read_bytes() == file.read_bytes()
+    assert len(through.sent) == 3
+    assert sum(through.sent) < 3_500_000
+    transport.close()
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_part_of_another_content_is_not_continued(ssh_server: SshServer, tmp_path: Path) -> None:
+    """What is there must be the file's own beginning."""
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"right content")
+    part = tmp_path / f"device/incoming/{sha256(b'right content').hexdigest()}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"wrong")
+    transport = _transport(tmp_path, ssh_server.port, ssh_server)
+    transport.put(file, f"{tmp_path}/device/model.bin")
+    assert (tmp_path / "device/model.bin").read_bytes() == b"right content"
+    assert not part.exists()
+    transport.close()
+
+
+def test_a_way_that_stays_broken_is_given_up(
+    ssh_server: SshServer, way: Callable[..., BreakableWay], tmp_path: Path
+) -> None:
+    """After three connections that broke the error says so."""
+    file = tmp_path / "big.bin"
+    file.write_bytes(os.urandom(3_000_000))
+    transport = _transport(tmp_path, way(300_000, 300_000, 300_000).port, ssh_server)
+    with pytest.raises(ConnectionLostError, match=r"was lost 3 times.*check network and power"):
+        transport.put(file, f"{tmp_path}/device/big.bin")
+    transport.close()
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_jump_host_leads_there(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
+    """ProxyJump of ~/.ssh/config, as ssh follows it."""
+    behind = f"Host inner\n HostName 127.0.0.1\n Port {ssh_server.port}\n ProxyJump board\n"
+    ssh_server.write_home(ssh_home, config=f"{behind} IdentityFile {ssh_server.user_key}\n")
+    assert [hop.asked for hop in resolve("inner").jumps] == ["board"]
+    transport = SshTransport(resolve("inner"), str(tmp_path), (sys.executable,))
+    done = transport.run(["sh", "-c", "echo $SSH_CONNECTION; exit 3"], timeout_s=10)
+    assert (done.code, done.stdout.split()[-1]) == (3, str(ssh_server.port))
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ("Host a\n ProxyJump b\nHost b\n ProxyJump a\n", "leads in a circle"),
+        ("Host a\n ProxyCommand nc %h %p\n", "ProxyCommand.*use ProxyJump"),
+        ("Host a\n Port none\n", "port 'none' of a in ~/.ssh/config is none"),
+    ],
+)
+def test_a_config_that_cant_be_followed_is_refused(
+    ssh_server: SshServer, ssh_home: Path, config: str, sentence: str
+) -> None:
+    """The sentence names host and remedy."""
+    ssh_server.write_home(ssh_home, config=config)
+    with pytest.raises(ConfigError, match=sentence):
+        resolve("a")
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small tmpfs can be mounted by root only")
+    yield folder
+    unmount = ["umount", str(folder)]
+    subprocess.run(unmount, check=True)
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_full_disk_is_said(ssh_server: SshServer, full_disk: Path, tmp_path: Path) -> None:
+    """The sentence holds the size of the file and what is left; nothing half arrives."""
+    file = tmp_path / "model.bin"
+    file.write_bytes(os.urandom(200_000))
+    transport = _transport(full_disk, ssh_server.port, ssh_server)
+    with pytest.raises(BoardError, match=r"can't keep model.bin \(200000 bytes\).*df says tmpfs.*Free space"):
+        transport.put(file, f"{full_disk}/device/model.bin")
+    assert not (full_disk / "device/model.bin").exists()
+    transport.close()
