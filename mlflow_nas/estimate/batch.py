@@ -1,0 +1,37 @@
+"""The pictures that every architecture is shown."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlflow_nas.data import DetectionDataset, resize_image
+from mlflow_nas.data.loading import stack_targets, to_targets
+from mlflow_nas.errors import ConfigError
+
+__all__ = ["probe_batch"]
+
+
+def probe_batch(
+    dataset: DetectionDataset, *, img_size: tuple[int, int], count: int = 32, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """The same pictures for every architecture, at the architecture's own size, without augmentation.
+
+    Args:
+        dataset: where they come from; only images with a box that counts are taken.
+        img_size: height and width in pixels.
+        count: how many; fewer when the data set has fewer.
+        seed: of the draw.
+
+    Returns:
+        Images float32 [b, 3, H, W] in 0..1 and targets float32 [m, 7].
+
+    Raises:
+        ConfigError: no image has a box, or an image can't be read.
+    """
+    usable = [index for index, record in enumerate(dataset.records) if (~record.ignore).any()]
+    if not usable:
+        raise ConfigError(f"No image of {dataset.name} has a box: zero-cost scores need at least one.")
+    drawn = np.random.default_rng(seed).permutation(usable)[:count]
+    samples = [dataset[int(index)] for index in drawn]
+    images = torch.from_numpy(np.stack([resize_image(sample.image, img_size) for sample in samples]))
+    return images, stack_targets([to_targets(sample) for sample in samples])

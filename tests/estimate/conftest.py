@@ -1,0 +1,37 @@
+"""Probes: the baseline detector on generated scenes, and networks small enough for closed forms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mlflow_nas.estimate import Probe
+
+
+@pytest.fixture
+def probe_of() -> Callable[..., Probe]:
+    """A probe of one network; its loss is the mean of the output's squares unless another is given."""
+
+    def make(
+        network: nn.Module,
+        *,
+        images: Tensor | None = None,
+        targets: Tensor | None = None,
+        loss: Callable[[Any, Tensor], Tensor] | None = None,
+        seeds: tuple[int, ...] = (0,),
+    ) -> Probe:
+        pictures = torch.rand(4, 3, 8, 8) if images is None else images
+        return Probe(
+            architecture={},
+            encoding=(),
+            img_size=(int(pictures.shape[-2]), int(pictures.shape[-1])),
+            build=lambda _seed: network,
+            images=pictures,
+            targets=torch.zeros(1, 7) if targets is None else targets,
+            loss=loss or (lambda raw, _targets: raw.square().mean()),
+            seeds=seeds,
+        )
+
+    return make
