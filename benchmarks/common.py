@@ -1,0 +1,103 @@
+"""What the measuring scripts share: their options, spread architectures, a bench, a file of results."""
+
+import argparse
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlflow_nas.board import get_board
+from mlflow_nas.data import load_dataset
+from mlflow_nas.search import Workbench
+from mlflow_nas.space import SearchSpace, fastestdet_head, load_backbone_weights, load_seed_weights
+from mlflow_nas.train import Recipe, fine_tuning
+from mlflow_nas.types import Architecture
+
+__all__ = ["Results", "make_parser", "open_bench", "spread", "table"]
+
+
+def make_parser(purpose: str | None) -> argparse.ArgumentParser:
+    """Options that every script takes."""
+    parser = argparse.ArgumentParser(
+        description=purpose, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--data", default="coco:../shared/data/penn-fudan", help="data, as for search")
+    parser.add_argument("--weights", type=Path, default=Path("../shared/weights/fastestdet_coco.pth"))
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--batch-size", type=int, default=8)
+    return parser
+
+
+def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: int = 0) -> Workbench:
+    """The bench of a search with these options; no board is asked.
+
+    Args:
+        options: of `make_parser`.
+        fresh_head: inherit the published detector's backbone only.
+        seed: of weights, order and augmentation.
+    """
+    torch.set_num_threads(options.threads)
+    folder = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow_nas-benchmarks" / str(os.getpid())  # noqa: S108 - scratch
+    return Workbench(
+        space=fastestdet_head(),
+        train=load_dataset(options.data, "train", ("person",)),
+        val=load_dataset(options.data, "val", ("person",)),
+        board=get_board("fake", root=folder, threads=1),
+        folder=folder,
+        epochs=1,
+        batch_size=options.batch_size,
+        seed=seed,
+        recipe=Recipe() if fresh_head else fine_tuning(),
+        weights=None if fresh_head else load_seed_weights(options.weights),
+        backbone_weights=load_backbone_weights(options.weights) if fresh_head else None,
+    )
+
+
+def spread(space: SearchSpace, count: int, *, seed: int = 0) -> list[Architecture]:
+    """The baseline, then a Latin hypercube: each parameter's values are used evenly."""
+    rng = random.Random(seed)  # noqa: S311 - a draw of architectures, not a secret
+    columns = {}
+    for name, parameter in space.parameters.items():
+        places = [(index + 0.5) / (count - 1) for index in range(count - 1)]
+        rng.shuffle(places)
+        columns[name] = [parameter.values[int(place * len(parameter.values))] for place in places]
+    drawn = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [dict(space.baseline), *drawn]
+
+
+class Results:
+    """A file of results, one JSON object a line: an interrupted script goes on where it was.
+
+    Args:
+        path: the file; made when the first result comes.
+        identity: names of the fields that tell one result from another.
+    """
+
+    def __init__(self, path: Path, identity: tuple[str, ...]) -> None:
+        self._path, self._identity = path, identity
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self._rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._rows)
+
+    def has(self, wanted: Mapping[str, object]) -> bool:
+        """Whether there is a result of that identity."""
+        return any(all(row[name] == wanted[name] for name in self._identity) for row in self._rows)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write one result."""
+        self._rows.append(dict(row))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
