@@ -1,21 +1,28 @@
 """Data sets of annotated images by URI, and the batches that networks train on."""
 
-from mlflow_nas.data.augment import augment_batch
+from mlflow_nas.data.augment import Augmentation, augment_batch
 from mlflow_nas.data.calibration import calibration_images
 from mlflow_nas.data.dataset import DetectionDataset, Record
 from mlflow_nas.data.files import read_image
 from mlflow_nas.data.images import resize_image, resize_to_bytes
+from mlflow_nas.data.loading import MemoryLoader, stack_targets
 from mlflow_nas.data.module import DetectionDataModule, prepare_batch
 from mlflow_nas.data.sample import Batch, RawBatch, Sample
+from mlflow_nas.data.sampling import BatchPlan, SequentialPlans, ShuffledPlans
 from mlflow_nas.data.uri import load_dataset
 
 __all__ = [
+    "Augmentation",
     "Batch",
+    "BatchPlan",
     "DetectionDataModule",
     "DetectionDataset",
+    "MemoryLoader",
     "RawBatch",
     "Record",
     "Sample",
+    "SequentialPlans",
+    "ShuffledPlans",
     "augment_batch",
     "calibration_images",
     "load_dataset",
@@ -23,4 +30,5 @@ __all__ = [
     "read_image",
     "resize_image",
     "resize_to_bytes",
+    "stack_targets",
 ]

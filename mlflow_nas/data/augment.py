@@ -1,42 +1,65 @@
-"""Flip, zoom and colour of whole batches as tensor operations; the seed decides everything."""
+"""Crop, shrink, flip and colour of whole batches of bytes; the seed decides everything."""
+
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-__all__ = ["augment_batch", "move_boxes"]
+__all__ = ["Augmentation", "augment_batch", "move_boxes"]
 
-_SCALE = (0.75, 1.25)
+Augmentation: TypeAlias = Literal["flip-zoom", "crop-shrink", "none"]
+"""flip-zoom: flip half of the images, zoom each by .75..1.25, change its colours mildly. crop-shrink: the
+published recipe, a crop to 75..100 % or a canvas of up to 1.25x, each axis by itself. none: no change."""
+
+_ZOOM = (0.75, 1.25)
+_CROP = (0.75, 1.0)
+_CANVAS = (1.0, 1.25)
 _CONTRAST = (0.8, 1.2)
 _TINT = (0.95, 1.05)
 _BRIGHTNESS = (-0.1, 0.1)
 _MIN_VISIBLE = 0.25
-_GREY = 0.5
+_GREY = 128
 
 
-def augment_batch(images: Tensor, targets: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
-    """Flip half of the images, zoom each by .75..1.25 at a random place, change its colours mildly.
+class _Windows(NamedTuple):
+    """What part of an image goes where, in whole pixels, int64 [b, 2] each, x before y.
 
-    A shrunk image lies on grey, as in the published recipe; one resampling does flip and zoom.
+    On each axis either the source or the target is the whole image.
+    """
+
+    source_start: Tensor
+    source_size: Tensor
+    target_start: Tensor
+    target_size: Tensor
+
+
+def augment_batch(
+    images: Tensor, targets: Tensor, *, seed: int, augmentation: Augmentation = "flip-zoom"
+) -> tuple[Tensor, Tensor]:
+    """Move and colour a batch; a shrunk image lies on grey, as in the published recipe.
+
+    Bytes are resampled, not floats: in channels-last order that takes 2 ms where `grid_sample` takes 60
+    (16 images of 320 px on one core).
 
     Args:
-        images: float32 [b, 3, H, W] in 0..1.
+        images: uint8 [b, 3, H, W]; fastest with channels last.
         targets: float32 [m, 7], see ``Batch``.
         seed: the same seed gives the same result.
+        augmentation: what is done.
 
     Returns:
-        Images and targets of the same kind; m may be smaller.
+        Images as float32 in 0..1 and targets; m may be smaller.
     """
+    if augmentation == "none":
+        return images.float().div_(255), targets
     rng = torch.Generator().manual_seed(seed)
-    count = images.shape[0]
-    scale, shift = (part.to(images.device) for part in _draw_placement(rng, count))
-    gain, offset = (part.to(images.device) for part in _draw_colours(rng, count))
-    # What lies outside reads as 0: the image is sampled as its difference from grey.
-    moved = F.grid_sample(
-        images - _GREY, _sampling_grid(scale, shift, images), padding_mode="zeros", align_corners=False
-    )
-    coloured = moved.mul_(gain).add_(offset + _GREY).clamp_(0, 1)
-    return coloured, move_boxes(targets, scale, shift)
+    count, size = images.shape[0], torch.tensor([images.shape[3], images.shape[2]])
+    windows = _draw_windows(rng, count, size, augmentation)
+    flipped = torch.rand(count, generator=rng) < (0.5 if augmentation == "flip-zoom" else 0.0)
+    moved = _move_images(images, windows, flipped.tolist())
+    scale, shift = (part.to(images.device) for part in _as_map(windows, flipped, size))
+    return _colour(moved, rng, augmentation), move_boxes(targets, scale, shift)
 
 
 def _uniform(rng: Generator, shape: tuple[int, ...], bounds: tuple[float, float]) -> Tensor:
@@ -44,34 +67,64 @@ def _uniform(rng: Generator, shape: tuple[int, ...], bounds: tuple[float, float]
     return torch.rand(shape, generator=rng) * (high - low) + low
 
 
-def _draw_placement(rng: Generator, count: int) -> tuple[Tensor, Tensor]:
-    """Scale and shift [b, 2] of the map new = scale * old + shift, in 0..1; a flip scales x by < 0.
+def _draw_zoom(rng: Generator, count: int, augmentation: Augmentation) -> Tensor:
+    """How much larger the image gets, [b, 2] for x and y."""
+    if augmentation == "flip-zoom":
+        return _uniform(rng, (count, 1), _ZOOM).repeat(1, 2)
+    cropped = torch.rand((count, 1), generator=rng) < 0.5
+    return 1 / torch.where(cropped, _uniform(rng, (count, 2), _CROP), _uniform(rng, (count, 2), _CANVAS))
 
-    A shrunk image stays whole, an enlarged one leaves no grey: both follow from a corner
-    between 0 and 1 - zoom.
-    """
-    zoom = _uniform(rng, (count, 1), _SCALE)
-    corner = torch.rand((count, 2), generator=rng) * (1 - zoom)
-    flipped = torch.rand(count, generator=rng) < 0.5
-    scale, shift = zoom.repeat(1, 2), corner
+
+def _draw_windows(rng: Generator, count: int, size: Tensor, augmentation: Augmentation) -> _Windows:
+    zoom = _draw_zoom(rng, count, augmentation)
+    corner = torch.rand((count, 2), generator=rng)
+    source_size = (size / zoom.clamp(min=1)).round().long()
+    target_size = (size * zoom.clamp(max=1)).round().long()
+    source_start = (corner * (size - source_size + 1)).long()
+    target_start = (corner * (size - target_size + 1)).long()
+    return _Windows(source_start, source_size, target_start, target_size)
+
+
+def _as_map(windows: _Windows, flipped: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift [b, 2] of the map new = scale * old + shift, in 0..1; a flip scales x by < 0."""
+    scale = windows.target_size / windows.source_size
+    shift = (windows.target_start - windows.source_start * scale) / size
     scale[flipped, 0] *= -1
-    shift[flipped, 0] += zoom[flipped, 0]
+    shift[flipped, 0] = 1 - shift[flipped, 0]
     return scale, shift
 
 
-def _draw_colours(rng: Generator, count: int) -> tuple[Tensor, Tensor]:
-    """Gain and offset [b, 3, 1, 1] around grey: contrast and tint, brightness."""
+def _move_images(images: Tensor, windows: _Windows, flipped: list[bool]) -> Tensor:
+    moved = torch.full_like(images, _GREY)
+    # [b, 2] each -> rows of (x, y) pairs
+    rows = zip(*(part.tolist() for part in windows), flipped, strict=True)
+    for index, ((left, top), (width, height), (to_x, to_y), (to_width, to_height), flip) in enumerate(rows):
+        window = images[index : index + 1, :, top : top + height, left : left + width]
+        resized = _resize(window, (to_height, to_width))
+        target = moved[index : index + 1, :, to_y : to_y + to_height, to_x : to_x + to_width]
+        target.copy_(resized)
+        if flip:
+            moved[index] = moved[index].flip(2)
+    return moved
+
+
+def _resize(window: Tensor, size: tuple[int, int]) -> Tensor:
+    if window.device.type == "cpu":
+        return F.interpolate(window, size=size, mode="bilinear", align_corners=False)
+    # CUDA resamples floats only.
+    resized = F.interpolate(window.float(), size=size, mode="bilinear", align_corners=False)
+    return resized.round_().to(torch.uint8)
+
+
+def _colour(images: Tensor, rng: Generator, augmentation: Augmentation) -> Tensor:
+    """Bytes to 0..1; contrast and tint around grey, then brightness."""
+    pixels = images.float()
+    if augmentation == "crop-shrink":
+        return pixels.div_(255)
+    count = images.shape[0]
     gain = _uniform(rng, (count, 1, 1, 1), _CONTRAST) * _uniform(rng, (count, 3, 1, 1), _TINT)
-    return gain, _uniform(rng, (count, 1, 1, 1), _BRIGHTNESS)
-
-
-def _sampling_grid(scale: Tensor, shift: Tensor, images: Tensor) -> Tensor:
-    """Where each output pixel reads, [b, H, W, 2] in grid_sample's -1..1."""
-    # old = (new - shift) / scale in 0..1, with 2 * old - 1 for the grid's range.
-    theta = torch.zeros(images.shape[0], 2, 3, device=images.device)
-    theta[:, 0, 0], theta[:, 1, 1] = 1 / scale[:, 0], 1 / scale[:, 1]
-    theta[:, :, 2] = (1 - 2 * shift) / scale - 1
-    return F.affine_grid(theta, list(images.shape), align_corners=False)
+    offset = _uniform(rng, (count, 1, 1, 1), _BRIGHTNESS) + 0.5 * (1 - gain)
+    return pixels.mul_((gain / 255).to(images.device)).add_(offset.to(images.device)).clamp_(0, 1)
 
 
 def move_boxes(targets: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Images at the network's size: decoded once and kept in bytes, or decoded batch by batch."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ def stack_targets(per_image: list[Tensor]) -> Tensor:
 
 
 class _Resized(NamedTuple):
-    """One image as a network sees it: uint8 [3, H, W], its targets [n, 6] and its size before."""
+    """One image as a network sees it: uint8 [H, W, 3], its targets [n, 6] and its size before."""
 
     image: Tensor
     targets: Tensor
@@ -45,7 +45,7 @@ class _Resized(NamedTuple):
 
 
 class BatchSource(Dataset[RawBatch]):
-    """Batches of a data set by plan.
+    """Batches of a data set by plan, their images with channels last.
 
     Args:
         dataset: the images.
@@ -63,17 +63,24 @@ class BatchSource(Dataset[RawBatch]):
     def _read(self, index: int) -> _Resized:
         sample = self._dataset[index]
         height, width = sample.image.shape[:2]
-        return _Resized(resize_to_bytes(sample.image, self._img_size), to_targets(sample), (height, width))
+        # Kept as [H, W, 3]: augmentation and convolutions are fastest so.
+        image = resize_to_bytes(sample.image, self._img_size).permute(1, 2, 0).contiguous()
+        return _Resized(image, to_targets(sample), (height, width))
 
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
         """The planned batch."""
         chosen = [self._kept[index] if self._kept else self._read(index) for index in plan.indices]
         return RawBatch(
-            images=torch.stack([item.image for item in chosen]),
+            images=torch.stack([item.image for item in chosen]).permute(0, 3, 1, 2),
             targets=stack_targets([item.targets for item in chosen]),
             sizes=torch.tensor([item.size for item in chosen]),
             seed=plan.seed,
         )
+
+
+class _Batches(Protocol):
+    def __getitem__(self, plan: BatchPlan) -> RawBatch:
+        """The planned batch."""
 
 
 class MemoryLoader:
@@ -84,7 +91,7 @@ class MemoryLoader:
         sampler: the plans; Lightning finds it here to tell it the epoch.
     """
 
-    def __init__(self, source: BatchSource, sampler: Plans) -> None:
+    def __init__(self, source: _Batches, sampler: Plans) -> None:
         self._source = source
         self.sampler = sampler
         self.batch_sampler = None  # where Lightning looks for the shuffling before it looks at `sampler`

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from mlflow_nas.data.augment import augment_batch
+from mlflow_nas.data.augment import Augmentation, augment_batch
 from mlflow_nas.data.dataset import DetectionDataset
 from mlflow_nas.data.loading import BatchSource, MemoryLoader
 from mlflow_nas.data.sample import Batch, ImageSize, RawBatch, Split
@@ -24,13 +24,11 @@ _MEMORY_LIMIT_BYTES = 2 * 1024**3
 _WORKERS = 2
 
 
-def prepare_batch(raw: RawBatch) -> Batch:
-    """Bytes to 0..1, then the augmentation when the batch carries a seed."""
-    images = raw.images.float().div_(255)
-    targets = raw.targets
-    if raw.seed is not None:
-        images, targets = augment_batch(images, targets, seed=raw.seed)
-    return Batch(images, targets, raw.sizes)
+def prepare_batch(raw: RawBatch, *, augmentation: Augmentation = "flip-zoom") -> Batch:
+    """Bytes to 0..1, with the augmentation when the batch carries a seed."""
+    if raw.seed is None:
+        return Batch(raw.images.float().div_(255), raw.targets, raw.sizes)
+    return Batch(*augment_batch(raw.images, raw.targets, seed=raw.seed, augmentation=augmentation), raw.sizes)
 
 
 class DetectionDataModule(LightningDataModule):
@@ -45,7 +43,7 @@ class DetectionDataModule(LightningDataModule):
         img_size: (height, width) of the network's input, in pixels.
         batch_size: images in a batch, at least 2; the last batch may be smaller, or larger by one.
         seed: of order and augmentation.
-        augment: whether training batches are augmented.
+        augmentation: of the training batches.
         memory_limit_bytes: resized images of both sets are kept in memory up to this size; beyond it they
             are decoded again in every epoch.
 
@@ -61,16 +59,21 @@ class DetectionDataModule(LightningDataModule):
         img_size: ImageSize,
         batch_size: int,
         seed: int,
-        augment: bool = True,
+        augmentation: Augmentation = "flip-zoom",
         memory_limit_bytes: int = _MEMORY_LIMIT_BYTES,
     ) -> None:
         super().__init__()
         _check(train, img_size, batch_size)
         self._train, self._val = train, val
         self._img_size, self._batch_size = img_size, batch_size
-        self._seed, self._augment = seed, augment
+        self._seed, self._augmentation = seed, augmentation
         needed_bytes = (len(train) + len(val)) * 3 * img_size[0] * img_size[1]
         self._in_memory = needed_bytes <= memory_limit_bytes
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a batch."""
+        return self._batch_size
 
     @cached_property
     def _train_source(self) -> BatchSource:
@@ -89,7 +92,7 @@ class DetectionDataModule(LightningDataModule):
         return self._loader(self._val_source, SequentialPlans(len(self._val), self._batch_size))
 
     def _shuffled(self) -> ShuffledPlans:
-        return ShuffledPlans(len(self._train), self._batch_size, seed=self._seed, augment=self._augment)
+        return ShuffledPlans(len(self._train), self._batch_size, seed=self._seed)
 
     def _loader(self, source: BatchSource, plans: Plans) -> Loader:
         if self._in_memory:
@@ -100,20 +103,37 @@ class DetectionDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:  # noqa: ARG002 - Lightning's signature
         """Prepare the batch on its device, where it is cheap."""
-        return prepare_batch(batch)
+        return self._prepare(batch)
 
-    def batches(self, split: Split, *, epoch: int = 0) -> Iterator[Batch]:
+    def _prepare(self, raw: RawBatch) -> Batch:
+        return prepare_batch(raw, augmentation=self._augmentation)
+
+    def batches(self, split: Split, *, epoch: int = 0, augmented: bool = True) -> Iterator[Batch]:
         """Prepared batches on the CPU, without a Trainer.
 
         Args:
-            split: "train" (shuffled, augmented as told) or "val".
+            split: "train" (shuffled) or "val".
             epoch: whose order and augmentation of "train" to give.
+            augmented: whether "train" is augmented.
         """
         if split == "val":
             return map(prepare_batch, self.val_dataloader())
         plans = self._shuffled()
         plans.set_epoch(epoch)
-        return map(prepare_batch, self._loader(self._train_source, plans))
+        raws = self._loader(self._train_source, plans)
+        return map(self._prepare if augmented else _prepare_plain, raws)
+
+    @property
+    def identity(self) -> str:
+        """What a training sees, in words: two modules of one identity give the same batches."""
+        return (
+            f"{self._train.digest} {self._val.digest} {self._img_size} {self._batch_size} {self._seed} "
+            f"{self._augmentation}"
+        )
+
+
+def _prepare_plain(raw: RawBatch) -> Batch:
+    return prepare_batch(raw._replace(seed=None))
 
 
 def _check(train: DetectionDataset, img_size: ImageSize, batch_size: int) -> None:

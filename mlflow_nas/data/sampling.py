@@ -14,7 +14,7 @@ class BatchPlan(NamedTuple):
 
     Attributes:
         indices: of the images.
-        seed: of the batch's augmentation; None for no augmentation.
+        seed: of the batch's augmentation; None for a batch that stays as it is.
     """
 
     indices: tuple[int, ...]
@@ -43,18 +43,20 @@ class SequentialPlans(Sampler[BatchPlan]):
 class ShuffledPlans(Sampler[BatchPlan]):
     """All images in a new order each epoch; a single image left over joins the last batch.
 
-    BatchNorm can't learn from a batch of one. Lightning calls ``set_epoch`` before each epoch.
+    BatchNorm can't learn from a batch of one. Lightning calls ``set_epoch`` before each epoch. Of several
+    views of the images that are kept, an epoch takes as many as there are images, and none twice until all
+    were taken.
 
     Args:
         count: images in the data set, at least 2.
         batch_size: images in a batch, at least 2.
         seed: of order and augmentation.
-        augment: whether the batches carry a seed for augmentation.
+        views: how many of each image are kept, one set after the other.
     """
 
-    def __init__(self, count: int, batch_size: int, *, seed: int, augment: bool) -> None:
+    def __init__(self, count: int, batch_size: int, *, seed: int, views: int = 1) -> None:
         self._count, self._batch_size = count, batch_size
-        self._seed, self._augment = seed, augment
+        self._seed, self._views = seed, views
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -66,13 +68,14 @@ class ShuffledPlans(Sampler[BatchPlan]):
         return max(1, full + (rest > 1))
 
     def __iter__(self) -> Iterator[BatchPlan]:
-        rng = np.random.default_rng((self._seed, self._epoch))
-        order = rng.permutation(self._count).tolist()
+        cycle, part = divmod(self._epoch, self._views)
+        rng = np.random.default_rng((self._seed, cycle))
+        order = rng.permutation(self._count * self._views)[part * self._count :][: self._count].tolist()
         seeds = rng.integers(0, 2**63 - 1, len(self)).tolist()
         for number, seed in enumerate(seeds):
             start = number * self._batch_size
             stop = start + self._batch_size if number < len(self) - 1 else self._count
-            yield BatchPlan(tuple(order[start:stop]), seed if self._augment else None)
+            yield BatchPlan(tuple(order[start:stop]), seed)
 
 
 Plans: TypeAlias = SequentialPlans | ShuffledPlans

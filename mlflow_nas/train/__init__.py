@@ -6,7 +6,7 @@ from mlflow_nas.train.fit import Fitted, fit
 from mlflow_nas.train.loss import detection_loss
 from mlflow_nas.train.metric import CocoMap
 from mlflow_nas.train.module import DetectorModule
-from mlflow_nas.train.recipe import Recipe, fine_tuning
+from mlflow_nas.train.recipe import Freeze, Recipe, RecipeName, fine_tuning, named_recipe, published
 
 __all__ = [
     "CocoMap",
@@ -14,11 +14,15 @@ __all__ = [
     "Detector",
     "DetectorModule",
     "Fitted",
+    "Freeze",
     "Recipe",
+    "RecipeName",
     "decode",
     "detection_loss",
     "evaluate_detector",
     "fine_tuning",
     "fit",
+    "named_recipe",
     "predict_boxes",
+    "published",
 ]

@@ -2,23 +2,23 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
-from pytorch_lightning.callbacks import EMAWeightAveraging
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import WeightAveraging
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mlflow_nas.data import DetectionDataModule
+from mlflow_nas.train.features import CachedFeatures, cached_features
 from mlflow_nas.train.module import DetectorModule
 from mlflow_nas.train.recipe import Recipe
+from mlflow_nas.train.resume import EpochHook, Progress, training_identity
 
 __all__ = ["Fitted", "fit"]
-
-Network = TypeVar("Network", bound=nn.Module)
-EpochHook = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Fitted:
 
     Attributes:
         history: one mapping per epoch: train_loss, map_fp32, map_50_fp32.
-        train_s: wall-clock seconds, validation included.
+        train_s: wall-clock seconds, validation included, interruptions not.
     """
 
     history: tuple[Mapping[str, float], ...]
@@ -39,25 +39,6 @@ class Fitted:
         return {**self.history[-1], "train_s": self.train_s, "epochs": float(len(self.history))}
 
 
-class _History(Callback):
-    """Keeps each epoch's metrics; they are logged to MLflow in one batch at the end of the trial."""
-
-    def __init__(self, on_epoch: EpochHook | None) -> None:
-        self.epochs: list[dict[str, float]] = []
-        self._on_epoch = on_epoch
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
-        self.epochs.append({name: float(value) for name, value in trainer.callback_metrics.items()})
-        if self._on_epoch:
-            self._on_epoch(len(self.epochs), self.epochs[-1])
-
-
-def _decay(recipe: Recipe, data: DetectionDataModule, epochs: int) -> float:
-    """The recipe's decay, or less where it would average over more than a tenth of a short training."""
-    steps = len(data.train_dataloader()) * epochs
-    return min(recipe.ema_decay, 1 - 10 / max(steps, 20))
-
-
 def fit(
     network: nn.Module,
     data: DetectionDataModule,
@@ -67,25 +48,58 @@ def fit(
     recipe: Recipe | None = None,
     accelerator: str = "auto",
     on_epoch: EpochHook | None = None,
+    checkpoint: Path | None = None,
 ) -> Fitted:
     """Train the network in place; it ends with the averaged weights, on the CPU, in eval mode.
 
     Args:
-        network: a detector with `raw` and `forward`.
+        network: a detector with `raw` and `forward`; to be frozen it needs a `backbone`.
         data: training and validation split at the network's input size.
         epochs: how many passes over the training split.
         seed: of augmentation, order and everything else that is random.
         recipe: the numbers of the training; None for the default.
         accelerator: Lightning's: auto, cpu, gpu, mps.
         on_epoch: called after each epoch with its number and metrics.
+        checkpoint: where the training's state is kept after each epoch. Finding the state of the same
+            training there, it goes on from it, on a CPU to the same bits as one that was never interrupted.
+            Who calls removes the file.
 
     Raises:
         CandidateError: the loss stopped being finite.
+        ConfigError: the checkpoint can't be written, or there is no backbone to freeze.
     """
     chosen = recipe or Recipe()
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     seed_everything(seed, workers=True, verbose=False)
-    history = _History(on_epoch)
+    start = time.perf_counter()
+    identity = training_identity(network, chosen, data.identity, epochs, seed) if checkpoint else ""
+    progress = Progress(identity=identity, path=checkpoint, on_epoch=on_epoch)
+    if chosen.freeze == "backbone":
+        # No more views than epochs: each epoch takes as many features as there are images.
+        with cached_features(network, data, views=min(chosen.views, epochs - 1), seed=seed) as features:
+            _train(network, features, chosen, progress, epochs=epochs, accelerator=accelerator)
+    else:
+        _train(network, data, chosen, progress, epochs=epochs, accelerator=accelerator)
+    network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
+    train_s = progress.earlier_s + time.perf_counter() - start
+    return Fitted(history=tuple(progress.epochs), train_s=train_s)
+
+
+def _train(
+    network: nn.Module,
+    data: DetectionDataModule | CachedFeatures,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    epochs: int,
+    accelerator: str,
+) -> None:
+    module = DetectorModule(network, recipe=recipe)
+    kept = progress.read()
+    if kept and kept.epochs == epochs:  # Lightning would not even copy the averaged weights
+        progress.load_state_dict(kept.progress)
+        module.load_state_dict(kept.weights)
+        return
     trainer = Trainer(
         max_epochs=epochs,
         accelerator=accelerator,
@@ -95,11 +109,16 @@ def fit(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        gradient_clip_val=chosen.gradient_clip,
-        callbacks=[EMAWeightAveraging(decay=_decay(chosen, data, epochs)), history],
+        gradient_clip_val=recipe.gradient_clip or None,
+        callbacks=[*_averaging(recipe, data, epochs), progress],
     )
-    start = time.perf_counter()
-    trainer.fit(DetectorModule(network, recipe=chosen), datamodule=data)
-    train_s = time.perf_counter() - start
-    network.to("cpu").to(memory_format=torch.contiguous_format).eval()
-    return Fitted(history=tuple(history.epochs), train_s=train_s)
+    trainer.fit(module, datamodule=data, ckpt_path=kept.path if kept else None, weights_only=True)
+
+
+def _averaging(recipe: Recipe, data: DetectionDataModule | CachedFeatures, epochs: int) -> list[Callback]:
+    """The recipe's decay, or less where it would average over more than a tenth of a short training."""
+    if not recipe.ema_decay:
+        return []
+    steps = len(data.train_dataloader()) * epochs
+    decay = min(recipe.ema_decay, 1 - 10 / max(steps, 20))
+    return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))]  # type: ignore[no-untyped-call]  # torch's

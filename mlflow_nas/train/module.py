@@ -7,10 +7,11 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from mlflow_nas.data import Batch
-from mlflow_nas.errors import CandidateError
+from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.train.decode import decode
 from mlflow_nas.train.loss import detection_loss
 from mlflow_nas.train.metric import CocoMap
+from mlflow_nas.train.optimizer import make_optimizer, make_schedule
 from mlflow_nas.train.recipe import Recipe
 
 __all__ = ["DetectorModule"]
@@ -28,6 +29,14 @@ class DetectorModule(LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.recipe = recipe
         self._metric = CocoMap()
+        self._stem = _stem_of(network) if recipe.freeze == "stem" else None
+        if self._stem:
+            self._stem.requires_grad_(False)
+
+    def on_train_epoch_start(self) -> None:
+        """A frozen part keeps its BatchNorm statistics as well."""
+        if self._stem:
+            self._stem.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
         """Loss of one batch.
@@ -56,19 +65,16 @@ class DetectorModule(LightningModule):
         self._metric = CocoMap()
 
     def configure_optimizers(self) -> Any:
-        """AdamW, weight decay on convolutions only, one cycle over all steps."""
-        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for p in parameters if p.dim() > 1], "weight_decay": self.recipe.weight_decay},
-                {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-            ],
-            lr=self.recipe.learning_rate,
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=self.recipe.learning_rate,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.recipe.warmup_fraction,
-        )
+        """Optimizer and schedule of the recipe, the latter over all steps."""
+        optimizer = make_optimizer(self.network, self.recipe)
+        schedule = make_schedule(optimizer, self.recipe, steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _stem_of(network: nn.Module) -> nn.Module:
+    try:
+        return network.get_submodule("backbone.conv1")
+    except AttributeError as error:
+        raise ConfigError(
+            f"{type(network).__name__} has no first convolution backbone.conv1 to freeze: give --freeze none."
+        ) from error

@@ -1,33 +1,80 @@
 """How a candidate is trained: the numbers, as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
-__all__ = ["Recipe", "fine_tuning"]
+from mlflow_nas.data import Augmentation
+
+__all__ = ["Freeze", "Recipe", "RecipeName", "fine_tuning", "named_recipe", "published"]
+
+Freeze: TypeAlias = Literal["none", "stem", "backbone"]
+RecipeName: TypeAlias = Literal["default", "published"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """AdamW with one cycle and an exponential moving average of the weights.
+    """AdamW with one cycle and an exponential moving average of the weights, unless told otherwise.
 
     Attributes:
-        learning_rate: peak of the one-cycle schedule (arXiv:1708.07120).
-        weight_decay: of AdamW (arXiv:1711.05101), on convolution weights only.
+        optimizer: AdamW (arXiv:1711.05101), or SGD with momentum.
+        schedule: one-cycle (arXiv:1708.07120), or steps: a tenth at 1/3, 2/3 and 5/6 of the training.
+        learning_rate: its peak, for a fresh head.
+        fine_tuning_rate: its peak for inherited weights.
+        momentum: of SGD; one-cycle sets AdamW's.
+        weight_decay: on convolution weights only with AdamW, on everything with SGD.
         warmup_fraction: share of the steps in which the learning rate rises.
-        ema_decay: per step; the averaged network is the one that is evaluated and shipped.
-        gradient_clip: largest norm of the gradient.
+        ema_decay: per step; the averaged network is the one that is evaluated and shipped; 0 for no average.
+        gradient_clip: largest norm of the gradient; 0 for no limit.
+        augmentation: of the training images.
+        freeze: what is not trained: nothing, the first convolution, or the whole backbone, whose features
+            are then computed once.
+        views: with a frozen backbone, how many augmented views of each image have their features cached.
     """
 
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    schedule: Literal["one-cycle", "steps"] = "one-cycle"
     learning_rate: float = 4e-3
+    fine_tuning_rate: float = 1e-3
+    momentum: float = 0.9
     weight_decay: float = 5e-4
     warmup_fraction: float = 0.25
     ema_decay: float = 0.98
     gradient_clip: float = 10.0
+    augmentation: Augmentation = "flip-zoom"
+    freeze: Freeze = "none"
+    views: int = 4
 
 
-def fine_tuning() -> Recipe:
+def fine_tuning(recipe: Recipe | None = None) -> Recipe:
     """For inherited weights: the rate of a fresh head would wash them out.
 
     Measured on penn-fudan, 6 epochs from the published detector at rates 4e-3, 2e-3, 1e-3 and 5e-4, mAP of
     the float network: baseline .363, .440, .527, .542; (k3 g2 c48 w256) .232, .305, .322, .301.
     """
-    return Recipe(learning_rate=1e-3)
+    chosen = recipe or Recipe()
+    return replace(chosen, learning_rate=chosen.fine_tuning_rate)
+
+
+def published() -> Recipe:
+    """FastestDet's own training (github.com/dog-qiuqiu/FastestDet): SGD, steps, crop or shrink, no average.
+
+    Its 300 epochs begin with 5 of warm-up; of a shorter training the warm-up takes the same share. It was
+    published with batches of 96.
+    """
+    return Recipe(
+        optimizer="sgd",
+        schedule="steps",
+        learning_rate=1e-3,
+        fine_tuning_rate=1e-3,
+        momentum=0.949,
+        weight_decay=5e-4,
+        warmup_fraction=5 / 300,
+        ema_decay=0.0,
+        gradient_clip=0.0,
+        augmentation="crop-shrink",
+    )
+
+
+def named_recipe(name: RecipeName, *, freeze: Freeze = "none") -> Recipe:
+    """The recipe of that name, for a fresh head."""
+    return replace(published() if name == "published" else Recipe(), freeze=freeze)
