@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mlflow_nas.search.samplers import distributions
-from mlflow_nas.space import SearchSpace
+from mlflow_nas.space import SearchSpace, Value
 
 __all__ = ["KEY", "OUTCOME", "RUN_ID", "ask", "tried"]
 
@@ -66,12 +66,12 @@ def _answer_like(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) ->
     study.tell(trial, values=twin.values, state=twin.state)
 
 
-def _draw_unseen(space: SearchSpace, known: Mapping[str, object], *, seed: int) -> dict[str, int] | None:
+def _draw_unseen(space: SearchSpace, known: Mapping[str, object], *, seed: int) -> dict[str, Value] | None:
     """An architecture that was not tried; None when there is none left."""
     if len(known) >= space.size:
         return None
     rng = random.Random(seed)  # noqa: S311 - a draw of architectures, not a secret
     while True:
-        drawn = {name: rng.choice(parameter.values) for name, parameter in space.parameters.items()}
+        drawn = space.draw(rng)
         if space.key(drawn) not in known:
             return drawn

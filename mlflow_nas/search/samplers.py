@@ -20,14 +20,14 @@ SamplerName: TypeAlias = Literal["tpe", "nsga2", "random"]
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """One Optuna distribution per parameter: integers where values are evenly spaced, else categories."""
+    """One Optuna distribution per parameter: integers where values are evenly spaced, else words."""
     return {name: _distribution(parameter) for name, parameter in space.parameters.items()}
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:
     if parameter.step is None:
         return CategoricalDistribution(parameter.values)
-    return IntDistribution(parameter.values[0], parameter.values[-1], step=parameter.step)
+    return IntDistribution(int(parameter.values[0]), int(parameter.values[-1]), step=parameter.step)
 
 
 def make_sampler(name: SamplerName, *, seed: int, trials: int) -> BaseSampler:

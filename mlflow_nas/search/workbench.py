@@ -52,7 +52,7 @@ class Workbench:
 
     def input_size(self, architecture: Architecture) -> tuple[int, int]:
         """Height and width in pixels; the height follows the study's aspect ratio, in steps of 4."""
-        width = int(architecture["img_width"])
+        width = self.space.width_of(architecture)
         return max(4 * round(width / self.aspect / 4), 32), width
 
     def build(self, architecture: Architecture) -> FastestDet:
@@ -60,6 +60,7 @@ class Workbench:
         return build_detector(
             architecture,
             num_classes=len(self.val.classes),
+            space=self.space,
             backbone_weights=self.backbone_weights,
             weights=self.weights,
             seed=self.seed,

@@ -1,8 +1,10 @@
 """Search spaces as data, and the detectors that they build."""
 
+from mlflow_nas.space.build import build_detector
 from mlflow_nas.space.fastestdet import fastestdet_head
-from mlflow_nas.space.network import FastestDet, build_detector
-from mlflow_nas.space.search_space import Parameter, SearchSpace
+from mlflow_nas.space.network import FastestDet
+from mlflow_nas.space.parameter import Parameter, Value
+from mlflow_nas.space.search_space import SearchSpace
 from mlflow_nas.space.weights import (
     BackboneWeights,
     SeedWeights,
@@ -17,6 +19,7 @@ __all__ = [
     "Parameter",
     "SearchSpace",
     "SeedWeights",
+    "Value",
     "build_detector",
     "fastestdet_head",
     "load_backbone_weights",

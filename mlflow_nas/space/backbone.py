@@ -12,7 +12,7 @@ class ShuffleNetBackbone(nn.Module):
     """Features at strides 8, 16 and 32.
 
     The names of its parameters are those of `torchvision.models.shufflenet_v2_x0_5`, so that published
-    ImageNet weights load as they are.
+    ImageNet weights load as they are. `channels` counts the features of all three.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,7 @@ class ShuffleNetBackbone(nn.Module):
         self.stage2 = whole.stage2
         self.stage3 = whole.stage3
         self.stage4 = whole.stage4
+        self.channels = sum(BACKBONE_CHANNELS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[b, 3, H, W] -> [b, 48, H/8, W/8], [b, 96, H/16, W/16], [b, 192, H/32, W/32] (rounded up)."""

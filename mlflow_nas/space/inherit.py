@@ -10,14 +10,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["inherit"]
+__all__ = ["inherit_head", "inherit_same"]
 
 _NECK_SCALES = ("neck.reduce.1.weight", "neck.fuse.1.weight")
 _HEAD_SCALES = ("head.stem.1.weight",)
 
 
-def inherit(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights for every tensor of the candidate, cut from the seed's.
+def inherit_same(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the seed has under the same name and in the same shape; the rest stays the candidate's own."""
+    return {
+        name: (seed[name] if name in seed and seed[name].shape == own.shape else own).clone()
+        for name, own in candidate.items()
+    }
+
+
+def inherit_head(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights for every tensor of a candidate of `fastestdet-head`, cut from the seed's.
 
     Args:
         seed: state of the baseline network.

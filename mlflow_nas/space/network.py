@@ -9,13 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlflow_nas.space.backbone import BACKBONE_CHANNELS, ShuffleNetBackbone
 from mlflow_nas.space.blocks import depthwise, pointwise
-from mlflow_nas.space.fastestdet import fastestdet_head
-from mlflow_nas.space.weights import BackboneWeights, SeedWeights
-from mlflow_nas.types import Architecture
 
-__all__ = ["FastestDet", "build_detector"]
+__all__ = ["DetectionHead", "FastestDet", "SppNeck"]
 
 PRIOR = 0.1
 """Objectness that a fresh head gives every cell: few cells hold an object (arXiv:1708.02002, section 4.1)."""
@@ -82,22 +78,16 @@ class FastestDet(nn.Module):
     """Backbone, neck and head.
 
     Args:
-        architecture: kernel_size, groups, channels and img_width of the space `fastestdet-head`.
-        num_classes: how many classes; one class has no class branch.
+        backbone: images to features at strides 8, 16 and 32.
+        neck: the three, concatenated at stride 16, to [b, C, h, w].
+        head: [b, C, h, w] to objectness logits, box terms and class logits (None with one class).
     """
 
-    def __init__(self, architecture: Architecture, *, num_classes: int) -> None:
+    def __init__(self, *, backbone: nn.Module, neck: nn.Module, head: nn.Module) -> None:
         super().__init__()
-        chosen = fastestdet_head().validate(architecture)
-        kernel_size, groups, channels = (int(chosen[name]) for name in ("kernel_size", "groups", "channels"))
-        self.num_classes = num_classes
-        self.backbone = ShuffleNetBackbone()
-        self.neck = SppNeck(
-            inputs=sum(BACKBONE_CHANNELS), channels=channels, kernel_size=kernel_size, groups=groups
-        )
-        self.head = DetectionHead(
-            channels=channels, kernel_size=kernel_size, groups=groups, num_classes=num_classes
-        )
+        self.backbone = backbone
+        self.neck = neck
+        self.head = head
 
     def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """[b, 3, H, W] in 0..1 -> objectness logits, box terms and class logits before any activation."""
@@ -111,33 +101,3 @@ class FastestDet(nn.Module):
         if logits is not None:
             parts.append(torch.softmax(logits, dim=1))
         return torch.cat(parts, dim=1)
-
-
-def build_detector(
-    architecture: Architecture,
-    *,
-    num_classes: int,
-    backbone_weights: BackboneWeights | None = None,
-    weights: SeedWeights | None = None,
-    seed: int = 0,
-) -> FastestDet:
-    """Build one architecture of `fastestdet-head` and give it its first weights.
-
-    Args:
-        architecture: a member of the space.
-        num_classes: how many classes the detector tells apart.
-        backbone_weights: state of the backbone (torchvision's names), from `load_backbone_weights`.
-        weights: a whole trained seed network, from `load_seed_weights`; the architecture inherits what fits:
-            kernels by their centre, channels by importance, groups by their diagonal blocks.
-        seed: of the weights that are drawn at random.
-
-    Raises:
-        ConfigError: the architecture is not in the space, or the weights do not fit the seed network.
-    """
-    torch.manual_seed(seed)
-    network = FastestDet(architecture, num_classes=num_classes)
-    if weights is not None:
-        weights.hand_down(network)
-    elif backbone_weights is not None:
-        network.backbone.load_state_dict(backbone_weights)
-    return network

@@ -1,85 +1,106 @@
-"""A search space as data: what can be chosen, how large it is, and the names of its members."""
+"""A search space: what can be chosen, the names of its members, the networks that they stand for."""
 
 import difflib
 import math
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.types import Architecture, Choice
+from mlflow_nas.space.inherit import inherit_same
+from mlflow_nas.space.network import FastestDet
+from mlflow_nas.space.parameter import Parameter, Value
+from mlflow_nas.types import Architecture
 
-__all__ = ["Parameter", "SearchSpace"]
+__all__ = ["Build", "Inherit", "SearchSpace"]
 
+Build: TypeAlias = Callable[[Architecture, int], FastestDet]
+"""Architecture and number of classes to a network with weights drawn at random."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One choice of a space.
-
-    Attributes:
-        short: the letter that stands for it in an architecture's key.
-        values: every legal value, in ascending order.
-        encode: value to the number that models see.
-    """
-
-    short: str
-    values: tuple[int, ...]
-    encode: Callable[[int], float]
-
-    @property
-    def step(self) -> int | None:
-        """Distance of neighbours when more than two values are evenly spaced, else None."""
-        steps = {after - before for before, after in zip(self.values, self.values[1:], strict=False)}
-        return steps.pop() if len(steps) == 1 and len(self.values) > 2 else None
-
-    def describe(self) -> str:
-        """The legal values in words, such as "24..96 step 8"."""
-        if self.step is None:
-            return ", ".join(map(str, self.values))
-        return f"{self.values[0]}..{self.values[-1]} step {self.step}"
+Inherit: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
+"""State of the seed network and of a fresh candidate to the candidate's first state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpace:
-    """Named parameters and the baseline that every candidate is compared with.
+    """Named parameters, the baseline that every candidate is compared with, and how networks are made.
 
     Attributes:
         name: the space's name, in the tag `nas.space`.
         parameters: name to parameter; the names are the keys of an architecture.
-        baseline: the seed network's architecture.
+        baseline: the seed network's architecture; legal, also where a search was narrowed to other values.
+        build: makes the network of a validated architecture.
+        inherit: cuts a candidate's weights out of the trained seed network's.
+        img_width: the input's width in pixels where it is no parameter.
+
+    Raises:
+        ConfigError: a parameter or the baseline can't be used.
     """
 
     name: str
     parameters: Mapping[str, Parameter]
     baseline: Architecture
+    build: Build
+    inherit: Inherit = inherit_same
+    img_width: int = 320
+
+    def __post_init__(self) -> None:
+        shorts = [parameter.short for parameter in self.parameters.values()]
+        for name, parameter in self.parameters.items():
+            fault = parameter.fault()
+            if fault is None and shorts.count(parameter.short) > 1:
+                fault = f"its short name {parameter.short!r} stands for another one, too"
+            if fault:
+                raise ConfigError(f"The parameter {name} of the space {self.name} can't be used: {fault}.")
+        self.validate(self.baseline)
 
     @property
     def size(self) -> int:
-        """How many architectures the space holds."""
+        """How many architectures a search may choose."""
         return math.prod(len(parameter.values) for parameter in self.parameters.values())
 
-    def validate(self, architecture: Mapping[str, object]) -> dict[str, Choice]:
+    def validate(self, architecture: Mapping[str, object]) -> dict[str, Value]:
         """Return the architecture with its keys in the space's order.
 
         Raises:
-            ConfigError: a key is missing or unknown, or a value is not one of the space's.
+            ConfigError: a key is missing or unknown, or the network can't be built with a value.
         """
         self._check_names(architecture)
+        valid: dict[str, Value] = {}
         for name, parameter in self.parameters.items():
             value = architecture[name]
-            if isinstance(value, bool) or not isinstance(value, int) or value not in parameter.values:
+            if isinstance(value, bool) or not isinstance(value, int | str) or value not in parameter.legal:
                 raise ConfigError(
-                    f"{name}={value!r} is not in the space {self.name}: choose one of {parameter.describe()}."
+                    f"{name}={value!r} is not in the space {self.name}: choose one of "
+                    f"{parameter.widened().describe()}."
                 )
-        return {name: int(str(architecture[name])) for name in self.parameters}
+            valid[name] = value
+        return valid
+
+    def offers(self, architecture: Architecture) -> bool:
+        """Whether a search may choose the architecture; a baseline may lie outside of a narrowed space."""
+        return all(architecture[name] in parameter.values for name, parameter in self.parameters.items())
 
     def _check_names(self, architecture: Mapping[str, object]) -> None:
         for name in architecture:
-            if name not in self.parameters:
-                near = difflib.get_close_matches(name, self.parameters, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(self.parameters)}."
-                raise ConfigError(f"The space {self.name} has no parameter {name!r}: {hint}")
+            self.parameter(name)
         if missing := [name for name in self.parameters if name not in architecture]:
             raise ConfigError(f"The architecture lacks {', '.join(missing)} of the space {self.name}.")
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter of that name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if name not in self.parameters:
+            near = difflib.get_close_matches(name, self.parameters, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(self.parameters)}."
+            raise ConfigError(f"The space {self.name} has no parameter {name!r}: {hint}")
+        return self.parameters[name]
 
     def key(self, architecture: Architecture) -> str:
         """The architecture's stable name, such as "k3-g2-c48-w256"; weights play no part in it."""
@@ -87,6 +108,20 @@ class SearchSpace:
         return "-".join(f"{self.parameters[name].short}{value}" for name, value in valid.items())
 
     def encode(self, architecture: Architecture) -> tuple[float, ...]:
-        """The architecture as one number per parameter, for models that predict from it."""
+        """The architecture as numbers, for models that predict from it: the same columns for every member."""
         valid = self.validate(architecture)
-        return tuple(self.parameters[name].encode(int(value)) for name, value in valid.items())
+        return tuple(
+            column for name, value in valid.items() for column in self.parameters[name].columns(value)
+        )
+
+    def draw(self, rng: random.Random) -> dict[str, Value]:
+        """An architecture that a search may choose, each equally likely."""
+        return {name: rng.choice(parameter.values) for name, parameter in self.parameters.items()}
+
+    def width_of(self, architecture: Architecture) -> int:
+        """The input's width in pixels."""
+        return int(architecture.get("img_width", self.img_width))
+
+    def describe(self) -> str:
+        """What a search may choose, in words, one parameter after the other."""
+        return "; ".join(f"{name}: {parameter.describe()}" for name, parameter in self.parameters.items())

@@ -13,7 +13,7 @@ from torchvision.models import ShuffleNet_V2_X0_5_Weights
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.space.backbone import ShuffleNetBackbone
-from mlflow_nas.space.inherit import inherit
+from mlflow_nas.space.search_space import Inherit
 
 __all__ = ["BackboneWeights", "SeedWeights", "load_backbone_weights", "load_seed_weights", "save_weights"]
 
@@ -43,8 +43,8 @@ class SeedWeights:
     state: Mapping[str, Tensor]
     source: str
 
-    def hand_down(self, network: nn.Module) -> None:
-        """Give a network of any architecture of the space what it can inherit from the seed.
+    def hand_down(self, network: nn.Module, inherit: Inherit) -> None:
+        """Give a network of any architecture what it can inherit from the seed, in the way of its space.
 
         Raises:
             ConfigError: the seed lacks a tensor of the network or holds one that can't be cut to its shape.
@@ -54,7 +54,7 @@ class SeedWeights:
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 f"The weights {self.source} are not those of the baseline network: {error}. "
-                "Give --weights a whole detector (kernel 5, groups 1, channels 96)."
+                "Give --weights a whole trained detector of the space's baseline."
             ) from error
         network.load_state_dict(state)
 

@@ -13,6 +13,7 @@ TINY = SearchSpace(
         "b": Parameter(short="b", values=(0, 4, 8), encode=float),
     },
     baseline={"a": 2, "b": 8},
+    build=fastestdet_head().build,
 )
 
 
