@@ -1,0 +1,148 @@
+"""What the selection says of each strategy and of their choice."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
+
+from mlflow_nas.estimate.selection.ranking import Floats, Pairs
+from mlflow_nas.estimate.selection.winner import Noise
+
+__all__ = ["Basis", "Evidence", "Interval", "SelectionResult", "StrategyResult"]
+
+Basis: TypeAlias = Literal["score", "leave-pair-out", "within-folds"]
+Interval: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a strategy said of the n sampled architectures.
+
+    Attributes:
+        name: of the strategy.
+        family: what kind of evidence it uses.
+        pairs: its ranking, out of sample.
+        scores: [n], higher is better, NaN is missing; of a fitted model the pairs that each architecture won.
+        basis: score for what needs no fitting, else how the model was kept from seeing what it is judged by.
+        missing: share of the architectures without a score.
+        informativeness: share of the scores' variance that is not between weight seeds; None when unknown.
+        init_s: seconds paid once (fitting); None when unknown.
+        query_s: seconds per candidate; None when unknown.
+        sample_s: seconds that scoring the sample took, all fits included; None when unknown.
+    """
+
+    name: str
+    family: str
+    pairs: Pairs
+    scores: Floats
+    basis: Basis = "score"
+    missing: float = 0.0
+    informativeness: float | None = None
+    init_s: float | None = None
+    query_s: float | None = None
+    sample_s: float | None = None
+
+    def cost_s(self, candidates: int) -> float | None:
+        """Seconds for scoring so many candidates; None when unknown."""
+        if self.query_s is None:
+            return None
+        return (self.init_s or 0.0) + candidates * self.query_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyResult:
+    """One strategy on the sample.
+
+    Attributes:
+        name: of the strategy.
+        family: what kind of evidence it uses.
+        basis: score, leave-pair-out or within-folds.
+        tau: tau-b with the measured target.
+        ci: 95 % percentile interval; of a fitted model approximate, as the fits are not repeated.
+        tau_bbc: mean tau-b on the pairs that the bootstrap draws left out.
+        spearman: rank correlation.
+        sparse_tau: tau-b after rounding the target to the noise of training.
+        precision_at_k: share of the k best by score that are among the k best.
+        regret_at_k: best target minus best target among the k best by score.
+        keeping_ratio: smallest share of the ranking that still holds the best.
+        missing: share of the architectures without a score.
+        informativeness: share of the scores' variance that is not between weight seeds; None when unknown.
+        constant: it ranks no pair, tau is 0 by definition.
+        seconds: per candidate; None when unknown.
+        init_s: paid once; None when unknown.
+        sample_s: what scoring the sample took; None when unknown.
+        p_value: of tau > 0, Holm-corrected over the strategies, one-sided.
+        p_value_flops: of tau > tau of the FLOPs; None without FLOPs, and for FLOPs.
+        probability_best: share of the bootstrap draws that it wins among the eligible; 0 for the others.
+        indistinguishable: whether its difference to the winner has an interval that holds 0.
+        excluded: why it can't be chosen; None when it can.
+    """
+
+    name: str
+    family: str
+    basis: Basis
+    tau: float
+    ci: Interval
+    tau_bbc: float
+    spearman: float
+    sparse_tau: float
+    precision_at_k: float
+    regret_at_k: float
+    keeping_ratio: float
+    missing: float
+    informativeness: float | None
+    constant: bool
+    seconds: float | None
+    init_s: float | None
+    sample_s: float | None
+    p_value: float
+    p_value_flops: float | None
+    probability_best: float
+    indistinguishable: bool
+    excluded: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionResult:
+    """The choice, or its refusal.
+
+    Attributes:
+        selected: the chosen strategy; None when the evidence does not suffice.
+        winner: the strategy with the largest tau-b among the eligible, or a cheaper one that can't be told
+            apart from it; None when none is eligible.
+        reason: the decision in one sentence.
+        fallback: what to use instead when nothing is selected: the FLOPs and the winner, or nothing (train).
+        tau: of the winner on the sample, too high by the winner's curse.
+        tau_ci: its 95 % interval.
+        tau_bbc: the honest tau of the whole choice (bootstrap bias corrected).
+        tau_bbc_ci: the winner's interval, moved down by the same bias.
+        indistinguishable: the eligible strategies that can't be told apart from the winner, it included.
+        strategies: all of them, best first.
+        samples: how many architectures they are judged by.
+        k: of precision and regret.
+        draws: of the bootstrap.
+        sparse_step: what the target was rounded to for the sparse tau.
+        noise: of training, from architectures that were trained twice; None without.
+    """
+
+    selected: str | None
+    winner: str | None
+    reason: str
+    fallback: tuple[str, ...]
+    tau: float
+    tau_ci: Interval
+    tau_bbc: float
+    tau_bbc_ci: Interval
+    indistinguishable: tuple[str, ...]
+    strategies: Sequence[StrategyResult]
+    samples: int
+    k: int
+    draws: int
+    sparse_step: float
+    noise: Noise | None
+
+    def as_json(self) -> dict[str, object]:
+        """The result as plain JSON values."""
+        plain = asdict(self)
+        plain["noise"] = self.noise._asdict() if self.noise else None
+        plain["noise_ceiling"] = self.noise.ceiling if self.noise else None
+        return plain
