@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Architecture", "Board", "Choice", "Device", "Evaluation", "Latency", "TrialState"]
 
@@ -63,9 +67,16 @@ class Latency:
         p50_ms: median time of one inference, milliseconds; p90_ms, p99_ms, min_ms, mean_ms alike.
         cv: coefficient of variation of the single times (standard deviation / mean).
         runs: how many inferences were timed.
+        spread: coefficient of variation of the ratio (of the median without a baseline) over the parts of
+            the measurement: how well it agrees with itself.
+        attempts: how often it was measured until the spread was small enough.
+        unstable: the spread stayed too large, or the board throttled: the numbers are not to be trusted.
         board: name of the board in the device inventory.
         baseline_p50_ms: median of the baseline network measured in turn; None without a baseline.
         ratio: p50_ms / baseline_p50_ms; None without a baseline.
+        power_w: mean power while the model ran; None without a sensor.
+        energy_mj: energy of one inference, millijoules; None without a sensor.
+        emulated: the board imitates another processor: this is no latency.
         facts: what the board said of itself (SoC, governor, threads, versions), for the run's tags.
     """
 
@@ -77,12 +88,22 @@ class Latency:
     cv: float
     runs: int
     board: str
+    spread: float = 0.0
+    attempts: int = 1
+    unstable: bool = False
     baseline_p50_ms: float | None = None
     ratio: float | None = None
+    power_w: float | None = None
+    energy_mj: float | None = None
+    emulated: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
-        """The measurement under the names that every run and model version uses."""
+        """The measurement under the names that every run and model version uses.
+
+        Times of an emulated board stand under `emulated_latency_ms` and the like: nothing takes them for a
+        latency.
+        """
         named = {
             "latency_ms": self.p50_ms,
             "latency_ms_p90": self.p90_ms,
@@ -90,11 +111,15 @@ class Latency:
             "latency_ms_min": self.min_ms,
             "latency_ms_mean": self.mean_ms,
             "latency_cv": self.cv,
+            "latency_spread": self.spread,
             "latency_runs": float(self.runs),
             "latency_ratio": self.ratio,
             "baseline_latency_ms": self.baseline_p50_ms,
+            "power_w": self.power_w,
+            "energy_mj": self.energy_mj,
         }
-        return {name: value for name, value in named.items() if value is not None}
+        prefix = "emulated_" if self.emulated else ""
+        return {f"{prefix}{name}": value for name, value in named.items() if value is not None}
 
 
 class Board(Protocol):
@@ -119,6 +144,14 @@ class Board(Protocol):
             CandidateError: the board is well but refuses this model.
         """
 
+    def infer(self, model: Path, images: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        """Run the model on the board on images [n, 3, H, W], one by one; its outputs [n, ...].
+
+        Raises:
+            BoardError: the board can't be reached, or died midway.
+            CandidateError: the board is well but refuses this model.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -134,6 +167,7 @@ class Evaluation:
         history: one mapping of metrics per trained epoch.
         facts: what the board said of itself while it measured.
         files: role ("int8", "fp32", "weights") to path on this machine.
+        latency_unstable: the latency is not to be trusted; the run says so.
         error: why it failed, one sentence.
         run_id: the trial's MLflow run.
     """
@@ -147,6 +181,7 @@ class Evaluation:
     history: tuple[Mapping[str, float], ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    latency_unstable: bool = False
     error: str | None = None
     run_id: str | None = None
 

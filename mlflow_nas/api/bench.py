@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from mlflow_nas.board import get_board
-from mlflow_nas.config import SearchConfig, TrainConfig, find_device
+from mlflow_nas.config import SearchConfig, TrainConfig, find_device, measurements_root
 from mlflow_nas.data import load_dataset
+from mlflow_nas.errors import ConfigError
 from mlflow_nas.search import Workbench
 from mlflow_nas.space import fastestdet_head, load_backbone_weights, load_seed_weights
 from mlflow_nas.train import Recipe, fine_tuning
@@ -18,9 +19,15 @@ def make_bench(
     """Load data and weights and find the board.
 
     Raises:
-        ConfigError: the board is unknown, or data or weights can't be read.
+        ConfigError: the board is unknown or emulated, or data or weights can't be read.
     """
-    board = get_board(find_device(config.board, config.devices), threads=config.threads)
+    device = find_device(config.board, config.devices)
+    if device.emulated:
+        raise ConfigError(
+            f"The board {device.name} is emulated: its times are no latencies. Search on another one; "
+            "`mlflow_nas profile` and deployments work with it."
+        )
+    board = get_board(device, threads=config.threads, cache=measurements_root())
     seed_weights = load_seed_weights(config.weights) if config.weights else None
     return Workbench(
         space=fastestdet_head(),

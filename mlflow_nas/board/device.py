@@ -2,38 +2,33 @@
 
 import getpass
 import hashlib
-import json
 import os
 import socket
 import tempfile
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_nas.board import runtime
 from mlflow_nas.board.bundle import runtime_bundle
-from mlflow_nas.board.transport import ConnectionLostError, Finished, Transport, last_output
-from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
+from mlflow_nas.board.cache import MeasurementCache, identity
+from mlflow_nas.board.link import Link
+from mlflow_nas.board.transport import Transport
+from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import Device, Latency
 
 __all__ = ["DeviceBoard", "Manifest"]
 
 Manifest = dict[str, Any]
 
-_PATIENCE_S = 120.0  # a slow board loads a model and imports onnxruntime within this time
-_BUDGETS = 10  # a measurement may take this many budgets: the least number of runs goes before the budget
-_LEAST_RUNS, _MOST_RUNS = 20, 2000
-_CHANGING = ("install", "rollback", "delete")
-_ERRORS: Mapping[str, type[NasError]] = {
-    "model": CandidateError,
-    "request": ConfigError,
-    "device": BoardError,
-}
+MAX_SPREAD = 0.03
+"""Limit of the coefficient of variation over the parts of a measurement."""
+
+_BUDGETS = 20  # a measurement may take this many budgets: the least number of runs goes before the budget
+_PROTOCOL = {"min_runs": 20, "max_runs": 2000, "attempts": 3}
 
 
 def _sha256(path: Path) -> str:
@@ -48,14 +43,27 @@ class DeviceBoard:
         transport: the way to the device.
         budget_s: seconds of timed runs per measurement.
         wait_s: how long a measurement waits for another one on the device to end.
+        max_spread: a measurement that varies more is repeated, and flagged in the end.
+        cache: folder of the measurements that are not repeated; None for none.
     """
 
-    def __init__(self, device: Device, transport: Transport, *, budget_s: float, wait_s: float) -> None:
+    def __init__(
+        self,
+        device: Device,
+        transport: Transport,
+        *,
+        budget_s: float,
+        wait_s: float,
+        max_spread: float = MAX_SPREAD,
+        cache: Path | None = None,
+    ) -> None:
         self._device = device
-        self._transport = transport
+        self._link = Link(device, transport)
         self._budget_s = budget_s
         self._wait_s = wait_s
-        self._runtime: str | None = None
+        self._max_spread = max_spread
+        self._cache = MeasurementCache(cache)
+        self._identity: dict[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +76,12 @@ class DeviceBoard:
         return self._device
 
     @property
-    def _session(self) -> dict[str, Any]:
+    def root(self) -> str:
+        """The folder on the device in which everything of ours stays."""
+        return self._link.root
+
+    @property
+    def session(self) -> dict[str, Any]:
         """How a model runs on the device, as the runtime takes it."""
         return {
             "threads": self._device.threads,
@@ -78,13 +91,13 @@ class DeviceBoard:
 
     @property
     def _store(self) -> str:
-        return f"{self._transport.root}/deployed"
+        return f"{self._link.root}/deployed"
 
     @property
     def _lock(self) -> dict[str, Any]:
         """How the device is held for one measurement, as the runtime takes it."""
         holder = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
-        return {"path": f"{self._transport.root}/lock", "holder": holder, "wait_s": self._wait_s}
+        return {"path": f"{self._link.root}/lock", "holder": holder, "wait_s": self._wait_s}
 
     def facts(self) -> Mapping[str, str]:
         """What the device is: machine, cores, governor, memory, versions.
@@ -92,27 +105,63 @@ class DeviceBoard:
         Raises:
             BoardError: the device can't be reached.
         """
-        return self._call("facts")
+        return self.call("facts")
 
     def measure(self, model: Path, *, baseline: Path | None = None) -> Latency:
         """Time the model on the device, in turn with the baseline when one is given.
 
+        What was measured before, in the same way, is not measured again.
+
         Raises:
-            BoardError: the device can't be reached, or died midway.
+            BoardError: the device can't be reached, died midway, or stayed busy.
             CandidateError: the device is well but refuses a model; the sentence names the file.
         """
-        with self._staged(*([model, baseline] if baseline else [model])) as paths:
-            answer = self._call(
-                "time",
-                model=paths[0],
-                baseline=paths[1] if baseline else None,
-                session=self._session,
-                lock=self._lock,
-                budget_s=self._budget_s,
-                min_runs=_LEAST_RUNS,
-                max_runs=_MOST_RUNS,
-            )
-        return Latency(board=self.name, **answer)
+        key = self._measurement_key(model, baseline)
+        answer = self._cache.find(key)
+        if answer is None:
+            with self.staged(*([model, baseline] if baseline else [model])) as paths:
+                answer = self._time(paths[0], paths[1] if baseline else None)
+            if not answer["unstable"]:
+                self._cache.keep(key, answer)
+        return self._latency(answer)
+
+    def measure_there(self, model: str, *, baseline: str | None = None) -> Latency:
+        """`measure` of files that are on the device already, whatever was measured before."""
+        return self._latency(self._time(model, baseline))
+
+    def _time(self, model: str, baseline: str | None) -> dict[str, Any]:
+        return self.call(
+            "time",
+            model=model,
+            baseline=baseline,
+            session=self.session,
+            lock=self._lock,
+            protocol=self._protocol,
+            wait_s=self._wait_s + _BUDGETS * self._budget_s,
+        )
+
+    def _latency(self, answer: Mapping[str, Any]) -> Latency:
+        return Latency(board=self.name, emulated=self._device.emulated, **answer)
+
+    @property
+    def _protocol(self) -> dict[str, float]:
+        return {**_PROTOCOL, "budget_s": self._budget_s, "max_spread": self._max_spread}
+
+    def _measurement_key(self, model: Path, baseline: Path | None) -> dict[str, Any]:
+        """All that a measurement depends on: files, device, protocol, versions."""
+        if self._identity is None:
+            self._identity = identity(self.facts())
+        return {
+            "model": _sha256(model),
+            "baseline": _sha256(baseline) if baseline else None,
+            "device": self.name,
+            "identity": self._identity,
+            "session": self.session,
+            "environment": dict(self._device.environment),
+            "python": list(self._device.python),
+            "protocol": self._protocol,
+            "runtime": hashlib.sha256(runtime_bundle()).hexdigest(),
+        }
 
     def infer(self, model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a model file on images [n, 3, H, W], one by one, on the device; its outputs [n, ...].
@@ -122,8 +171,8 @@ class DeviceBoard:
             CandidateError: the device refuses the model.
             ConfigError: the images don't fit the model.
         """
-        with self._staged(model) as (path,):
-            return self._infer(images, model=path)
+        with self.staged(model) as (path,):
+            return self.infer_there(path, images)
 
     def infer_deployed(self, name: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the active version of a deployed model on images [n, 3, H, W]; its outputs [n, ...].
@@ -136,7 +185,7 @@ class DeviceBoard:
         if manifest is None:
             raise ConfigError(f"{name!r} is not on the device {self.name}; deploy it first")
         sha256 = manifest["sha256"]
-        return self._infer(images, model=f"{self._store}/{name}/models/{sha256}.onnx", sha256=sha256)
+        return self.infer_there(f"{self._store}/{name}/models/{sha256}.onnx", images, sha256=sha256)
 
     def install(self, name: str, model: Path, manifest: Mapping[str, Any]) -> Manifest:
         """Make the file the active version of `name`, keeping the version before; the new manifest.
@@ -148,8 +197,8 @@ class DeviceBoard:
             CandidateError: the device refuses the model.
             ConfigError: the name has characters other than letters, digits, `.`, `_`, `-`.
         """
-        with self._staged(model) as (path,):
-            return self._call(
+        with self.staged(model) as (path,):
+            return self.call(
                 "install",
                 root=self._store,
                 name=name,
@@ -164,7 +213,7 @@ class DeviceBoard:
         Raises:
             BoardError: the device can't be reached.
         """
-        found: list[Manifest] = self._call("list", root=self._store)["manifests"]
+        found: list[Manifest] = self.call("list", root=self._store)["manifests"]
         return found
 
     def get_model(self, name: str) -> Manifest | None:
@@ -174,7 +223,7 @@ class DeviceBoard:
             BoardError: the device can't be reached.
             ConfigError: the name is refused.
         """
-        found: Manifest | None = self._call("get", root=self._store, name=name)["manifest"]
+        found: Manifest | None = self.call("get", root=self._store, name=name)["manifest"]
         return found
 
     def rollback(self, name: str) -> Manifest:
@@ -184,7 +233,7 @@ class DeviceBoard:
             BoardError: the device can't be reached, or the previous file is damaged.
             ConfigError: there is no previous version.
         """
-        return self._call("rollback", root=self._store, name=name)
+        return self.call("rollback", root=self._store, name=name)
 
     def delete_model(self, name: str) -> bool:
         """Remove a deployed model; whether there was one.
@@ -193,83 +242,43 @@ class DeviceBoard:
             BoardError: the device can't be reached.
             ConfigError: the name is refused.
         """
-        return bool(self._call("delete", root=self._store, name=name)["deleted"])
+        return bool(self.call("delete", root=self._store, name=name)["deleted"])
 
     def close(self) -> None:
         """Let go of the device; a later call reaches it again."""
-        self._transport.close()
+        self._link.close()
 
-    @contextmanager
-    def _staged(self, *files: Path) -> Iterator[Sequence[str]]:
-        """The files on the device, in a folder that goes afterwards."""
-        missing = [str(file) for file in files if not file.is_file()]
-        if missing:
-            raise ConfigError(f"the file {missing[0]} does not exist; export the model first")
-        folder = f"{self._transport.root}/staging/{uuid.uuid4().hex}"
-        paths = [f"{folder}/{number}-{file.name}" for number, file in enumerate(files)]
-        try:
-            for file, path in zip(files, paths, strict=True):
-                self._transport.put(file, path)
-            yield paths
-        finally:
-            self._transport.run(["rm", "-rf", "--", folder], timeout_s=_PATIENCE_S)
+    def call(self, command: str, *, wait_s: float = 0.0, **options: object) -> dict[str, Any]:
+        """The runtime's answer to one command; see Link."""
+        return self._link.call(command, wait_s=wait_s, **options)
 
-    def _infer(self, images: NDArray[np.float32], **options: str) -> NDArray[np.float32]:
+    def staged(self, *files: Path) -> AbstractContextManager[Sequence[str]]:
+        """The files on the device, in a folder that goes afterwards; see Link."""
+        return self._link.staged(*files)
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder on the device."""
+        self._link.remove(folder)
+
+    def infer_there(
+        self, model: str, images: NDArray[np.float32], *, sha256: str | None = None
+    ) -> NDArray[np.float32]:
+        """`infer` of a file that is on the device already; with a hash the device verifies it first."""
         with tempfile.TemporaryDirectory() as local:
             given, answered = Path(local) / "images.npy", Path(local) / "outputs.npy"
             np.save(given, images)
-            with self._staged(given) as (path,):
+            with self.staged(given) as (path,):
                 output = path.replace("images.npy", "outputs.npy")
-                self._call("infer", images=path, output=output, session=self._session, **options)
-                self._transport.get(output, answered)
+                self.call(
+                    "infer",
+                    model=model,
+                    images=path,
+                    output=output,
+                    session=self.session,
+                    sha256=sha256,
+                    lock=self._lock,
+                    wait_s=self._wait_s,
+                )
+                self._link.fetch(output, answered)
             found: NDArray[np.float32] = np.load(answered)
         return found
-
-    def _push_runtime(self) -> str:
-        """Path of this version of the runtime on the device; pushed once per board object."""
-        if self._runtime is None:
-            bundle = runtime_bundle()
-            path = f"{self._transport.root}/runtime/{hashlib.sha256(bundle).hexdigest()[:16]}.pyz"
-            with tempfile.TemporaryDirectory() as local:
-                packed = Path(local) / "runtime.pyz"
-                packed.write_bytes(bundle)
-                self._transport.put(packed, path)
-            self._runtime = path
-        return self._runtime
-
-    def _call(self, command: str, **options: object) -> dict[str, Any]:
-        """The runtime's answer to one command, or its error under the name of whose fault it is."""
-        variables = [f"{name}={value}" for name, value in self._device.environment.items()]
-        argv = [
-            *(["env", *variables] if variables else []),
-            *self._transport.python,
-            self._push_runtime(),
-            command,
-            json.dumps(options),
-            runtime.ATTACHED,
-        ]
-        answer = self._answer(command, self._run(command, argv))
-        if "error" in answer:
-            raise _ERRORS[answer["kind"]](f"device {self.name}, {command}: {answer['error']}")
-        return answer
-
-    def _run(self, command: str, argv: Sequence[str]) -> Finished:
-        """Run it; once more when the connection was lost and the command changes nothing on the device."""
-        timeout_s = _PATIENCE_S + _BUDGETS * self._budget_s + self._wait_s
-        try:
-            return self._transport.run(argv, timeout_s=timeout_s)
-        except ConnectionLostError:
-            if command in _CHANGING:
-                raise
-            return self._transport.run(argv, timeout_s=timeout_s)
-
-    def _answer(self, command: str, done: Finished) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = json.loads(done.stdout)
-        except json.JSONDecodeError as error:
-            raise BoardError(
-                f"device {self.name}, {command}: the process ended with code {done.code} without an answer; "
-                f"its last output: {last_output(done.stderr or done.stdout)}. Check the device's Python, "
-                "onnxruntime and free memory"
-            ) from error
-        return answer

@@ -3,17 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mlflow_nas.board.device import DeviceBoard
+from mlflow_nas.board.device import MAX_SPREAD, DeviceBoard
 from mlflow_nas.board.fake import FakeBoard
 from mlflow_nas.board.ssh import SshTransport, resolve
-from mlflow_nas.board.transport import LocalTransport
+from mlflow_nas.board.transport import LocalTransport, Transport
 from mlflow_nas.types import Device
 
 __all__ = ["get_board"]
 
 
 def get_board(
-    device: Device, *, threads: int | None = None, budget_s: float = 2.5, wait_s: float = 900
+    device: Device,
+    *,
+    threads: int | None = None,
+    budget_s: float = 2.5,
+    wait_s: float = 900,
+    max_spread: float = MAX_SPREAD,
+    cache: Path | None = None,
 ) -> DeviceBoard:
     """The board behind a device of the inventory.
 
@@ -22,6 +28,8 @@ def get_board(
         threads: of one inference; None for the record's.
         budget_s: seconds of timed runs per measurement.
         wait_s: how long a measurement waits for another one on the device to end.
+        max_spread: a measurement that varies more is repeated, and flagged in the end.
+        cache: folder of the measurements that are not repeated; None repeats all.
 
     Raises:
         ConfigError: ~/.ssh/config or the key file of a device behind SSH can't be used.
@@ -29,10 +37,17 @@ def get_board(
     root = Path(device.directory)
     if device.transport == "fake":
         return FakeBoard(root, device=device)
-    chosen = replace(device, threads=threads or device.threads)
+    transport: Transport
     if device.transport == "local":
-        return DeviceBoard(chosen, LocalTransport(root, device.python), budget_s=budget_s, wait_s=wait_s)
-    endpoint = resolve(str(device.host), user=device.user, port=device.port, key_file=device.key_file)
+        transport = LocalTransport(root, device.python)
+    else:
+        endpoint = resolve(str(device.host), user=device.user, port=device.port, key_file=device.key_file)
+        transport = SshTransport(endpoint, device.directory, device.python)
     return DeviceBoard(
-        chosen, SshTransport(endpoint, device.directory, device.python), budget_s=budget_s, wait_s=wait_s
+        replace(device, threads=threads or device.threads),
+        transport,
+        budget_s=budget_s,
+        wait_s=wait_s,
+        max_spread=max_spread,
+        cache=cache,
     )

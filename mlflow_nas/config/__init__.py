@@ -2,7 +2,13 @@
 
 from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
 from mlflow_nas.config.devices import find_device, find_group, load_devices
-from mlflow_nas.config.environment import device_root, keep_mlflow_quiet, take_project_run_id, work_root
+from mlflow_nas.config.environment import (
+    device_root,
+    keep_mlflow_quiet,
+    measurements_root,
+    take_project_run_id,
+    work_root,
+)
 from mlflow_nas.config.parse import as_option, load_config, without_password
 
 __all__ = [
@@ -17,6 +23,7 @@ __all__ = [
     "keep_mlflow_quiet",
     "load_config",
     "load_devices",
+    "measurements_root",
     "take_project_run_id",
     "without_password",
     "work_root",

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["device_root", "devices_file", "keep_mlflow_quiet", "take_project_run_id", "work_root"]
+__all__ = [
+    "device_root",
+    "devices_file",
+    "keep_mlflow_quiet",
+    "measurements_root",
+    "take_project_run_id",
+    "work_root",
+]
 
 
 def take_project_run_id() -> str | None:
@@ -24,6 +31,11 @@ def _home() -> Path:
 def device_root(name: str) -> Path:
     """Folder in which a device on this machine keeps its models."""
     return _home() / "devices" / name
+
+
+def measurements_root() -> Path:
+    """Folder of the measurements that are not repeated."""
+    return _home() / "measurements"
 
 
 def devices_file() -> Path | None:

@@ -131,6 +131,8 @@ def _version_tags(
         name: evaluation.metrics.get(name) for name in ("map", "map_50", "latency_ms", "latency_ratio")
     }
     tags |= {name: repr(value) for name, value in measured.items() if value is not None}
+    if evaluation.latency_unstable:
+        tags["nas.latency_unstable"] = "true"
     if baseline:
         tags["nas.baseline_map"] = repr(baseline.metrics["map"])
     return tags

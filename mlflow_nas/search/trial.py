@@ -1,5 +1,6 @@
 """One candidate from start to end: read this file first."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from mlflow_nas.errors import NasError
 from mlflow_nas.estimate import complexity
 from mlflow_nas.export import OnnxDetector
+from mlflow_nas.search.agreement import check_board_outputs
 from mlflow_nas.search.artefact import Artefact, baseline_artefact, make_artefact
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import save_weights
@@ -14,6 +16,11 @@ from mlflow_nas.train import Fitted, evaluate_detector, fit
 from mlflow_nas.types import Architecture, Evaluation, Latency
 
 __all__ = ["Candidate", "OnStep", "evaluate_candidate", "failed_evaluation"]
+
+_log = logging.getLogger(__name__)
+
+BOARD_IMAGES = 2
+"""So many images of the validation split show whether the board computes what the host does."""
 
 OnStep = Callable[[str], None]
 """Told the name of each step as it begins, and "epoch" after each epoch."""
@@ -40,14 +47,15 @@ class Candidate:
 
 
 def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
-    """Counts, latency limit, training, int8 file, its accuracy, its latency.
+    """Counts, latency limit, training, int8 file, its accuracy, its outputs on the board, its latency.
 
     Returns:
         The evaluation. One that misses the latency limit with untrained weights is infeasible and was not
         trained: it has a latency and no mAP.
 
     Raises:
-        CandidateError: the architecture can't be trained, exported or quantized.
+        CandidateError: the architecture can't be trained, exported or quantized, or the board computes
+            something else than the host.
         BoardError: the board failed; the candidate is not to blame.
     """
     bench, architecture = candidate.bench, candidate.architecture
@@ -81,6 +89,9 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     accuracy = evaluate_detector(OnnxDetector(artefact.int8), data.batches("val"))
     metrics |= fitted.metrics | accuracy | {"model_size_bytes": float(artefact.int8.stat().st_size)}
 
+    on_step("board")
+    check_board_outputs(bench.board, artefact, bench.real_images(architecture, BOARD_IMAGES))
+
     on_step("latency")
     latency = _measure(artefact, bench)
     files = {"fp32": artefact.fp32, "int8": artefact.int8, "weights": weights}
@@ -88,7 +99,16 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
 
 
 def _measure(artefact: Artefact, bench: Workbench) -> Latency:
-    return bench.board.measure(artefact.int8, baseline=baseline_artefact(bench).int8)
+    latency = bench.board.measure(artefact.int8, baseline=baseline_artefact(bench).int8)
+    if latency.unstable:
+        _log.warning(
+            "The latency on %s is unstable: it varied by %.1f %% in %d attempts, or the board throttled. "
+            "Its run is tagged nas.latency_unstable; quieten the board and measure again.",
+            latency.board,
+            100 * latency.spread,
+            latency.attempts,
+        )
+    return latency
 
 
 def _conclude(
@@ -111,6 +131,7 @@ def _conclude(
         constraints=constraints,
         history=fitted.history if fitted else (),
         facts=latency.facts,
+        latency_unstable=latency.unstable,
         files=files or {},
         run_id=candidate.run_id,
     )

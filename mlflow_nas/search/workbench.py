@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow_nas.data import DetectionDataModule, DetectionDataset
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_nas.data import DetectionDataModule, DetectionDataset, calibration_images
 from mlflow_nas.space import BackboneWeights, FastestDet, SearchSpace, SeedWeights, build_detector
 from mlflow_nas.train import Recipe
 from mlflow_nas.types import Architecture, Board
@@ -75,3 +78,8 @@ class Workbench:
             batch_size=self.batch_size,
             seed=self.seed,
         )
+
+    def real_images(self, architecture: Architecture, count: int) -> NDArray[np.float32]:
+        """Some images of the validation split at the candidate's input size: float32 [n, 3, H, W]."""
+        size = self.input_size(architecture)
+        return calibration_images(self.val, img_size=size, count=count, seed=self.seed)

@@ -12,6 +12,7 @@ __all__ = [
     "ERROR",
     "FACT",
     "KEY",
+    "LATENCY_UNSTABLE",
     "PARENT",
     "ROLE",
     "SHA256",
@@ -30,6 +31,7 @@ DATASET: Final = "nas.dataset"
 STATE: Final = "nas.state"
 KEY: Final = "nas.key"
 ERROR: Final = "nas.error"
+LATENCY_UNSTABLE: Final = "nas.latency_unstable"
 SHA256: Final = "nas.sha256"
 CLASSES: Final = "nas.classes"
 

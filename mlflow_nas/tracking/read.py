@@ -75,6 +75,7 @@ def evaluation_of(run: Run) -> Evaluation:
         metrics=_own_metrics(run.data.metrics),
         constraints={n: float(v) for n, v in _below(names.CONSTRAINT, run.data.metrics).items()},
         facts=_below(names.FACT, tags),
+        latency_unstable=tags.get(names.LATENCY_UNSTABLE) == "true",
         error=tags.get(names.ERROR),
         run_id=run_id,
     )

@@ -76,8 +76,8 @@ def finish_trial(
 
     Params `arch.*`, the metrics, the constraints (metrics `constraint/*`), the learning curve (metrics
     `epoch/*`, the first epoch at step 1), the board's facts (tags `nas.board.*`) and the tags nas.state,
-    nas.key and, of a failed trial, nas.error. A metric that is NaN or infinite is left out: a failed
-    measurement is absent.
+    nas.key, of a latency that can't be trusted nas.latency_unstable and, of a failed trial, nas.error. A
+    metric that is NaN or infinite is left out: a failed measurement is absent.
 
     Args:
         client: the MLflow client.
@@ -90,6 +90,8 @@ def finish_trial(
     """
     named = {names.STATE: evaluation.state, names.KEY: evaluation.key, **(tags or {})}
     named |= {f"{names.FACT}{fact}": value for fact, value in evaluation.facts.items()}
+    if evaluation.latency_unstable:
+        named[names.LATENCY_UNSTABLE] = "true"
     if evaluation.error:
         named[names.ERROR] = evaluation.error
     client.log_batch(

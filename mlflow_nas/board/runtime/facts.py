@@ -5,48 +5,97 @@ from __future__ import annotations
 import os
 import platform
 import re
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CHANGING", "facts"]
+__all__ = ["CHANGING", "facts", "is_throttled", "read"]
 
-CPU = "/sys/devices/system/cpu/cpu0/cpufreq"
-CHANGING = ("clock_mhz", "temperature_c", "load_1min")
+CHANGING = (
+    "governor",
+    "clock_mhz",
+    "temperature_c",
+    "load_1min",
+    "memory_free_mb",
+    "throttle_count",
+    "cooling_state",
+    "throttle_flags",
+)
+"""Facts that are read again after a measurement."""
+
+BAD_FLAGS = 0b1111  # of a Raspberry Pi: under-voltage, capped, throttled, soft limit, each of them now
 
 
-def _read(path: str | Path, pattern: str = r"(?s)(.+)") -> str | None:
+def read(path: Path, pattern: str = r"(?s)(.+)") -> str | None:
     """What the pattern's group finds in a file of the system; None where it can't be read."""
     try:
-        found = re.search(pattern, Path(path).read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        found = re.search(pattern, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     except OSError:
         return None
     return found.group(1).strip("\0\n ") if found else None
 
 
-def _scaled(value: str | None, factor: float) -> str | None:
-    return f"{float(value) * factor:.0f}" if value else None
+def facts(root: str = "/", core: int = 0) -> dict[str, str]:
+    """What the device is and how it fares: processor, load, memory, versions; absent where unreadable.
 
-
-def facts() -> dict[str, str]:
-    """What the device is and how it fares: processor, load, memory, versions; absent where unreadable."""
+    Args:
+        root: of the file system, for tests.
+        core: the processor core whose clock and governor count.
+    """
     import numpy as np
     import onnxruntime
 
-    zones = [_read(zone) for zone in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
+    proc, sys = Path(root, "proc"), Path(root, "sys")
+    clocks = sys / f"devices/system/cpu/cpu{core}/cpufreq"
     known = {
         "machine": platform.machine(),
-        "soc": _read("/sys/firmware/devicetree/base/model"),
-        "cpu": _read("/proc/cpuinfo", r"^model name\s*: (.+)$"),
+        "soc": read(sys / "firmware/devicetree/base/model"),
+        "cpu": read(proc / "cpuinfo", r"^model name\s*: (.+)$"),
         "cores": str(os.cpu_count()),
-        "governor": _read(f"{CPU}/scaling_governor"),
-        "clock_mhz": _scaled(_read(f"{CPU}/scaling_cur_freq"), 1e-3)
-        or _read("/proc/cpuinfo", r"^cpu MHz\s*: (.+)$"),
-        "temperature_c": _scaled(max((zone for zone in zones if zone), key=float, default=None), 1e-3),
-        "load_1min": _read("/proc/loadavg", r"^(\S+)"),
-        "memory_mb": _scaled(_read("/proc/meminfo", r"^MemTotal: *(\d+)"), 1 / 1024),
-        "memory_free_mb": _scaled(_read("/proc/meminfo", r"^MemAvailable: *(\d+)"), 1 / 1024),
+        "governor": read(clocks / "scaling_governor"),
+        "clock_mhz": _scaled(read(clocks / "scaling_cur_freq"), 1e-3)
+        or read(proc / "cpuinfo", r"^cpu MHz\s*: (.+)$"),
+        "clock_max_mhz": _scaled(read(clocks / "scaling_max_freq"), 1e-3),
+        "temperature_c": _scaled(_largest(sys.glob("class/thermal/thermal_zone*/temp")), 1e-3),
+        **_throttling(sys),
+        "load_1min": read(proc / "loadavg", r"^(\S+)"),
+        "memory_mb": _scaled(read(proc / "meminfo", r"^MemTotal: *(\d+)"), 1 / 1024),
+        "memory_free_mb": _scaled(read(proc / "meminfo", r"^MemAvailable: *(\d+)"), 1 / 1024),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": onnxruntime.__version__,
         "providers": ",".join(onnxruntime.get_available_providers()),
+        "clock_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     return {name: value for name, value in known.items() if value}
+
+
+def is_throttled(before: dict[str, str], after: dict[str, str]) -> bool:
+    """Whether the device slowed itself down between two readings of its facts."""
+    counted = int(after.get("throttle_count", 0)) > int(before.get("throttle_count", 0))
+    cooled = int(after.get("cooling_state", 0)) > 0
+    flagged = int(after.get("throttle_flags", "0"), 16) & BAD_FLAGS
+    return counted or cooled or bool(flagged)
+
+
+def _throttling(sys: Path) -> dict[str, str | None]:
+    """Events counted by x86 cores, the state of the processor's cooling, the flags of a Raspberry Pi."""
+    counts = [read(path) for path in sys.glob("devices/system/cpu/cpu*/thermal_throttle/core_throttle_count")]
+    coolers = [
+        path / "cur_state"
+        for path in sys.glob("class/thermal/cooling_device*")
+        if re.search("cpu|processor", read(path / "type") or "", re.IGNORECASE)
+    ]
+    return {
+        "throttle_count": str(sum(int(count) for count in counts if count)) if any(counts) else None,
+        "cooling_state": _largest(coolers),
+        "throttle_flags": read(sys / "devices/platform/soc/soc:firmware/get_throttled"),
+    }
+
+
+def _largest(paths: Iterable[Path]) -> str | None:
+    return max((value for value in map(read, paths) if value), key=float, default=None)
+
+
+def _scaled(value: str | None, factor: float) -> str | None:
+    return f"{float(value) * factor:.0f}" if value else None

@@ -1,0 +1,67 @@
+"""The board's outputs against the host's, on real images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mlflow_nas.board import FakeBoard
+from mlflow_nas.data import load_dataset
+from mlflow_nas.errors import CandidateError
+from mlflow_nas.search import Workbench
+from mlflow_nas.search.agreement import board_drift, check_board_outputs
+from mlflow_nas.search.artefact import make_artefact
+from mlflow_nas.space import fastestdet_head
+from mlflow_nas.train import Recipe
+
+
+class _WrongBoard(FakeBoard):
+    """A board whose kernels compute something else."""
+
+    def infer(self, model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The right outputs, a tenth of them added to the last channel."""
+        outputs = super().infer(model, images).copy()
+        outputs[:, -1] *= 1.5
+        outputs[:, -1] += 0.1
+        return outputs
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    """A small study on generated scenes."""
+    return Workbench(
+        space=fastestdet_head(),
+        train=load_dataset("synthetic:train=8,val=4,size=96", "train", ("person",)),
+        val=load_dataset("synthetic:train=8,val=4,size=96", "val", ("person",)),
+        board=FakeBoard(tmp_path / "fake"),
+        folder=tmp_path,
+        epochs=1,
+        batch_size=4,
+        seed=0,
+        recipe=Recipe(),
+    )
+
+
+def test_another_computation_is_the_candidates_fault(bench: Workbench, tmp_path: Path) -> None:
+    """The right board agrees to the bit; a wrong one is told apart from what int8 itself changes."""
+    architecture = {"kernel_size": 3, "groups": 4, "channels": 24, "img_width": 220}
+    artefact = make_artefact(bench.build(architecture), architecture, bench=bench, folder=tmp_path)
+    images = bench.real_images(architecture, 2)
+    assert check_board_outputs(bench.board, artefact, images) == 0
+    with pytest.raises(
+        CandidateError, match=r"On fake the outputs .* channel 4 by .*while int8 may change it by"
+    ):
+        check_board_outputs(_WrongBoard(tmp_path / "wrong"), artefact, images)
+
+
+def test_the_tolerance_is_what_quantization_changes() -> None:
+    """Per channel; where quantization changes nothing, rounding is still allowed."""
+    fp32 = np.zeros((1, 2, 2, 2), np.float32)
+    host = fp32 + np.float32([[[[0.5]], [[0.0]]]])
+    device = host + np.float32([[[[0.1]], [[0.0005]]]])
+    assert board_drift(device=device, host=host, fp32=fp32) == (1, pytest.approx(0.0005), 0.001)
+    broken = host + np.float32([[[[np.nan]], [[0.0]]]])
+    channel, drift, allowed = board_drift(device=broken, host=host, fp32=fp32)
+    assert channel == 0
+    assert not drift <= allowed
