@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConvLayer", "conv_layers", "dry"]
+__all__ = ["ConvLayer", "block_ends", "conv_layers", "dry", "output_convolutions", "raw_maps", "raw_output"]
 
 
 class ConvLayer(NamedTuple):
@@ -20,6 +20,7 @@ class ConvLayer(NamedTuple):
     groups: int
     height: int
     width: int
+    output: Tensor
 
     @property
     def macs(self) -> int:
@@ -27,14 +28,80 @@ class ConvLayer(NamedTuple):
         return self.c_in // self.groups * self.kernel_area * self.c_out * self.height * self.width
 
 
-def conv_layers(network: nn.Module, img_size: tuple[int, int]) -> tuple[ConvLayer, ...]:
+def raw_output(network: nn.Module, images: Tensor) -> Any:
+    """What the network gives before any activation: that of its `raw` where it has one."""
+    return getattr(network, "raw", network)(images)
+
+
+def raw_maps(raw: Any) -> list[Tensor]:
+    """The tensors of a raw output, which may be one, or a tuple with None for branches that are not there."""
+    return [raw] if isinstance(raw, Tensor) else [maps for part in raw or () for maps in raw_maps(part)]
+
+
+def _dry_pass(network: nn.Module, img_size: tuple[int, int]) -> tuple[list[ConvLayer], list[Tensor]]:
+    """The convolutions as one image of [3, *img_size] meets them, and the raw output."""
+    with dry(network) as layers, torch.inference_mode():
+        maps = raw_maps(raw_output(network, torch.zeros(1).expand(1, 3, *img_size)))
+    return layers, maps
+
+
+def conv_layers(network: nn.Module, img_size: tuple[int, int]) -> list[ConvLayer]:
     """The convolutions in the order in which one image of [3, *img_size] meets them.
 
     A convolution that is called twice stands there twice.
     """
-    with dry(network) as layers, torch.inference_mode():
-        network(torch.zeros(1).expand(1, 3, *img_size))
-    return tuple(layers)
+    return _dry_pass(network, img_size)[0]
+
+
+def output_convolutions(network: nn.Module, img_size: tuple[int, int]) -> set[str]:
+    """Names of the convolutions after which comes nothing but a BatchNorm or ReLU."""
+    layers, maps = _dry_pass(network, img_size)
+    return {layer.name for layer in layers if any(layer.output is output for output in maps)}
+
+
+def block_ends(network: nn.Module, img_size: tuple[int, int]) -> list[nn.Module]:
+    """The modules that make up the network one after the other, the output layers left out.
+
+    The network, its parts that give several maps, and sequences of such parts are opened; what gives one map
+    is a block: a residual block of the backbone, a neck, the first layers of a head.
+    """
+    gives_one: dict[nn.Module, bool] = {}
+
+    def remember(module: nn.Module, _inputs: Any, output: Any) -> None:
+        gives_one[module] = isinstance(output, Tensor)
+
+    hooks = [module.register_forward_hook(remember) for module in network.modules() if module is not network]
+    try:
+        outputs = output_convolutions(network, img_size)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    blocks = {
+        block
+        for name, block in _opened(network, "", gives_one)
+        if not any(f"{output}.".startswith(f"{name}.") for output in outputs)
+    }
+    return [module for module in gives_one if module in blocks]
+
+
+def _opened(
+    module: nn.Module, name: str, gives_one: dict[nn.Module, bool]
+) -> Iterator[tuple[str, nn.Module]]:
+    for child_name, child in module.named_children():
+        path = f"{name}.{child_name}" if name else child_name
+        if not any(isinstance(part, nn.Conv2d) for part in child.modules()):
+            continue
+        if _is_block(child, gives_one):
+            yield path, child
+        else:
+            yield from _opened(child, path, gives_one)
+
+
+def _is_block(module: nn.Module, gives_one: dict[nn.Module, bool]) -> bool:
+    """Whether the module gives one map and is not merely a sequence of blocks."""
+    if not isinstance(module, nn.Sequential):
+        return gives_one.get(module, False)
+    return any(isinstance(child, nn.Conv2d) for child in module.children())
 
 
 @contextmanager
@@ -68,6 +135,7 @@ def _dry_convolution(
 ) -> Callable[[Tensor], Tensor]:
     def forward(x: Tensor) -> Tensor:
         height, width = _output_size(convolution, x)
+        output = x.new_zeros(1).expand(x.shape[0], convolution.out_channels, height, width)
         layers.append(
             ConvLayer(
                 name=name,
@@ -77,9 +145,10 @@ def _dry_convolution(
                 groups=convolution.groups,
                 height=height,
                 width=width,
+                output=output,
             )
         )
-        return x.new_zeros(1).expand(x.shape[0], convolution.out_channels, height, width)
+        return output
 
     return forward
 

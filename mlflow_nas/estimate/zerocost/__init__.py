@@ -1,1 +1,1 @@
-"""Scores of untrained networks; one file per strategy or small family."""
+"""Scores of untrained networks, one file per strategy or small family."""

@@ -1,0 +1,1 @@
+"""Scores of the first epochs of a training."""

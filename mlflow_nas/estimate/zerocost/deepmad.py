@@ -1,0 +1,51 @@
+"""DeepMAD's entropy: a closed form of how much a network of this shape can express, without noise."""
+
+import math
+from collections.abc import Sequence
+
+from torch import nn
+
+from mlflow_nas.estimate.contract import Probe, UndefinedScoreError
+from mlflow_nas.estimate.layers import ConvLayer, conv_layers, output_convolutions
+
+__all__ = ["deepmad", "stage_entropy"]
+
+_BACKBONE_STAGES = 3
+_HEAD_WEIGHT = 8
+
+
+def deepmad(network: nn.Module, probe: Probe) -> float:
+    """Entropies of the backbone's last three stages and, with weight 8, of the whole (arXiv:2303.02165).
+
+    The weights are those of DeepMAD's public detection code; the output convolutions are left out.
+
+    Raises:
+        UndefinedScoreError: the network has no convolution before its output.
+    """
+    outputs = output_convolutions(network, probe.img_size)
+    layers = [layer for layer in conv_layers(network, probe.img_size) if layer.name not in outputs]
+    if not layers:
+        raise UndefinedScoreError("the network has no convolution before its output")
+    stages = [end for end in _stage_ends(layers)[-_BACKBONE_STAGES:] if end < len(layers)]
+    return sum(stage_entropy(layers[:end]) for end in stages) + _HEAD_WEIGHT * stage_entropy(layers)
+
+
+def stage_entropy(layers: Sequence[ConvLayer]) -> float:
+    """(log channels + log cells of the last layer) x sum over layers of log(k^2 c_in / groups)."""
+    last = layers[-1]
+    size = math.log(last.c_out) + math.log(last.height * last.width)
+    return size * sum(math.log(layer.kernel_area * layer.c_in / layer.groups) for layer in layers)
+
+
+def _stage_ends(layers: Sequence[ConvLayer]) -> list[int]:
+    """How many layers there are up to the end of each resolution, on the way down to the coarsest.
+
+    A stage ends before the first layer of a coarser map; the last one with the last layer of its map.
+    """
+    ends, finest = [], layers[0].height * layers[0].width
+    for index, layer in enumerate(layers):
+        if layer.height * layer.width < finest:
+            finest = layer.height * layer.width
+            ends.append(index)
+    coarsest = [index for index, layer in enumerate(layers) if layer.height * layer.width == finest]
+    return [*ends, coarsest[-1] + 1]
