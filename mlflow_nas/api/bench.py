@@ -7,7 +7,7 @@ from mlflow_nas.config import SearchConfig, TrainConfig, find_device, measuremen
 from mlflow_nas.data import load_dataset
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.search import Workbench
-from mlflow_nas.space import fastestdet_head, load_backbone_weights, load_seed_weights
+from mlflow_nas.space import is_whole, load_backbone_weights, load_seed_weights, load_space, narrow
 from mlflow_nas.train import Recipe, fine_tuning
 
 __all__ = ["make_bench"]
@@ -19,7 +19,7 @@ def make_bench(
     """Load data and weights and find the board.
 
     Raises:
-        ConfigError: the board is unknown or emulated, or data or weights can't be read.
+        ConfigError: the board or space is unknown, the board emulated, or data or weights can't be read.
     """
     device = find_device(config.board, config.devices)
     if device.emulated:
@@ -28,9 +28,10 @@ def make_bench(
             "`mlflow_nas profile` and deployments work with it."
         )
     board = get_board(device, threads=config.threads, cache=measurements_root())
+    space = load_space(config.space)
     seed_weights = load_seed_weights(config.weights) if config.weights else None
     return Workbench(
-        space=fastestdet_head(),
+        space=narrow(space, config.set) if isinstance(config, SearchConfig) else space,
         train=load_dataset(config.data, "train", config.classes),
         val=load_dataset(config.data, "val", config.classes),
         board=board,
@@ -39,7 +40,7 @@ def make_bench(
         batch_size=config.batch_size,
         seed=config.seed,
         aspect=config.aspect,
-        recipe=fine_tuning() if seed_weights else Recipe(),
+        recipe=fine_tuning() if seed_weights and is_whole(seed_weights, space) else Recipe(),
         weights=seed_weights,
         backbone_weights=None if seed_weights else load_backbone_weights(config.backbone_weights),
         max_latency_ms=max_latency_ms,

@@ -66,7 +66,7 @@ def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None
         client,
         experiment_id=experiment,
         study=config.study,
-        tags=tags,
+        tags={**tags, "nas.choices": bench.space.describe()},
         params=as_params(config),
         run_id=project_run,
     )

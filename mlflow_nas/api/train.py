@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow_nas.config import TrainConfig, load_config, take_project_run_id, work_root
+
+if TYPE_CHECKING:
+    from mlflow_nas.space import SearchSpace, Value
 
 __all__ = ["train"]
 
@@ -40,7 +44,7 @@ def train(
 
     project_run = take_project_run_id()
     bench = make_bench(chosen, folder=work_root() / "train", max_latency_ms=None)
-    architecture = bench.space.validate({name: getattr(chosen, name) for name in bench.space.parameters})
+    architecture = _architecture(chosen, bench.space)
     client = connect(default_uri())
     run_id = start_trial(
         client,
@@ -62,3 +66,16 @@ def train(
         raise
     finish_trial(client, run_id, evaluation)
     return evaluation.as_json()
+
+
+def _architecture(config: TrainConfig, space: "SearchSpace") -> dict[str, "Value"]:
+    """The baseline, changed by --arch, then by the options that name a parameter."""
+    from mlflow_nas.space import read_architecture
+
+    chosen: dict[str, object] = dict(read_architecture(space, config.arch) if config.arch else space.baseline)
+    for name in ("kernel_size", "groups", "channels", "img_width"):
+        value = getattr(config, name)
+        if value != type(config).model_fields[name].default:
+            space.parameter(name)
+            chosen[name] = value
+    return space.validate(chosen)

@@ -17,7 +17,8 @@ Function = Callable[..., Any]
 def config_options(config: type[CommandConfig]) -> Callable[[Function], Function]:
     """Give a command an option per field of the config, --config FILE and --json.
 
-    Values stay strings: the config checks them and says what is wrong. A switch may be given alone.
+    Values stay strings: the config checks them and says what is wrong. A switch may be given alone, a list
+    that is empty by default several times.
     """
 
     def decorate(function: Function) -> Function:
@@ -28,20 +29,23 @@ def config_options(config: type[CommandConfig]) -> Callable[[Function], Function
             "--config", default="", help="YAML file; it gives what options leave at their defaults"
         )(function)
         for name, field in reversed(config.model_fields.items()):
-            alone: dict[str, Any] = (
-                {"is_flag": False, "flag_value": "true"} if isinstance(field.default, bool) else {}
-            )
             function = click.option(
                 f"--{name.replace('_', '-')}",
                 name,
-                default=as_option(field.default),
                 show_default=True,
                 help=field.description,
-                **alone,
+                **_kind(field.default),
             )(function)
         return function
 
     return decorate
+
+
+def _kind(default: object) -> dict[str, Any]:
+    if default == ():
+        return {"default": (), "multiple": True, "callback": lambda _context, _option, given: ",".join(given)}
+    switch = {"is_flag": False, "flag_value": "true"} if isinstance(default, bool) else {}
+    return {"default": as_option(default), **switch}
 
 
 def config_file(config: str) -> Path | None:

@@ -12,6 +12,18 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
+def _settings(value: object) -> object:
+    """Text, a list of texts or, from YAML, a mapping, as parts between commas."""
+    if isinstance(value, dict):
+        value = [
+            f"{name}={','.join(map(str, one)) if isinstance(one, list) else one}"
+            for name, one in value.items()
+        ]
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+Settings = Annotated[tuple[str, ...], BeforeValidator(_settings)]
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_split)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
@@ -37,6 +49,10 @@ class _TrainingOptions(CommandConfig):
     backbone_weights: Path | None = Field(
         None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
     )
+    space: str = Field(
+        "fastestdet-head",
+        description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME",
+    )
     board: Name = Field("local", description="Board on which latency is measured")
     threads: int | None = Field(
         None,
@@ -57,6 +73,9 @@ class SearchConfig(_TrainingOptions):
     """Options of `search` (entry point `main`)."""
 
     epochs: int = Field(3, ge=1, le=10_000, description="Epochs of each trial's training")
+    set: Settings = Field(
+        (), description="Fewer choices: NAME=A,B or NAME=FIRST..LAST:STEP, such as channels=24..64:8"
+    )
     study: Name = Field("demo", description="Name of the study; the same name continues it")
     trials: int = Field(8, ge=1, le=100_000, description="Stop at so many trials, the baseline included")
     seed_epochs: int = Field(
@@ -82,6 +101,9 @@ class SearchConfig(_TrainingOptions):
 class TrainConfig(_TrainingOptions):
     """Options of `train`: one architecture, one run."""
 
+    arch: str | None = Field(
+        None, description="The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
+    )
     kernel_size: int = Field(5, description="Kernel of the depthwise convolutions: 3 or 5")
     groups: int = Field(1, description="Groups of the 1x1 convolutions: 1, 2, 4 or 8")
     channels: int = Field(96, description="Channels of neck and head: 24..96 step 8")

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mlflow_nas.search.samplers import distributions
 from mlflow_nas.space import SearchSpace, Value
 
-__all__ = ["KEY", "OUTCOME", "RUN_ID", "ask", "tried"]
+__all__ = ["KEY", "OUTCOME", "RUN_ID", "architecture_of", "ask", "tried"]
 
 KEY = "nas.key"
 RUN_ID = "nas.run_id"
@@ -39,6 +39,9 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
 
     What the sampler suggests twice is answered with what is known of it, so that the sampler learns and
     nobody pays again. A sampler that keeps repeating itself is given an architecture drawn at random.
+
+    A baseline that lies outside of a narrowed space is a trial without parameters, told as pruned: samplers
+    can make nothing of values that they may not choose.
     """
     known = {
         str(trial.user_attrs[KEY]): trial
@@ -46,6 +49,8 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
         if trial.user_attrs[OUTCOME] != "unmeasured"
     }
     if space.key(space.baseline) not in known:
+        if not space.offers(space.baseline):
+            return study.ask()
         study.enqueue_trial(dict(space.baseline))
     for _ in range(_PATIENCE):
         trial = study.ask(distributions(space))
@@ -60,6 +65,11 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
     return study.ask(distributions(space))
 
 
+def architecture_of(trial: optuna.Trial | FrozenTrial, space: SearchSpace) -> dict[str, Value]:
+    """What a trial stands for; one without parameters is a baseline outside of the choices."""
+    return space.validate(trial.params or space.baseline)
+
+
 def _answer_like(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> None:
     for name, value in twin.constraints.items():
         trial.set_constraint(name, value)
@@ -68,7 +78,7 @@ def _answer_like(study: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) ->
 
 def _draw_unseen(space: SearchSpace, known: Mapping[str, object], *, seed: int) -> dict[str, Value] | None:
     """An architecture that was not tried; None when there is none left."""
-    if len(known) >= space.size:
+    if len(known) >= space.size + (not space.offers(space.baseline)):
         return None
     rng = random.Random(seed)  # noqa: S311 - a draw of architectures, not a secret
     while True:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlflow_nas.estimate import complexity
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.workbench import Workbench
-from mlflow_nas.space import load_seed_weights, save_weights
+from mlflow_nas.space import is_whole, load_seed_weights, save_weights
 from mlflow_nas.train import fine_tuning, fit
 from mlflow_nas.types import Evaluation
 
@@ -20,7 +20,7 @@ __all__ = ["needs_seed_network", "with_seed_network"]
 
 def needs_seed_network(bench: Workbench, book: StudyBook) -> bool:
     """Whether there are no weights to inherit yet: none given, none kept from an earlier call."""
-    return bench.weights is None and not _file(bench).is_file() and not book.fetch_seed(_file(bench))
+    return not _has_seed(bench) and not _file(bench).is_file() and not book.fetch_seed(_file(bench))
 
 
 def with_seed_network(
@@ -38,11 +38,16 @@ def with_seed_network(
         CandidateError: the training diverged.
         RegistryError: MLflow does not answer.
     """
-    if bench.weights is not None or epochs == 0:
+    if _has_seed(bench) or epochs == 0:
         return bench
     if needs_seed_network(bench, book):
         _train(bench, book, epochs=epochs, on_step=on_step)
     return replace(bench, weights=load_seed_weights(_file(bench)), recipe=fine_tuning())
+
+
+def _has_seed(bench: Workbench) -> bool:
+    """Whether the bench's weights are a whole seed network, not only a start of its training."""
+    return bench.weights is not None and is_whole(bench.weights, bench.space)
 
 
 def _file(bench: Workbench) -> Path:

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
 from mlflow_nas.report import front_of
-from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, ask, tried
+from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, architecture_of, ask, tried
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import publish
 from mlflow_nas.search.progress import Progress
@@ -103,7 +103,7 @@ class Search:
 
     def _run_trial(self, trial: optuna.Trial) -> NasError | None:
         space = self.bench.space
-        architecture = space.validate(trial.params)
+        architecture = architecture_of(trial, space)
         key = space.key(architecture)
         run_id = self.book.start(trial.number, key, is_baseline=architecture == space.baseline)
         trial.set_user_attr(KEY, key)
@@ -139,8 +139,9 @@ class Search:
             raise
 
     def _tell(self, number: int, evaluation: Evaluation) -> None:
-        if "map" in evaluation.metrics:
+        told = "map" in evaluation.metrics and self.bench.space.offers(evaluation.architecture)
+        if told:
             self.study.tell(number, [evaluation.metrics["map"], evaluation.metrics["latency_ms"]])
         else:
-            never_trained = evaluation.state == "infeasible"
-            self.study.tell(number, state=TrialState.PRUNED if never_trained else TrialState.FAIL)
+            is_failure = evaluation.state == "failed"
+            self.study.tell(number, state=TrialState.FAIL if is_failure else TrialState.PRUNED)

@@ -1,7 +1,9 @@
 """Search spaces as data, and the detectors that they build."""
 
-from mlflow_nas.space.build import build_detector
+from mlflow_nas.space.build import build_detector, is_whole
+from mlflow_nas.space.catalogue import SPACES, load_space
 from mlflow_nas.space.fastestdet import fastestdet_head
+from mlflow_nas.space.narrow import narrow, read_architecture
 from mlflow_nas.space.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
 from mlflow_nas.space.search_space import SearchSpace
@@ -14,6 +16,7 @@ from mlflow_nas.space.weights import (
 )
 
 __all__ = [
+    "SPACES",
     "BackboneWeights",
     "FastestDet",
     "Parameter",
@@ -22,7 +25,11 @@ __all__ = [
     "Value",
     "build_detector",
     "fastestdet_head",
+    "is_whole",
     "load_backbone_weights",
     "load_seed_weights",
+    "load_space",
+    "narrow",
+    "read_architecture",
     "save_weights",
 ]

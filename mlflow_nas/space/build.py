@@ -3,12 +3,19 @@
 import torch
 
 from mlflow_nas.space.fastestdet import fastestdet_head
+from mlflow_nas.space.inherit import inherit_detector
 from mlflow_nas.space.network import FastestDet
 from mlflow_nas.space.search_space import SearchSpace
 from mlflow_nas.space.weights import BackboneWeights, SeedWeights
 from mlflow_nas.types import Architecture
 
-__all__ = ["build_detector"]
+__all__ = ["build_detector", "is_whole"]
+
+
+def is_whole(weights: SeedWeights, space: SearchSpace) -> bool:
+    """Whether weights are a trained baseline of the space, of any classes, and not only parts of one."""
+    wanted = space.build(space.validate(space.baseline), 1).state_dict()
+    return wanted.keys() <= weights.state.keys()
 
 
 def build_detector(
@@ -39,5 +46,7 @@ def build_detector(
     if weights is not None:
         weights.hand_down(network, chosen.inherit)
     elif backbone_weights is not None:
-        network.backbone.load_state_dict(backbone_weights)
+        state = {f"backbone.{name}": value for name, value in backbone_weights.items()}
+        own = {name: value for name, value in network.state_dict().items() if name in state}
+        network.load_state_dict(inherit_detector(state, own), strict=False)
     return network

@@ -2,14 +2,17 @@
 
 import math
 
+from torch import nn
+
 from mlflow_nas.space.backbone import ShuffleNetBackbone
-from mlflow_nas.space.inherit import inherit_head
+from mlflow_nas.space.blocks import depthwise, pointwise
+from mlflow_nas.space.inherit import inherit_detector
 from mlflow_nas.space.network import DetectionHead, FastestDet, SppNeck
 from mlflow_nas.space.parameter import Parameter
 from mlflow_nas.space.search_space import SearchSpace
 from mlflow_nas.types import Architecture
 
-__all__ = ["fastestdet_head", "img_width"]
+__all__ = ["fastestdet_head", "head_channels", "img_width", "seed_head", "seed_neck"]
 
 _DEPTHWISE = ("neck.chains", "head.objectness", "head.box", "head.classes")
 _POINTWISE = ("neck.reduce", "neck.fuse", "head.stem")
@@ -24,6 +27,30 @@ def img_width() -> Parameter:
     return Parameter(short="w", values=tuple(range(220, 321, 4)), encode=math.log, acts_on=("",))
 
 
+def head_channels() -> Parameter:
+    """Channels of neck and head."""
+    return Parameter(short="c", values=tuple(range(24, 97, 8)), encode=math.log, acts_on=("neck", "head"))
+
+
+def seed_neck(inputs: int, *, channels: int = 96, kernel_size: int = 5, groups: int = 1) -> SppNeck:
+    """The seed network's neck."""
+    return SppNeck(inputs=inputs, channels=channels, kernel_size=kernel_size, groups=groups)
+
+
+def seed_head(
+    num_classes: int, *, channels: int = 96, kernel_size: int = 5, groups: int = 1
+) -> DetectionHead:
+    """The seed network's head: a 1x1 convolution, then a depthwise and a 1x1 one for each output."""
+
+    def branch(outputs: int) -> nn.Sequential:
+        return nn.Sequential(
+            *depthwise(channels, kernel_size), *pointwise(channels, outputs, activation=None)
+        )
+
+    stem = nn.Sequential(*pointwise(channels, channels, groups=groups))
+    return DetectionHead(stem=stem, branch=branch, num_classes=num_classes)
+
+
 def _build(architecture: Architecture, num_classes: int) -> FastestDet:
     kernel_size, groups, channels = (
         int(architecture[name]) for name in ("kernel_size", "groups", "channels")
@@ -31,10 +58,8 @@ def _build(architecture: Architecture, num_classes: int) -> FastestDet:
     backbone = ShuffleNetBackbone()
     return FastestDet(
         backbone=backbone,
-        neck=SppNeck(inputs=backbone.channels, channels=channels, kernel_size=kernel_size, groups=groups),
-        head=DetectionHead(
-            channels=channels, kernel_size=kernel_size, groups=groups, num_classes=num_classes
-        ),
+        neck=seed_neck(backbone.channels, channels=channels, kernel_size=kernel_size, groups=groups),
+        head=seed_head(num_classes, channels=channels, kernel_size=kernel_size, groups=groups),
     )
 
 
@@ -45,12 +70,10 @@ def fastestdet_head() -> SearchSpace:
         parameters={
             "kernel_size": Parameter(short="k", values=(3, 5), encode=_is_five, acts_on=_DEPTHWISE),
             "groups": Parameter(short="g", values=(1, 2, 4, 8), encode=math.log2, acts_on=_POINTWISE),
-            "channels": Parameter(
-                short="c", values=tuple(range(24, 97, 8)), encode=math.log, acts_on=("neck", "head")
-            ),
+            "channels": head_channels(),
             "img_width": img_width(),
         },
         baseline={"kernel_size": 5, "groups": 1, "channels": 96, "img_width": 320},
         build=_build,
-        inherit=inherit_head,
+        inherit=inherit_detector,
     )

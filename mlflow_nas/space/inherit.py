@@ -1,22 +1,27 @@
-"""Cut a candidate's weights out of the seed network's.
+"""Cut a candidate's weights out of the trained seed network's.
 
 A short training from a fresh head ranks noise; one from inherited weights ranks architectures. Kernels keep
-their centre, channels those with the largest BatchNorm scales (Network Slimming, arXiv:1708.06519), grouped
-convolutions the diagonal blocks of the dense one.
+their centre, channels those with the largest BatchNorm scales, grouped convolutions the diagonal blocks of
+the dense one; a shorter stage keeps its first blocks, a neck with fewer branches the others.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-__all__ = ["inherit_head", "inherit_same"]
+from mlflow_nas.space.cut import cut, most_important
 
-_NECK_SCALES = ("neck.reduce.1.weight", "neck.fuse.1.weight")
-_HEAD_SCALES = ("head.stem.1.weight",)
+__all__ = ["Kept", "inherit_detector", "inherit_same"]
+
+State = Mapping[str, Tensor]
+STAGES = ("backbone.stage2.", "backbone.stage3.", "backbone.stage4.")
+_INNER = {"0", "1", "3", "4"}
+"""Layers of a block's branch2 whose output channels are the block's inner ones."""
 
 
-def inherit_same(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def inherit_same(seed: State, candidate: State) -> dict[str, Tensor]:
     """What the seed has under the same name and in the same shape; the rest stays the candidate's own."""
     return {
         name: (seed[name] if name in seed and seed[name].shape == own.shape else own).clone()
@@ -24,12 +29,12 @@ def inherit_same(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) ->
     }
 
 
-def inherit_head(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights for every tensor of a candidate of `fastestdet-head`, cut from the seed's.
+def inherit_detector(seed: State, candidate: State) -> dict[str, Tensor]:
+    """Weights for every tensor of a candidate of `fastestdet-head`, `chain` or `multi-branch`.
 
     Args:
         seed: state of the baseline network.
-        candidate: state of the candidate network; only its names and shapes are read.
+        candidate: state of the candidate network, or a part of it; only names and shapes are read.
 
     Returns:
         A state dict with the candidate's names and shapes. The class branch keeps the candidate's own
@@ -39,74 +44,130 @@ def inherit_head(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) ->
         KeyError: the seed lacks a tensor.
         ValueError: a tensor of the seed is smaller than the candidate's or of another kind.
     """
-    neck = _most_important(seed, _NECK_SCALES, keep=candidate["neck.reduce.1.weight"].shape[0])
-    head = _most_important(seed, _HEAD_SCALES, keep=candidate["head.stem.1.weight"].shape[0])
+    kept = Kept(seed, candidate)
     return {
-        name: tensor.clone()
-        if _counts_other_classes(name, seed, tensor)
-        else _cut(name, seed[name], tensor.shape, neck=neck, head=head)
-        for name, tensor in candidate.items()
+        name: own.clone() if _counts_other_classes(name, seed, own) else kept.cut(name)
+        for name, own in candidate.items()
     }
 
 
-def _counts_other_classes(name: str, seed: Mapping[str, Tensor], tensor: Tensor) -> bool:
+def _counts_other_classes(name: str, seed: State, own: Tensor) -> bool:
     """Whether a tensor of the class branch can't come from a seed that tells other classes apart."""
     if not name.startswith("head.classes."):
         return False
     is_output = name.split(".")[2] in {"3", "4"}
-    return name not in seed or (is_output and seed[name].shape[:1] != tensor.shape[:1])
+    return name not in seed or (is_output and seed[name].shape[:1] != own.shape[:1])
 
 
-def _most_important(seed: Mapping[str, Tensor], scales: tuple[str, ...], *, keep: int) -> Tensor:
-    """Indexes, ascending, of the `keep` channels with the largest summed |BatchNorm scale|."""
-    importance = torch.stack([seed[name].abs() for name in scales]).sum(dim=0)
-    if keep > importance.numel():
-        raise ValueError(f"{scales[0]} has {importance.numel()} channels, {keep} are needed")
-    return importance.argsort(descending=True, stable=True)[:keep].sort().values
+class Kept:
+    """Which channels of the seed network a candidate keeps.
+
+    Args:
+        seed: state of the baseline network.
+        candidate: state of the candidate.
+    """
+
+    def __init__(self, seed: State, candidate: State) -> None:
+        self._seed = seed
+        self._candidate = candidate
+
+    def cut(self, name: str) -> Tensor:
+        """The candidate's tensor of that name.
+
+        Raises:
+            KeyError: the seed lacks it.
+            ValueError: it can't be cut to the candidate's shape.
+        """
+        is_backbone = name.startswith("backbone.")
+        outputs, inputs = self._backbone_channels(name) if is_backbone else self._channels(name)
+        return cut(name, self._source(name), self._candidate[name].shape, outputs=outputs, inputs=inputs)
+
+    def _source(self, name: str) -> Tensor:
+        if not name.startswith("neck.mix."):
+            return self._seed[name]
+        concat = self._seed[name.replace("neck.mix.", "neck.fuse.")]
+        if concat.dim() != 4:
+            return concat
+        parts = concat.chunk(concat.shape[1] // concat.shape[0], dim=1)
+        return torch.stack([parts[chain] for chain in self._chains]).mean(dim=0)
+
+    @cached_property
+    def _chains(self) -> list[int]:
+        """The neck's chains that the candidate has."""
+        return sorted(
+            {int(name.split(".")[2]) for name in self._candidate if name.startswith("neck.chains.")}
+        )
+
+    @cached_property
+    def neck(self) -> Tensor:
+        """The neck's channels, by the scales of reduction and fusion."""
+        scales = [self._seed[name] for name in ("neck.reduce.1.weight", "neck.fuse.1.weight")]
+        return most_important(scales, keep=self._candidate["neck.reduce.1.weight"].shape[0])
+
+    @cached_property
+    def _head(self) -> Tensor:
+        scales = [self._seed["head.stem.1.weight"]]
+        return most_important(scales, keep=self._candidate["head.stem.1.weight"].shape[0])
+
+    @cached_property
+    def features(self) -> Tensor | None:
+        """Order of the backbone's features, where they differ from the seed's; None where they don't."""
+        orders = [self._order(stage) for stage in STAGES]
+        if all(order is None for order in orders):
+            return None
+        widths = [self._seed[f"{stage}0.branch2.6.weight"].shape[0] * 2 for stage in STAGES]
+        whole = [
+            torch.arange(width) if order is None else order
+            for order, width in zip(orders, widths, strict=True)
+        ]
+        return torch.cat([whole[0], whole[1] + widths[0], whole[2] + widths[0] + widths[1]])
+
+    def _channels(self, name: str) -> tuple[Tensor | None, Tensor | None]:
+        """Which of the seed's output and input channels a tensor of neck or head keeps; None keeps all."""
+        if name.startswith("neck.reduce."):
+            return self.neck, self.features
+        if name.startswith("neck.fuse."):
+            width = self._seed["neck.fuse.1.weight"].shape[0]
+            return self.neck, torch.cat([self.neck + chain * width for chain in self._chains])
+        if name.startswith("neck."):
+            return self.neck, self.neck
+        if name.startswith("head.stem."):
+            return self._head, self.neck
+        branch_end = name.split(".")[2] in {"3", "4"}
+        return (None, self._head) if branch_end else (self._head, None)
+
+    def _backbone_channels(self, name: str) -> tuple[Tensor | None, Tensor | None]:
+        """The same for a tensor of the backbone."""
+        stage = next((stage for stage in STAGES if name.startswith(stage)), None)
+        if stage is None:
+            return None, None
+        block, branch, layer, _ = name.removeprefix(stage).split(".", 3)
+        before = self._order(STAGES[STAGES.index(stage) - 1]) if block == "0" and stage != STAGES[0] else None
+        if branch == "branch1":
+            return (before, None) if layer in {"0", "1"} else (None, before if layer == "2" else None)
+        inner = self._inner(f"{stage}{block}.branch2.")
+        return inner if layer in _INNER else None, before if layer == "0" else inner
+
+    def _inner(self, branch: str) -> Tensor:
+        """A block's inner channels, by the scales of its first two BatchNorms."""
+        scales = [self._seed[f"{branch}{layer}.weight"] for layer in (1, 4)]
+        return most_important(scales, keep=self._candidate[f"{branch}1.weight"].shape[0])
+
+    def _order(self, stage: str) -> Tensor | None:
+        """Where a shorter stage's output channels would stand after the blocks that it lacks; None if none.
+
+        A block passes half of its channels on and shuffles them with the other half: without the last
+        blocks, channels that they only pass on stand elsewhere, and whoever reads them is reordered.
+        """
+        lacking = _blocks(self._seed, stage) - _blocks(self._candidate, stage)
+        if lacking <= 0:
+            return None
+        half = self._seed[f"{stage}0.branch2.6.weight"].shape[0]
+        order = torch.arange(2 * half)
+        for _ in range(lacking):
+            order = 2 * (order % half) + order // half
+        return order
 
 
-def _cut(name: str, value: Tensor, shape: torch.Size, *, neck: Tensor, head: Tensor) -> Tensor:
-    if value.dim() != len(shape):
-        raise ValueError(f"{name} has {value.dim()} dimensions, {len(shape)} are needed")
-    if value.dim() == 0 or name.startswith("backbone."):
-        cut = value
-    else:
-        outputs, inputs = _channels_of(name, neck=neck, head=head, seed_channels=value.shape[0])
-        cut = value if outputs is None else value[outputs]
-        if value.dim() == 4:  # a convolution [out, in, k, k]
-            cut = _centre(_input_channels(cut, inputs, shape[1]), shape[-1])
-    if cut.shape != shape:
-        raise ValueError(f"{name} can't be cut from {tuple(value.shape)} to {tuple(shape)}")
-    return cut.clone()
-
-
-def _channels_of(
-    name: str, *, neck: Tensor, head: Tensor, seed_channels: int
-) -> tuple[Tensor | None, Tensor | None]:
-    """Which of the seed's output and input channels a tensor keeps; None keeps all."""
-    if name.startswith("neck.reduce."):
-        return neck, None
-    if name.startswith("neck.fuse."):
-        return neck, torch.cat([neck + chain * seed_channels for chain in range(3)])
-    if name.startswith("neck."):
-        return neck, None
-    if name.startswith("head.stem."):
-        return head, neck
-    branch_end = name.split(".")[2] in {"3", "4"}
-    return (None, head) if branch_end else (head, None)
-
-
-def _input_channels(weight: Tensor, inputs: Tensor | None, group_width: int) -> Tensor:
-    """Keep the input channels [out, in, k, k] -> [out, in/g, k, k], by diagonal blocks when grouped."""
-    dense = weight if inputs is None or weight.shape[1] == 1 else weight[:, inputs]
-    if dense.shape[1] == group_width:
-        return dense
-    blocks = dense.chunk(dense.shape[1] // group_width, dim=0)
-    return torch.cat(
-        [block[:, index * group_width : (index + 1) * group_width] for index, block in enumerate(blocks)]
-    )
-
-
-def _centre(weight: Tensor, kernel_size: int) -> Tensor:
-    margin = (weight.shape[-1] - kernel_size) // 2
-    return weight if margin == 0 else weight[..., margin:-margin, margin:-margin]
+def _blocks(state: State, stage: str) -> int:
+    return len({name.removeprefix(stage).split(".")[0] for name in state if name.startswith(stage)})

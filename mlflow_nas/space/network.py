@@ -4,6 +4,7 @@ Shapes: b batch, H x W input, h x w = ceil(H/16) x ceil(W/16) cells, C channels 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -48,24 +49,23 @@ class SppNeck(nn.Module):
 
 
 class DetectionHead(nn.Module):
-    """One shared 1x1 convolution, then a branch each for objectness, box and class.
+    """A shared stem, then a branch each for objectness, box and class.
 
     With one class the softmax is the constant 1 and its branch would never get a gradient: there is none.
+
+    Args:
+        stem: [b, C, h, w] to [b, C, h, w].
+        branch: number of outputs to layers that end in a BatchNorm.
+        num_classes: how many classes.
     """
 
-    def __init__(self, *, channels: int, kernel_size: int, groups: int, num_classes: int) -> None:
+    def __init__(self, *, stem: nn.Module, branch: Callable[[int], nn.Sequential], num_classes: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*pointwise(channels, channels, groups=groups))
-        self.objectness = self._branch(channels, kernel_size, 1)
+        self.stem = stem
+        self.objectness = branch(1)
         nn.init.constant_(self.objectness[-1].get_parameter("bias"), math.log(PRIOR / (1 - PRIOR)))
-        self.box = self._branch(channels, kernel_size, 4)
-        self.classes = self._branch(channels, kernel_size, num_classes) if num_classes > 1 else None
-
-    @staticmethod
-    def _branch(channels: int, kernel_size: int, outputs: int) -> nn.Sequential:
-        return nn.Sequential(
-            *depthwise(channels, kernel_size), *pointwise(channels, outputs, activation=None)
-        )
+        self.box = branch(4)
+        self.classes = branch(num_classes) if num_classes > 1 else None
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """[b, C, h, w] -> objectness logits [b, 1, h, w], box terms [b, 4, h, w], class logits or None."""

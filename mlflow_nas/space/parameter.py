@@ -69,8 +69,8 @@ class Parameter:
 
     def fault(self) -> str | None:
         """What is wrong with the parameter itself, None when it can be used."""
-        if not _WORD.fullmatch(self.short) or self.short[-1].isdigit():
-            return f"its short name {self.short!r} is not a few letters"
+        if not _WORD.fullmatch(self.short):
+            return f"its short name {self.short!r} is not a word of letters and digits"
         if not self.values or len(set(self.values)) != len(self.values):
             return f"its values {self.values} are none, or hold one twice"
         if all(isinstance(value, str) for value in self.values):
@@ -82,5 +82,7 @@ class Parameter:
             )
         if any(isinstance(value, bool) or not isinstance(value, int) for value in self.values):
             return f"its values {self.values} are not all whole numbers or all words"
+        if self.short[-1].isdigit():
+            return f"its short name {self.short!r} runs into the number after it: let it end in a letter"
         ascends = all(int(before) < int(after) for before, after in pairwise(self.values))
         return None if ascends else f"its values {self.values} don't ascend"

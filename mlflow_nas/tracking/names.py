@@ -5,6 +5,7 @@ from typing import Final
 __all__ = [
     "ARCHITECTURE",
     "BOARD",
+    "CHOICES",
     "CLASSES",
     "CONSTRAINT",
     "CURVE",
@@ -27,6 +28,7 @@ TRIAL: Final = "nas.trial"
 ROLE: Final = "nas.role"
 BOARD: Final = "nas.board"
 SPACE: Final = "nas.space"
+CHOICES: Final = "nas.choices"
 DATASET: Final = "nas.dataset"
 STATE: Final = "nas.state"
 KEY: Final = "nas.key"

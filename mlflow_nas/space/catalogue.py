@@ -1,0 +1,63 @@
+"""Spaces by name: the built-in ones, and those in a user's own Python file."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.space.cell import cell
+from mlflow_nas.space.chain import chain
+from mlflow_nas.space.fastestdet import fastestdet_head
+from mlflow_nas.space.multi_branch import multi_branch
+from mlflow_nas.space.search_space import SearchSpace
+
+__all__ = ["SPACES", "load_space"]
+
+SPACES: Mapping[str, Callable[[], SearchSpace]] = {
+    "fastestdet-head": fastestdet_head,
+    "chain": chain,
+    "multi-branch": multi_branch,
+    "cell": cell,
+}
+
+
+def load_space(name: str) -> SearchSpace:
+    """A built-in space, or the one that a Python file holds.
+
+    Args:
+        name: of a built-in space, or "path.py:NAME" with NAME a `SearchSpace` or a function that makes one.
+            The file is run.
+
+    Raises:
+        ConfigError: there is no such space or file, or the file fails or holds something else.
+    """
+    if name in SPACES:
+        return SPACES[name]()
+    path, colon, attribute = name.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        raise ConfigError(
+            f"There is no space {name!r}: choose one of {', '.join(SPACES)}, or give a file and what it "
+            "holds, such as spaces/mine.py:SPACE."
+        )
+    found = getattr(_run(Path(path)), attribute, None)
+    if callable(found):
+        found = found()
+    if not isinstance(found, SearchSpace):
+        raise ConfigError(
+            f"{path} holds no search space {attribute}: let it be a mlflow_nas.space.SearchSpace, or a "
+            "function that returns one."
+        )
+    return found
+
+
+def _run(path: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(f"mlflow_nas_user_space_{path.stem}", path)
+    if not path.is_file() or specification is None or specification.loader is None:
+        raise ConfigError(f"The file {path} of the search space does not exist: give its path from here.")
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigError(f"The file {path} of the search space can't be run: {error!r}.") from error
+    return module
