@@ -1,8 +1,9 @@
 """Search spaces as data, and the detectors that they build."""
 
+from mlflow_nas.space.backbone import ShuffleNetBackbone
 from mlflow_nas.space.build import build_detector, is_whole
 from mlflow_nas.space.catalogue import SPACES, load_space
-from mlflow_nas.space.fastestdet import fastestdet_head
+from mlflow_nas.space.fastestdet import fastestdet_head, seed_head
 from mlflow_nas.space.narrow import narrow, read_architecture
 from mlflow_nas.space.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
@@ -22,6 +23,7 @@ __all__ = [
     "Parameter",
     "SearchSpace",
     "SeedWeights",
+    "ShuffleNetBackbone",
     "Value",
     "build_detector",
     "fastestdet_head",
@@ -32,4 +34,5 @@ __all__ = [
     "narrow",
     "read_architecture",
     "save_weights",
+    "seed_head",
 ]

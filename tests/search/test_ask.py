@@ -2,9 +2,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from mlflow_nas.search.ask import KEY, OUTCOME, ask, tried
+from mlflow_nas.search.ask import KEY, OUTCOME, architecture_of, ask, tried
 from mlflow_nas.search.samplers import SamplerName, open_study
-from mlflow_nas.space import Parameter, SearchSpace, fastestdet_head
+from mlflow_nas.space import Parameter, SearchSpace, fastestdet_head, load_space, narrow
 
 TINY = SearchSpace(
     name="tiny",
@@ -77,3 +77,40 @@ def test_a_continued_study_draws_other_architectures() -> None:
             drawn.append(space.key(trial.params))
             _answer(study, trial, space)
     assert len(set(drawn)) == 6
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_a_baseline_outside_of_the_choices_is_still_the_first_trial(sampler: SamplerName) -> None:
+    """The sampler then stays within them, with words as with numbers."""
+    space = narrow(load_space("multi-branch"), ["branch1=none", "branch2=k3d1", "k3d2", "channels=24..48:8"])
+    storage = optuna.storages.InMemoryStorage()
+    study = open_study("s", storage=storage, sampler=sampler, seed=0, trials=25)
+    drawn = []
+    for number in range(25):
+        trial = ask(study, space, seed=0)
+        assert trial is not None
+        drawn.append(architecture_of(trial, space))
+        trial.set_user_attr(KEY, space.key(drawn[-1]))
+        trial.set_user_attr(OUTCOME, "complete")
+        if number == 0:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, [0.01 * number, 1.0 + number % 5])
+    assert drawn[0] == space.baseline
+    assert all(space.offers(architecture) for architecture in drawn[1:])
+    assert len({space.key(architecture) for architecture in drawn}) == len(tried(study)) == 25
+
+
+def test_a_narrowed_space_ends_after_its_choices_and_the_baseline() -> None:
+    """Two choices and the baseline outside of them: three trials."""
+    study, space = _study(), narrow(TINY, ["a=1", "b=0", "4"])
+    for _ in range(3):
+        trial = ask(study, space, seed=0)
+        assert trial is not None
+        trial.set_user_attr(KEY, space.key(architecture_of(trial, space)))
+        trial.set_user_attr(OUTCOME, "complete")
+        if trial.params:
+            study.tell(trial, [0.1, 1.0])
+        else:
+            study.tell(trial, state=TrialState.PRUNED)
+    assert ask(study, space, seed=0) is None

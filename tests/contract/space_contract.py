@@ -1,0 +1,94 @@
+"""What every search space must do; a space's test class inherits this and names the space."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.export import OnnxDetector, check_parity, export_onnx, quantize_int8
+from mlflow_nas.space import SearchSpace, SeedWeights, build_detector, read_architecture
+
+IMG_SIZE = (64, 96)
+
+
+class SpaceContract:
+    """Tests of one space; `space` is the class's own fixture."""
+
+    DRAWN = 12
+
+    @pytest.fixture
+    def drawn(self, space: SearchSpace) -> list[Mapping[str, int | str]]:
+        """Architectures spread over the space."""
+        rng = random.Random(0)
+        return [space.draw(rng) for _ in range(self.DRAWN)]
+
+    @pytest.fixture
+    def trained(self, space: SearchSpace) -> SeedWeights:
+        """A baseline network whose weights are all different from fresh ones."""
+        state = build_detector(space.baseline, space=space, num_classes=2, seed=5).state_dict()
+        moved = {n: v + 0.1 * torch.rand_like(v) if v.is_floating_point() else v for n, v in state.items()}
+        return SeedWeights(state=moved, source="trained.pth")
+
+    def test_the_baseline_inherits_the_seed_network_as_it_is(
+        self, space: SearchSpace, trained: SeedWeights
+    ) -> None:
+        """Trial 0 is the seed network."""
+        state = build_detector(space.baseline, space=space, num_classes=2, weights=trained).state_dict()
+        assert state.keys() == trained.state.keys()
+        assert all(torch.equal(value, trained.state[name]) for name, value in state.items())
+
+    def test_every_architecture_is_built_inherits_and_learns(
+        self, space: SearchSpace, trained: SeedWeights, drawn: list[Mapping[str, int | str]]
+    ) -> None:
+        """Outputs have the shape that decoding needs, at one class and at two, and each weight a gradient."""
+        images = torch.rand(2, 3, *IMG_SIZE)
+        for classes in (1, 2):
+            for architecture in drawn:
+                network = build_detector(architecture, space=space, num_classes=classes, weights=trained)
+                objectness, box, logits = network.raw(images)
+                assert box.shape == (2, 4, 4, 6)
+                assert (logits is None) == (classes == 1)
+                (objectness.sum() + box.sum() + (0 if logits is None else logits.sum())).backward()
+                assert [n for n, weight in network.named_parameters() if weight.grad is None] == []
+
+    def test_keys_are_stable_unique_and_can_be_read_back(
+        self, space: SearchSpace, drawn: list[Mapping[str, int | str]]
+    ) -> None:
+        """A key does not depend on the mapping's order and names its architecture again."""
+        keys = {space.key(architecture) for architecture in drawn}
+        assert len(keys) == len({tuple(architecture.items()) for architecture in drawn})
+        for architecture in drawn:
+            shuffled = dict(reversed(architecture.items()))
+            assert space.key(shuffled) == space.key(architecture)
+            assert read_architecture(space, space.key(architecture)) == architecture
+
+    def test_encodings_tell_architectures_apart_in_the_same_columns(
+        self, space: SearchSpace, drawn: list[Mapping[str, int | str]]
+    ) -> None:
+        """Models get a rectangular table."""
+        encoded = [space.encode(architecture) for architecture in [*drawn, space.baseline]]
+        assert len({len(row) for row in encoded}) == 1
+        assert len(set(encoded)) == len(
+            {space.key(architecture) for architecture in [*drawn, space.baseline]}
+        )
+
+    def test_a_value_outside_of_it_is_refused(self, space: SearchSpace) -> None:
+        """For every parameter, number or word."""
+        for name in space.parameters:
+            with pytest.raises(ConfigError, match=rf"{name}='wrong' is not in the space"):
+                space.validate({**space.baseline, name: "wrong"})
+
+    def test_an_architecture_is_exported_and_quantized(
+        self, space: SearchSpace, drawn: list[Mapping[str, int | str]], tmp_path: Path
+    ) -> None:
+        """The float file computes what torch does, the int8 file runs."""
+        network = build_detector(drawn[0], space=space, num_classes=2, seed=1)
+        images = np.random.default_rng(0).random((2, 3, *IMG_SIZE), dtype=np.float32)
+        fp32 = export_onnx(network, tmp_path / "model.onnx", img_size=IMG_SIZE, metadata={})
+        check_parity(network, fp32, images, atol=5e-3)
+        int8 = quantize_int8(fp32, tmp_path / "int8.onnx", calibration=images)
+        assert OnnxDetector(int8)(images).shape == (2, 7, 4, 6)
