@@ -78,19 +78,29 @@ def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None
 def _run(
     config: SearchConfig, bench: "Workbench", book: "StudyBook", folder: Path, progress: "Progress"
 ) -> "tuple[list[Evaluation], Conclusion]":
-    from mlflow_nas.search import Search, conclude, open_storage, open_study
+    from mlflow_nas.search import Decision, Search, choose_sampler, conclude, open_storage, open_study
     from mlflow_nas.tracking import close_study
 
+    if config.sampler == "auto":
+        sampler, decision = choose_sampler(bench.space.size, config.trials)
+    else:
+        sampler, decision = config.sampler, Decision(config.sampler, "chosen with --sampler")
+    book.note({"nas.sampler": decision.choice, "nas.sampler_because": decision.because})
     study = open_study(
         config.study,
         storage=open_storage(config.storage, folder),
-        sampler=config.sampler,
+        sampler=sampler,
         seed=config.seed,
         trials=config.trials,
     )
     try:
         search = Search(
-            study=study, bench=bench, book=book, progress=progress, seed_epochs=config.seed_epochs
+            study=study,
+            bench=bench,
+            book=book,
+            progress=progress,
+            seed_epochs=config.seed_epochs,
+            budget_s=config.budget_s,
         )
         evaluations = search.run(config.trials)
         conclusion = conclude(
@@ -99,7 +109,12 @@ def _run(
             book=book,
             model=config.model,
             max_map_drop=config.max_map_drop,
-            settings={"space": bench.space.name, "board": config.board, "data": bench.dataset_tag},
+            settings={
+                "space": bench.space.name,
+                "sampler": f"{decision.choice} ({decision.because})",
+                "board": config.board,
+                "data": bench.dataset_tag,
+            },
         )
     except BaseException:
         close_study(book.client, book.parent_id, "FAILED")

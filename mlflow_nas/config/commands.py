@@ -84,7 +84,12 @@ class SearchConfig(_TrainingOptions):
         le=10_000,
         description="Without --weights: epochs that train the seed network, once, before the trials",
     )
-    sampler: Literal["tpe", "nsga2", "random"] = Field("tpe", description="How architectures are chosen")
+    sampler: Literal["tpe", "nsga2", "random", "auto"] = Field(
+        "tpe", description="How architectures are chosen; auto: by the space's size and the trials"
+    )
+    budget_s: float | None = Field(
+        None, gt=0, description="Seconds for the trials of this call: none begins that would end later"
+    )
     storage: str | None = Field(
         None, description="Optuna storage: a journal file or an RDB URL; unset: .nas/STUDY/optuna.journal"
     )

@@ -4,6 +4,7 @@ from mlflow_nas.search.ask import tried
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import Conclusion, conclude, publish
 from mlflow_nas.search.lock import study_lock
+from mlflow_nas.search.planner import Decision, choose_sampler
 from mlflow_nas.search.progress import Progress, Silent
 from mlflow_nas.search.samplers import open_storage, open_study
 from mlflow_nas.search.study import Search
@@ -13,11 +14,13 @@ from mlflow_nas.search.workbench import Workbench
 __all__ = [
     "Candidate",
     "Conclusion",
+    "Decision",
     "Progress",
     "Search",
     "Silent",
     "StudyBook",
     "Workbench",
+    "choose_sampler",
     "conclude",
     "evaluate_candidate",
     "failed_evaluation",

@@ -84,6 +84,11 @@ class StudyBook:
         """End a run that was interrupted."""
         self.client.set_terminated(run_id, "KILLED")
 
+    def note(self, tags: Mapping[str, str]) -> None:
+        """Write tags into the study's run."""
+        for tag, value in tags.items():
+            self.client.set_tag(self.parent_id, tag, value)
+
     def clear_stale(self) -> None:
         """End the runs that a killed process left open."""
         fail_stale(self.client, self.experiment_id, self.parent_id)

@@ -1,6 +1,7 @@
 """The loop: ask, evaluate, write down, tell."""
 
 import logging
+import time
 from dataclasses import dataclass, replace
 
 import optuna
@@ -11,6 +12,7 @@ from mlflow_nas.report import front_of
 from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, architecture_of, ask, tried
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import publish
+from mlflow_nas.search.planner import judge_budget
 from mlflow_nas.search.progress import Progress
 from mlflow_nas.search.seed import needs_seed_network, with_seed_network
 from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evaluation
@@ -35,6 +37,7 @@ class Search:
         book: where they are written down.
         progress: told what happens.
         seed_epochs: of the seed network's training; 0 for none.
+        budget_s: no trial begins that would end later, counted from the first of this call; None for no end.
     """
 
     study: optuna.Study
@@ -42,6 +45,7 @@ class Search:
     book: StudyBook
     progress: Progress
     seed_epochs: int
+    budget_s: float | None = None
 
     def run(self, trials: int) -> list[Evaluation]:
         """Go on until the study has so many trials, the baseline and failed ones included.
@@ -69,7 +73,10 @@ class Search:
 
     def _go_on(self, trials: int) -> None:
         failures_in_a_row = 0
-        for _ in range(trials):
+        began = time.monotonic()
+        for done in range(trials):
+            if not self._fits(trials, done, time.monotonic() - began):
+                break
             trial = ask(self.study, self.bench.space, seed=self.bench.seed)
             if trial is None:
                 _log.warning("All %d architectures of the space are evaluated.", self.bench.space.size)
@@ -81,6 +88,20 @@ class Search:
                     f"{BOARD_FAILURES} hardware failures in a row on board {self.bench.board.name}, "
                     f"the last: {error} Mend the board and run the same command: the study continues."
                 ) from error
+
+    def _fits(self, trials: int, done: int, elapsed_s: float) -> bool:
+        """Whether one more trial fits into the budget; says after the first what the budget is good for."""
+        if self.budget_s is None or done == 0:
+            return True
+        trial_s = elapsed_s / done
+        if done == 1:
+            judged = judge_budget(trials=trials, trial_s=trial_s, budget_s=self.budget_s)
+            _log.warning("%s: %s.", judged.choice, judged.because)
+            self.book.note({"nas.plan": judged.choice, "nas.plan_because": judged.because})
+        if elapsed_s + trial_s <= self.budget_s:
+            return True
+        _log.warning("The budget of %.0f s ends the search after %d trials.", self.budget_s, done)
+        return False
 
     def _recover(self) -> None:
         """Tell Optuna what a killed process wrote into MLflow and had no time to tell; give up its rest."""

@@ -11,7 +11,7 @@ from mlflow_nas.errors import ConfigError
     [
         ({"trials": "0"}, r"--trials '0': Input should be greater than or equal to 1"),
         ({"trials": "many"}, r"--trials 'many': Input should be a valid integer"),
-        ({"sampler": "grid"}, r"--sampler 'grid': Input should be 'tpe', 'nsga2' or 'random'"),
+        ({"sampler": "grid"}, r"--sampler 'grid': Input should be 'tpe', 'nsga2', 'random' or 'auto'"),
         ({"trails": "5"}, r"Unknown option trails: did you mean trials\?"),
         ({"study": "../up"}, r"--study '\.\./up'"),
         ({"max_latency_ms": "-1"}, r"--max-latency-ms '-1': Input should be greater than 0"),

@@ -1,0 +1,58 @@
+"""Searches of other spaces, end to end, on the fake board and generated scenes."""
+
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from mlflow_nas import api
+from mlflow_nas.errors import ConfigError
+
+PROJECT = Path(__file__).parents[2]
+DATA = {"data": "synthetic:train=8,val=4,size=96", "epochs": 1, "board": "fake", "seed": 1}
+SEARCH = {**DATA, "seed_epochs": 1, "device": "", "trials": 2}
+
+
+pytestmark = pytest.mark.usefixtures("tracking_uri")
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_NAS_HOME", str(tmp_path / "home"))
+
+
+def test_a_users_space_is_searched_within_its_choices(tmp_path: Path) -> None:
+    """The file that CONTRIBUTING.md shows; the baseline lies outside of them and is trial 0."""
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    file = tmp_path / "bottleneck.py"
+    file.write_text(text.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    options = {**SEARCH, "space": f"{file}:SPACE", "sampler": "auto"}
+    result = api.search(**options, set="expansion=1,kernel_size=3,activation=hardswish")
+    rows = result["trials"]
+    assert [row["key"] for row in rows] == ["e2-k5-arelu", "e1-k3-ahardswish"]
+    assert [row["state"] for row in rows] == ["complete", "complete"]
+    tags = mlflow.MlflowClient().get_run(result["run_id"]).data.tags
+    assert tags["nas.space"] == "bottleneck"
+    assert tags["nas.choices"] == "expansion: 1; kernel_size: 3; activation: hardswish"
+    assert tags["nas.sampler"] == "random"
+    with pytest.raises(
+        ConfigError, match=r"was made with choices 'expansion: 1; .* --space and --set of before"
+    ):
+        api.search(**options, set="expansion=1,2")
+
+
+def test_a_budget_ends_a_search_and_is_judged() -> None:
+    """Nothing fits after the baseline; the study says so and can go on."""
+    result = api.search(**{**SEARCH, "trials": 3}, space="multi-branch", budget_s=0.5)
+    assert [row["trial"] for row in result["trials"]] == [0]
+    tags = mlflow.MlflowClient().get_run(result["run_id"]).data.tags
+    assert tags["nas.plan"] == "estimate recommended"
+    assert "3 trials of" in tags["nas.plan_because"]
+
+
+def test_train_takes_an_architecture_of_any_space() -> None:
+    """From --arch, and from the options that name one of its parameters; others are refused."""
+    trained = api.train(**DATA, space="multi-branch", arch="branch2=none,fusion=sum", channels=24)
+    assert trained["key"] == "b1k5d1-b2none-b3k5d3-fsum-c24-w320"
+    with pytest.raises(ConfigError, match="The space cell has no parameter 'groups'"):
+        api.train(**DATA, space="cell", groups=2)
