@@ -29,7 +29,7 @@ def make_bench(
         )
     board = get_board(device, threads=config.threads, cache=measurements_root())
     space = load_space(config.space)
-    seed_weights = load_seed_weights(config.weights) if config.weights else None
+    seed_weights = load_seed_weights(config.weights).for_classes(config.classes) if config.weights else None
     return Workbench(
         space=narrow(space, config.set) if isinstance(config, SearchConfig) else space,
         train=load_dataset(config.data, "train", config.classes),

@@ -6,7 +6,7 @@ from mlflow_nas.data.dataset import DetectionDataset, Record
 from mlflow_nas.data.files import read_image
 from mlflow_nas.data.images import resize_image, resize_to_bytes
 from mlflow_nas.data.loading import MemoryLoader, stack_targets
-from mlflow_nas.data.module import DetectionDataModule, prepare_batch
+from mlflow_nas.data.module import DetectionDataModule, in_order, prepare_batch
 from mlflow_nas.data.sample import Batch, RawBatch, Sample
 from mlflow_nas.data.sampling import BatchPlan, SequentialPlans, ShuffledPlans
 from mlflow_nas.data.uri import load_dataset
@@ -25,6 +25,7 @@ __all__ = [
     "ShuffledPlans",
     "augment_batch",
     "calibration_images",
+    "in_order",
     "load_dataset",
     "prepare_batch",
     "read_image",

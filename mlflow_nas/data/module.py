@@ -14,7 +14,7 @@ from mlflow_nas.data.sample import Batch, ImageSize, RawBatch, Split
 from mlflow_nas.data.sampling import Plans, SequentialPlans, ShuffledPlans
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["DetectionDataModule", "Loader", "prepare_batch"]
+__all__ = ["DetectionDataModule", "Loader", "in_order", "prepare_batch"]
 
 Loader: TypeAlias = MemoryLoader | DataLoader[RawBatch]
 
@@ -29,6 +29,21 @@ def prepare_batch(raw: RawBatch, *, augmentation: Augmentation = "flip-zoom") ->
     if raw.seed is None:
         return Batch(raw.images.float().div_(255), raw.targets, raw.sizes)
     return Batch(*augment_batch(raw.images, raw.targets, seed=raw.seed, augmentation=augmentation), raw.sizes)
+
+
+def in_order(dataset: DetectionDataset, *, img_size: ImageSize, batch_size: int = 16) -> Iterator[Batch]:
+    """All images of a data set, prepared on the CPU, read when their batch is asked for.
+
+    Args:
+        dataset: the images.
+        img_size: (height, width) of the network's input, in pixels.
+        batch_size: images in a batch; the last batch takes the rest.
+
+    Raises:
+        ConfigError: an image can't be decoded.
+    """
+    source = BatchSource(dataset, img_size=img_size, in_memory=False)
+    return map(prepare_batch, MemoryLoader(source, SequentialPlans(len(dataset), batch_size)))
 
 
 class DetectionDataModule(LightningDataModule):

@@ -7,6 +7,7 @@ from mlflow_nas.space.fastestdet import fastestdet_head, seed_head
 from mlflow_nas.space.narrow import narrow, read_architecture
 from mlflow_nas.space.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
+from mlflow_nas.space.published import COCO_CLASSES
 from mlflow_nas.space.search_space import SearchSpace
 from mlflow_nas.space.weights import (
     BackboneWeights,
@@ -17,6 +18,7 @@ from mlflow_nas.space.weights import (
 )
 
 __all__ = [
+    "COCO_CLASSES",
     "SPACES",
     "BackboneWeights",
     "FastestDet",

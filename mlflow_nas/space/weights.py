@@ -2,8 +2,8 @@
 
 import logging
 import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from torchvision.models import ShuffleNet_V2_X0_5_Weights
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.space.backbone import ShuffleNetBackbone
+from mlflow_nas.space.published import COCO_CLASSES, from_published
 from mlflow_nas.space.search_space import Inherit
 
 __all__ = ["BackboneWeights", "SeedWeights", "load_backbone_weights", "load_seed_weights", "save_weights"]
@@ -22,18 +23,8 @@ BackboneWeights: TypeAlias = Mapping[str, Tensor]
 
 _log = logging.getLogger(__name__)
 
-# The published detector's names of neck and head, and ours.
-_PUBLISHED_PREFIXES = (
-    ("SPP.Conv1x1.conv1x1.", "neck.reduce."),
-    ("SPP.S1.", "neck.chains.0."),
-    ("SPP.S2.", "neck.chains.1."),
-    ("SPP.S3.", "neck.chains.2."),
-    ("SPP.output.", "neck.fuse."),
-    ("detect_head.conv1x1.conv1x1.", "head.stem."),
-    ("detect_head.obj_layers.conv5x5.", "head.objectness."),
-    ("detect_head.reg_layers.conv5x5.", "head.box."),
-    ("detect_head.cls_layers.conv5x5.", "head.classes."),
-)
+_CLASS_OUTPUT = "head.classes.3.weight"
+_CLASS_OUTPUTS = ("head.classes.3.", "head.classes.4.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +33,23 @@ class SeedWeights:
 
     state: Mapping[str, Tensor]
     source: str
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the seed tells apart; one without a class branch tells one."""
+        last = self.state.get(_CLASS_OUTPUT)
+        return 1 if last is None else last.shape[0]
+
+    def for_classes(self, wanted: Sequence[str]) -> "SeedWeights":
+        """The published detector cut to some of its 80 classes, in their order; other weights as they are."""
+        if self.num_classes != len(COCO_CLASSES) or not set(wanted) <= set(COCO_CLASSES):
+            return self
+        kept = torch.tensor([COCO_CLASSES.index(name) for name in wanted])
+        cut = {
+            name: value[kept] if name.startswith(_CLASS_OUTPUTS) and value.dim() else value
+            for name, value in self.state.items()
+        }
+        return replace(self, state=cut)
 
     def hand_down(self, network: nn.Module, inherit: Inherit) -> None:
         """Give a network of any architecture what it can inherit from the seed, in the way of its space.
@@ -72,20 +80,18 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _rename(name: str) -> str:
-    for published, ours in _PUBLISHED_PREFIXES:
-        if name.startswith(published):
-            return ours + name.removeprefix(published)
-    return name
-
-
 def load_seed_weights(path: Path) -> SeedWeights:
-    """Read a whole detector: our own checkpoint, or the published one in torchvision's layout.
+    """Read a whole detector: our own checkpoint or the published one, with either layout of the backbone.
 
     Raises:
         ConfigError: the file is missing, unreadable or no detector.
     """
-    state = {_rename(name): value for name, value in _read(path).items()}
+    try:
+        state = from_published(_read(path))
+    except (KeyError, IndexError) as error:
+        raise ConfigError(
+            f"{path} begins as FastestDet's published file and lacks {error}: download it again."
+        ) from error
     if not any(name.startswith("head.") for name in state):
         raise ConfigError(
             f"{path} holds no detection head: give it as --backbone-weights if it is a backbone alone."

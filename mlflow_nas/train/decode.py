@@ -3,11 +3,12 @@
 Shapes: b batch, h x w cells, N classes (0 channels of class with one class), n boxes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
 
 __all__ = ["Detections", "boxes_of_cells", "decode"]
 
@@ -17,7 +18,7 @@ class Detections:
     """What was found in one image, best first.
 
     Attributes:
-        boxes: float32 [n, 4], xyxy, relative to the image (0..1).
+        boxes: float32 [n, 4], xyxy, relative to the image; what reaches beyond it is not cut off.
         scores: float32 [n].
         labels: int64 [n], index of the class.
     """
@@ -40,19 +41,23 @@ def boxes_of_cells(terms: Tensor) -> Tensor:
     return torch.stack([centre_x, centre_y, terms[:, 2].sigmoid(), terms[:, 3].sigmoid()], dim=1)
 
 
-def _scores_of_cells(output: Tensor) -> Tensor:
-    """[b, 5 + N, h, w] -> objectness^.6 x class^.4, [b, max(N, 1), h, w]; one class counts as certain."""
-    objectness = output[:, :1].clamp(min=0) ** 0.6
-    return objectness * output[:, 5:] ** 0.4 if output.shape[1] > 5 else objectness
-
-
 def decode(
-    output: Tensor, *, score_threshold: float = 0.001, iou_threshold: float = 0.45, max_detections: int = 100
+    output: Tensor,
+    *,
+    classes: Sequence[int] | None = None,
+    score_threshold: float = 0.001,
+    iou_threshold: float = 0.45,
+    max_detections: int = 100,
 ) -> list[Detections]:
     """Boxes of a batch, after non-maximum suppression per image and class.
 
+    score = objectness^.6 x class^.4. Boxes are not clipped to the image: the published figures were reached
+    without.
+
     Args:
         output: float32 [b, 5 + N, h, w], as the network's `forward` gives it.
+        classes: indexes of the classes to report, which labels then index; None for all. Their probabilities
+            stay those of the softmax over all N.
         score_threshold: lower scores are dropped.
         iou_threshold: of two boxes of one class that overlap more, the worse is dropped.
         max_detections: at most so many boxes per image.
@@ -60,19 +65,34 @@ def decode(
     Returns:
         One `Detections` per image.
     """
-    scores = _scores_of_cells(output)
-    image, label, row, column = (scores > score_threshold).nonzero(as_tuple=True)
-    found = scores[image, label, row, column]
-    boxes = _to_corners(boxes_of_cells(output[:, 1:5])[image, :, row, column])
-    kept = batched_nms(boxes, found, image * scores.shape[1] + label, iou_threshold)
-    image, boxes, found, label = image[kept], boxes[kept], found[kept], label[kept]
-    return [
-        Detections(*(values[image == index][:max_detections] for values in (boxes, found, label)))
-        for index in range(output.shape[0])
-    ]
+    scores = _scores_of_cells(output, classes).flatten(2)  # [b, max(N, 1), h w]
+    boxes = _to_corners(boxes_of_cells(output[:, 1:5]).flatten(2))  # [b, h w, 4]
+    found = []
+    for own_boxes, own_scores in zip(boxes, scores, strict=True):
+        label, cell = (own_scores > score_threshold).nonzero(as_tuple=True)
+        candidates = Detections(own_boxes[cell], own_scores[label, cell], label)
+        found.append(_suppress(candidates, iou_threshold, max_detections, several=len(own_scores) > 1))
+    return found
+
+
+def _scores_of_cells(output: Tensor, classes: Sequence[int] | None) -> Tensor:
+    """[b, 5 + N, h, w] -> [b, max(N, 1), h, w]; one class without a channel counts as certain."""
+    objectness = output[:, :1].clamp(min=0) ** 0.6
+    if output.shape[1] == 5:
+        return objectness
+    chosen = output[:, 5:] if classes is None else output[:, [5 + index for index in classes]]
+    return objectness * chosen**0.4
+
+
+def _suppress(found: Detections, iou_threshold: float, most: int, *, several: bool) -> Detections:
+    if several:
+        kept = batched_nms(found.boxes, found.scores, found.labels, iou_threshold)[:most]
+    else:
+        kept = nms(found.boxes, found.scores, iou_threshold)[:most]
+    return Detections(found.boxes[kept], found.scores[kept], found.labels[kept])
 
 
 def _to_corners(boxes: Tensor) -> Tensor:
-    """cx, cy, w, h [n, 4] -> x1, y1, x2, y2 [n, 4], clipped to the image."""
-    half = boxes[:, 2:] / 2
-    return torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=1).clamp(0, 1)
+    """cx, cy, w, h [b, 4, n] -> x1, y1, x2, y2 [b, n, 4]."""
+    centre, half = boxes[:, :2], boxes[:, 2:] / 2
+    return torch.cat([centre - half, centre + half], dim=1).transpose(1, 2)

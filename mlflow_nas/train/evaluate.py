@@ -1,34 +1,56 @@
 """How right a detector is, whatever runs it: a network in torch or an int8 file in ONNX Runtime."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mlflow_nas.data import Batch, resize_image
 from mlflow_nas.train.decode import Detections, decode
 from mlflow_nas.train.metric import CocoMap
 
-__all__ = ["Detector", "evaluate_detector", "predict_boxes"]
+__all__ = ["Detector", "NetworkDetector", "evaluate_detector", "predict_boxes"]
 
 Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """float32 [b, 3, H, W] in 0..1 -> float32 [b, 5 + N, h, w]."""
 
 
-def evaluate_detector(detector: Detector, batches: Iterable[Batch]) -> dict[str, float]:
-    """COCO mAP of a detector over a split: {"map": 0..1, "map_50": 0..1}."""
+class NetworkDetector:
+    """Runs a network in torch on the CPU, in eval mode."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network.cpu().eval()
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [b, 3, H, W] in 0..1 -> float32 [b, 5 + N, h, w]."""
+        with torch.inference_mode():
+            output: NDArray[np.float32] = self._network(torch.from_numpy(images)).numpy()
+        return output
+
+
+def evaluate_detector(
+    detector: Detector, batches: Iterable[Batch], *, classes: Sequence[int] | None = None
+) -> dict[str, float]:
+    """COCO mAP of a detector over a split: {"map": 0..1, "map_50": 0..1}.
+
+    Args:
+        detector: what runs the network.
+        batches: the split.
+        classes: for each class of the split the detector's index of it; None where both have the same.
+    """
     metric = CocoMap()
     for batch in batches:
         output = torch.from_numpy(detector(batch.images.numpy()))
-        metric.update(decode(output), batch.targets, batch.sizes)
+        metric.update(decode(output, classes=classes), batch.targets, batch.sizes)
     return metric.compute()
 
 
 def predict_boxes(
     detector: Detector, image: NDArray[np.uint8], *, img_size: tuple[int, int], score_threshold: float = 0.3
 ) -> Detections:
-    """Detections in one photograph [h, w, 3], boxes in its own pixels.
+    """Detections in one photograph [h, w, 3], boxes in its own pixels and clipped to it.
 
     Args:
         detector: what runs the network.
@@ -39,4 +61,4 @@ def predict_boxes(
     output = detector(resize_image(image, img_size)[np.newaxis])
     found = decode(torch.from_numpy(output), score_threshold=score_threshold)[0]
     scale = torch.tensor([image.shape[1], image.shape[0]] * 2)
-    return Detections(found.boxes * scale, found.scores, found.labels)
+    return Detections(found.boxes.clamp(0, 1) * scale, found.scores, found.labels)

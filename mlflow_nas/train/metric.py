@@ -29,21 +29,29 @@ class CocoMap:
             targets: [m, 7] as (image, class, cx, cy, w, h, ignore), boxes relative to the image.
             sizes: [b, 2], height and width of each image in pixels.
         """
-        for index, (found, size) in enumerate(zip(detections, sizes.cpu(), strict=True)):
-            scale = size.flip(0).repeat(2).float()  # width, height, width, height
-            own = targets[targets[:, 0] == index].cpu()
-            half = own[:, 4:6] / 2
-            truth = torch.cat([own[:, 2:4] - half, own[:, 2:4] + half], dim=1)
-            self._metric.update(
-                [
-                    {
-                        "boxes": found.boxes.cpu() * scale,
-                        "scores": found.scores.cpu(),
-                        "labels": found.labels.cpu(),
-                    }
-                ],
-                [{"boxes": truth * scale, "labels": own[:, 1].long(), "iscrowd": own[:, 6].long()}],
+        scales = sizes.cpu().flip(1).repeat(1, 2).float()  # [b, 4]: width, height, width, height
+        targets = targets.cpu()
+        half = targets[:, 4:6] / 2
+        corners = torch.cat([targets[:, 2:4] - half, targets[:, 2:4] + half], dim=1)
+        found = [
+            {
+                "boxes": one.boxes.cpu() * scale,
+                "scores": one.scores.cpu(),
+                "labels": one.labels.cpu(),
+            }
+            for one, scale in zip(detections, scales, strict=True)
+        ]
+        truth = []
+        for index, scale in enumerate(scales):
+            own = targets[:, 0] == index
+            truth.append(
+                {
+                    "boxes": corners[own] * scale,
+                    "labels": targets[own, 1].long(),
+                    "iscrowd": targets[own, 6].long(),
+                }
             )
+        self._metric.update(found, truth)
 
     def compute(self) -> dict[str, float]:
         """{"map": ..., "map_50": ...}; 0 where there is nothing to find."""

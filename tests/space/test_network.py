@@ -53,6 +53,22 @@ def test_the_published_detector_loads_without_a_missing_key() -> None:
 
 
 @needs_weights
+def test_the_published_detector_is_sliced_to_the_classes_asked_for() -> None:
+    """Logits of the classes that are kept stay what they were, in the order asked for."""
+    seed = load_seed_weights(WEIGHTS / "fastestdet_coco.pth")
+    sliced = seed.for_classes(("dog", "person"))
+    assert (seed.num_classes, sliced.num_classes) == (80, 2)
+    whole = build_detector(BASELINE, num_classes=80, weights=seed).eval()
+    two = build_detector(BASELINE, num_classes=2, weights=sliced).eval()
+    assert two.state_dict().keys() == sliced.state.keys()
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        dog_and_person = whole.raw(images)[2][:, [16, 0]]
+        torch.testing.assert_close(two.raw(images)[2], dog_and_person)
+    assert seed.for_classes(("person", "unicorn")) is seed
+
+
+@needs_weights
 @pytest.mark.parametrize(("kernel", "groups", "channels"), [(3, 1, 96), (5, 8, 96), (3, 4, 48), (5, 2, 24)])
 def test_a_candidate_inherits_slices_of_the_seed(kernel: int, groups: int, channels: int) -> None:
     """Kernels keep their centre, groups their diagonal blocks, channels the largest scales."""

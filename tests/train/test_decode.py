@@ -1,8 +1,9 @@
 import math
 
+import numpy as np
 import torch
 
-from mlflow_nas.train import decode
+from mlflow_nas.train import decode, predict_boxes
 
 
 def _cell(height: int, width: int, row: int, column: int, objectness: float) -> torch.Tensor:
@@ -19,7 +20,7 @@ def test_a_cell_decodes_by_the_published_formula() -> None:
     centre_x, centre_y = (math.tanh(0.3) + 2) / 8, (math.tanh(-0.2) + 1) / 4
     width, height = 1 / (1 + math.exp(1)), 1 / (1 + math.exp(2))
     expected = [centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2]
-    torch.testing.assert_close(found.boxes, torch.tensor([expected]).clamp(0, 1))
+    torch.testing.assert_close(found.boxes, torch.tensor([expected]))
     torch.testing.assert_close(found.scores, torch.tensor([0.5**0.6]))
 
 
@@ -50,3 +51,23 @@ def test_images_of_a_batch_do_not_mix_and_are_limited() -> None:
     first, second = decode(output, max_detections=10)
     assert len(first.scores) == 1
     assert len(second.scores) == 10
+
+
+def test_chosen_classes_keep_their_probabilities_and_are_counted_anew() -> None:
+    """A class that is not chosen neither appears nor changes the others' scores."""
+    output = torch.cat([_cell(4, 4, 1, 1, 0.9), torch.zeros(1, 3, 4, 4)], dim=1)
+    output[0, 5:, 1, 1] = torch.tensor([0.2, 0.5, 0.3])
+    found = decode(output, classes=(2, 0))[0]
+    assert found.labels.tolist() == [0, 1]
+    torch.testing.assert_close(found.scores, torch.tensor([0.9**0.6 * 0.3**0.4, 0.9**0.6 * 0.2**0.4]))
+
+
+def test_boxes_in_a_photograph_end_at_its_border() -> None:
+    """The network may mean more than the image shows; who asks for pixels gets pixels of the image."""
+    output = _cell(4, 4, 0, 0, 0.9)
+    output[0, 3:5] = 2.0
+    beyond = decode(output)[0].boxes
+    assert beyond.min() < 0
+    found = predict_boxes(lambda _: output.numpy(), np.zeros((50, 100, 3), dtype=np.uint8), img_size=(64, 64))
+    scale = torch.tensor([100.0, 50.0, 100.0, 50.0])
+    torch.testing.assert_close(found.boxes, beyond.clamp(0, 1) * scale)
