@@ -202,8 +202,7 @@ def test_help_and_run_local(shell: Shell) -> None:
     """The commands without a device in the target."""
     assert "nas-edge://DEVICE" in shell("mlflow", "deployments", "help", "-t", "nas-edge").stdout
     model = ["-m", "models:/person-detector@champion"]
-    printed = shell("mlflow", "deployments", "run-local", "-t", "nas-edge", "--name", "here", *model).stdout
-    assert "here" in printed
+    shell("mlflow", "deployments", "run-local", "-t", "nas-edge", "--name", "here", *model)
     assert "here" in shell.deployments("list")
 
 
