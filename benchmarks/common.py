@@ -5,12 +5,14 @@ import json
 import os
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mlflow_nas.board import get_board
+from mlflow_nas.config import find_device
 from mlflow_nas.data import load_dataset
 from mlflow_nas.search import Workbench
 from mlflow_nas.space import SearchSpace, fastestdet_head, load_backbone_weights, load_seed_weights
@@ -46,7 +48,7 @@ def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: i
         space=fastestdet_head(),
         train=load_dataset(options.data, "train", ("person",)),
         val=load_dataset(options.data, "val", ("person",)),
-        board=get_board("fake", root=folder, threads=1),
+        board=get_board(replace(find_device("fake"), directory=str(folder)), threads=1),
         folder=folder,
         epochs=1,
         batch_size=options.batch_size,
