@@ -13,7 +13,13 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[1]
-COMMANDS = {"main": "search", "train": "train", "promote": "promote", "deploy": "deploy"}
+COMMANDS = {
+    "main": "search",
+    "train": "train",
+    "profile": "profile",
+    "promote": "promote",
+    "deploy": "deploy",
+}
 TERMINAL_ONLY = {"json"}  # how a result is printed; `mlflow run` keeps it in the run
 
 

@@ -3,6 +3,7 @@
 from mlflow_nas.board.device import DeviceBoard, Manifest
 from mlflow_nas.board.fake import FakeBoard, fake_latency_ms
 from mlflow_nas.board.inventory import get_board
+from mlflow_nas.board.profile import NodeCost, NodeTime, Profile, compare, pair_nodes, profile_files
 from mlflow_nas.board.ssh import SshTransport
 from mlflow_nas.board.transport import ConnectionLostError, Finished, LocalTransport, Transport
 
@@ -13,8 +14,14 @@ __all__ = [
     "Finished",
     "LocalTransport",
     "Manifest",
+    "NodeCost",
+    "NodeTime",
+    "Profile",
     "SshTransport",
     "Transport",
+    "compare",
     "fake_latency_ms",
     "get_board",
+    "pair_nodes",
+    "profile_files",
 ]

@@ -129,6 +129,17 @@ class DeviceBoard:
         """`measure` of files that are on the device already, whatever was measured before."""
         return self._latency(self._time(model, baseline))
 
+    def profile_there(self, models: Sequence[str], *, max_runs: int) -> dict[str, Any]:
+        """The runtime's profiles of files that are on the device already, run in turn, and its facts."""
+        return self.call(
+            "profile",
+            models=list(models),
+            session=self.session,
+            lock=self._lock,
+            protocol={"budget_s": self._budget_s, "min_runs": _PROTOCOL["min_runs"], "max_runs": max_runs},
+            wait_s=self._wait_s + _BUDGETS * self._budget_s,
+        )
+
     def _time(self, model: str, baseline: str | None) -> dict[str, Any]:
         return self.call(
             "time",

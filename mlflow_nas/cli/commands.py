@@ -3,10 +3,11 @@
 import click
 
 from mlflow_nas import api
+from mlflow_nas.cli.board_words import profiled_words
 from mlflow_nas.cli.options import config_file, config_options
 from mlflow_nas.cli.output import result_of
 from mlflow_nas.cli.words import deployed_words, promoted_words, searched_words, trained_words
-from mlflow_nas.config import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
+from mlflow_nas.config import DeployConfig, ProfileConfig, PromoteConfig, SearchConfig, TrainConfig
 
 __all__ = ["main"]
 
@@ -40,6 +41,15 @@ def train(*, config: str, as_json: bool, **options: str) -> None:
         ),
         as_json=as_json,
         show=trained_words,
+    )
+
+
+@main.command()
+@config_options(ProfileConfig)
+def profile(*, config: str, as_json: bool, **options: str) -> None:
+    """Show where a model's time goes on a board, per module, in float and int8."""
+    result_of(
+        lambda: api.profile(config=config_file(config), **options), as_json=as_json, show=profiled_words
     )
 
 

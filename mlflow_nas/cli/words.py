@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["deployed_words", "promoted_words", "searched_words", "trained_words"]
+__all__ = ["deployed_words", "promoted_words", "searched_words", "table", "trained_words"]
 
 _SHOWN = ("map", "map_50", "latency_ms", "latency_ratio")
 
@@ -15,9 +15,9 @@ def searched_words(result: Mapping[str, Any]) -> str:
     front = {row["trial"] for row in result["front"]}
     parts = [
         f"\nTrials of study {result['study']} (* Pareto front):",
-        _table([{"": "*" if row["trial"] in front else "", **_shown(row)} for row in result["trials"]]),
+        table([{"": "*" if row["trial"] in front else "", **_shown(row)} for row in result["trials"]]),
         "\nPareto front, fastest first:",
-        _table([_shown(row) for row in result["front"]]) if front else "(empty: no trial was completed)",
+        table([_shown(row) for row in result["front"]]) if front else "(empty: no trial was completed)",
     ]
     registry = result["registry"]
     if registry:
@@ -34,7 +34,7 @@ def searched_words(result: Mapping[str, Any]) -> str:
 def trained_words(result: Mapping[str, Any]) -> str:
     """The measured numbers of one architecture."""
     row = {"trial": result["number"], "key": result["key"], "state": result["state"], **result["metrics"]}
-    return f"{_table([_shown(row)])}\nRun {result['run_id']}"
+    return f"{table([_shown(row)])}\nRun {result['run_id']}"
 
 
 def promoted_words(result: Mapping[str, Any]) -> str:
@@ -48,7 +48,7 @@ def promoted_words(result: Mapping[str, Any]) -> str:
         [
             f"{result['model']}: {len(changes) or 'nothing'} {verb}.",
             *changes,
-            _table([{**row, "aliases": ", ".join(row["aliases"])} for row in result["front"]]),
+            table([{**row, "aliases": ", ".join(row["aliases"])} for row in result["front"]]),
         ]
     )
 
@@ -67,7 +67,8 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row.get(name) for name in ("trial", "key", "state", *_SHOWN)}
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the same columns, aligned."""
     cells = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return "\n".join(

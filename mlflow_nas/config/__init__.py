@@ -1,6 +1,12 @@
 """What the user may say: one frozen tree per command, and the environment."""
 
-from mlflow_nas.config.commands import DeployConfig, PromoteConfig, SearchConfig, TrainConfig
+from mlflow_nas.config.commands import (
+    DeployConfig,
+    ProfileConfig,
+    PromoteConfig,
+    SearchConfig,
+    TrainConfig,
+)
 from mlflow_nas.config.devices import find_device, find_group, load_devices
 from mlflow_nas.config.environment import (
     device_root,
@@ -13,6 +19,7 @@ from mlflow_nas.config.parse import as_option, load_config, without_password
 
 __all__ = [
     "DeployConfig",
+    "ProfileConfig",
     "PromoteConfig",
     "SearchConfig",
     "TrainConfig",

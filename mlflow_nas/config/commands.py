@@ -5,7 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["CommandConfig", "DeployConfig", "PromoteConfig", "SearchConfig", "TrainConfig"]
+__all__ = [
+    "CommandConfig",
+    "DeployConfig",
+    "ProfileConfig",
+    "PromoteConfig",
+    "SearchConfig",
+    "TrainConfig",
+]
 
 
 def _split(value: object) -> object:
@@ -37,22 +44,7 @@ class CommandConfig(BaseModel):
 _DEVICES = "Inventory of devices; unset: MLFLOW_NAS_DEVICES, else ./devices.yaml"
 
 
-class _TrainingOptions(CommandConfig):
-    data: str = Field(
-        "synthetic", description="Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
-    )
-    classes: Names = Field(("person",), min_length=1, description="Names of the classes, comma-separated")
-    epochs: int = Field(12, ge=1, le=10_000, description="Epochs of one training")
-    batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
-    aspect: float = Field(1.0, gt=0.1, lt=10, description="Width / height of the network's input")
-    weights: Path | None = Field(None, description="A whole trained detector; candidates inherit from it")
-    backbone_weights: Path | None = Field(
-        None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
-    )
-    space: str = Field(
-        "fastestdet-head",
-        description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME",
-    )
+class _BoardOptions(CommandConfig):
     board: Name = Field("local", description="Board on which latency is measured")
     threads: int | None = Field(
         None,
@@ -61,12 +53,36 @@ class _TrainingOptions(CommandConfig):
         description="Threads of one inference on the board; unset: the inventory's, else 1",
     )
     devices: Path | None = Field(None, description=_DEVICES)
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling, training and calibration")
     experiment: str = Field(
         "mlflow-nas",
         min_length=1,
         description="MLflow experiment; `mlflow run` decides it with --experiment-name",
     )
+
+
+class _NetworkOptions(_BoardOptions):
+    classes: Names = Field(("person",), min_length=1, description="Names of the classes, comma-separated")
+    aspect: float = Field(1.0, gt=0.1, lt=10, description="Width / height of the network's input")
+    weights: Path | None = Field(None, description="A whole trained detector; candidates inherit from it")
+    space: str = Field(
+        "fastestdet-head",
+        description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling, training and calibration")
+
+
+class _TrainingOptions(_NetworkOptions):
+    data: str = Field(
+        "synthetic", description="Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
+    )
+    epochs: int = Field(12, ge=1, le=10_000, description="Epochs of one training")
+    batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
+    backbone_weights: Path | None = Field(
+        None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
+    )
+
+
+_ARCH = "The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
 
 
 class SearchConfig(_TrainingOptions):
@@ -106,13 +122,27 @@ class SearchConfig(_TrainingOptions):
 class TrainConfig(_TrainingOptions):
     """Options of `train`: one architecture, one run."""
 
-    arch: str | None = Field(
-        None, description="The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
-    )
+    arch: str | None = Field(None, description=_ARCH)
     kernel_size: int = Field(5, description="Kernel of the depthwise convolutions: 3 or 5")
     groups: int = Field(1, description="Groups of the 1x1 convolutions: 1, 2, 4 or 8")
     channels: int = Field(96, description="Channels of neck and head: 24..96 step 8")
     img_width: int = Field(320, description="Input width in pixels: 220..320 step 4")
+
+
+class ProfileConfig(_NetworkOptions):
+    """Options of `profile`: an ONNX file, or the detector of an architecture."""
+
+    model: Path | None = Field(
+        None, description="Any ONNX file; unset: the detector of --space, --arch and --weights"
+    )
+    int8: Path | None = Field(
+        None, description="Quantized file to set beside --model; unset: made from it, for timing only"
+    )
+    shape: Settings = Field(
+        (), description="Input shapes of --model, NAME=1x3x320x320; sizes that it leaves open are otherwise 1"
+    )
+    arch: str | None = Field(None, description=_ARCH)
+    depth: int = Field(2, ge=1, le=20, description="Parts of a module's path by which time is summed")
 
 
 class PromoteConfig(CommandConfig):

@@ -3,6 +3,7 @@
 from mlflow_nas.report.detections import draw_detections
 from mlflow_nas.report.figures import pareto_html, pareto_png
 from mlflow_nas.report.front import front_of
+from mlflow_nas.report.profile import profile_png
 from mlflow_nas.report.tables import study_description, table_columns
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "front_of",
     "pareto_html",
     "pareto_png",
+    "profile_png",
     "study_description",
     "table_columns",
 ]

@@ -54,9 +54,8 @@ class Workbench:
         return f"{self.val.name}@{self.val.digest}"
 
     def input_size(self, architecture: Architecture) -> tuple[int, int]:
-        """Height and width in pixels; the height follows the study's aspect ratio, in steps of 4."""
-        width = self.space.width_of(architecture)
-        return max(4 * round(width / self.aspect / 4), 32), width
+        """Height and width in pixels, of the study's aspect ratio."""
+        return self.space.input_size(architecture, self.aspect)
 
     def build(self, architecture: Architecture) -> FastestDet:
         """The candidate with its first weights; the same seed gives the same weights."""

@@ -122,6 +122,11 @@ class SearchSpace:
         """The input's width in pixels."""
         return int(architecture.get("img_width", self.img_width))
 
+    def input_size(self, architecture: Architecture, aspect: float = 1.0) -> tuple[int, int]:
+        """Height and width of the input in pixels; the height follows the aspect ratio, in steps of 4."""
+        width = self.width_of(architecture)
+        return max(4 * round(width / aspect / 4), 32), width
+
     def describe(self) -> str:
         """What a search may choose, in words, one parameter after the other."""
         return "; ".join(f"{name}: {parameter.describe()}" for name, parameter in self.parameters.items())

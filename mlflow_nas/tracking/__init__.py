@@ -2,6 +2,7 @@
 
 from mlflow_nas.tracking.attach import NamedData, describe, fetch_file, log_dataset, log_file, log_table
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
+from mlflow_nas.tracking.profile import log_profile
 from mlflow_nas.tracking.read import evaluation_of, trial_runs
 from mlflow_nas.tracking.server import Client, address, connect, default_uri, server_call
 from mlflow_nas.tracking.study import close_study, experiment_id, experiment_of, open_study
@@ -25,6 +26,7 @@ __all__ = [
     "log_dataset",
     "log_file",
     "log_int8_model",
+    "log_profile",
     "log_table",
     "open_study",
     "server_call",

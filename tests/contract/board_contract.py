@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlflow_nas.board import DeviceBoard
+from mlflow_nas.board import DeviceBoard, profile_files
 from mlflow_nas.errors import CandidateError, ConfigError
 
 Model = Callable[[int], Path]
@@ -35,6 +35,12 @@ class BoardContract:
         broken.write_bytes(b"no model")
         with pytest.raises(CandidateError, match="refuses the model"):
             board.measure(broken)
+
+    def test_profiles_each_node(self, board: DeviceBoard, make_model: Model) -> None:
+        """The files' convolutions have a time, and the device says what it is."""
+        profiles, facts = profile_files(board, {"fp32": make_model(5), "int8": make_model(6)}, {})
+        assert all("Conv" in {node.kind for node in found.nodes} for found in profiles.values())
+        assert "onnxruntime" in facts
 
     def test_infers_each_image(self, board: DeviceBoard, make_model: Model) -> None:
         """N images give n outputs; images of another size are the user's fault."""

@@ -12,6 +12,7 @@ from typing import TextIO
 from mlflow_nas.board.runtime.facts import facts
 from mlflow_nas.board.runtime.failure import Answer, Failure
 from mlflow_nas.board.runtime.infer import infer
+from mlflow_nas.board.runtime.profile import profile
 from mlflow_nas.board.runtime.store import delete, get, install, list_, rollback
 from mlflow_nas.board.runtime.timing import time_
 
@@ -22,7 +23,7 @@ HOST_IS_GONE = 4
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
     function.__name__.rstrip("_"): function
-    for function in (facts, time_, infer, install, rollback, delete, get, list_)
+    for function in (facts, time_, profile, infer, install, rollback, delete, get, list_)
 }
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CHANGING", "facts", "is_throttled", "read"]
+__all__ = ["CHANGING", "before_and_after", "facts", "is_throttled", "read"]
 
 CHANGING = (
     "governor",
@@ -76,6 +76,12 @@ def is_throttled(before: dict[str, str], after: dict[str, str]) -> bool:
     cooled = int(after.get("cooling_state", 0)) > 0
     flagged = int(after.get("throttle_flags", "0"), 16) & BAD_FLAGS
     return counted or cooled or bool(flagged)
+
+
+def before_and_after(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
+    """The facts before a measurement, those that change after it too, and whether the device throttled."""
+    changed = {f"{name}_after": after[name] for name in CHANGING if name in after}
+    return {**before, **changed, "throttled": str(is_throttled(before, after)).lower()}
 
 
 def _throttling(sys: Path) -> dict[str, str | None]:

@@ -15,7 +15,20 @@ __all__ = ["Run", "load"]
 Run = Callable[[], Any]
 Feed = dict[str, Any]
 
-DTYPES = {"float": "f4", "float16": "f2", "uint8": "u1", "int8": "i1", "int32": "i4", "int64": "i8"}
+DTYPES = {
+    "float": "f4",
+    "float16": "f2",
+    "double": "f8",
+    "bool": "?",
+    "uint8": "u1",
+    "uint16": "u2",
+    "uint32": "u4",
+    "uint64": "u8",
+    "int8": "i1",
+    "int16": "i2",
+    "int32": "i4",
+    "int64": "i8",
+}
 
 
 def load(

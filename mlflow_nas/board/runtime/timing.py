@@ -8,13 +8,13 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from mlflow_nas.board.runtime.facts import CHANGING, facts, is_throttled
+from mlflow_nas.board.runtime.facts import before_and_after, facts, is_throttled
 from mlflow_nas.board.runtime.failure import Answer
 from mlflow_nas.board.runtime.lock import exclusive
 from mlflow_nas.board.runtime.power import energy
 from mlflow_nas.board.runtime.session import Run, load
 
-__all__ = ["spread", "time_"]
+__all__ = ["spread", "time_", "warm_up"]
 
 Times = list[list[float]]
 
@@ -43,16 +43,14 @@ def time_(
         measured = _best_of_attempts(runs, **protocol)
         after = facts(root, core)
         power = energy(runs[0], protocol["budget_s"] / 3, root)
-    changed = {f"{name}_after": after[name] for name in CHANGING if name in after}
     said = {"threads": str(session["threads"]), "preempted": f"{measured.pop('preempted'):.2f}"}
     if "sensor" in power:
         said["power_sensor"] = power.pop("sensor")
-    throttled = is_throttled(before, after)
     return {
         **measured,
         **power,
-        "unstable": throttled or measured["spread"] > protocol["max_spread"],
-        "facts": {**before, **changed, **said, "throttled": str(throttled).lower()},
+        "unstable": is_throttled(before, after) or measured["spread"] > protocol["max_spread"],
+        "facts": {**before_and_after(before, after), **said},
     }
 
 
@@ -72,7 +70,7 @@ def _measure(runs: Sequence[Run], budget_s: float, min_runs: int, max_runs: int)
     """Warm up, take turns, sum up."""
     import numpy as np
 
-    _warm_up(runs, budget_s / 3)
+    warm_up(runs, budget_s / 3)
     gc.collect()
     gc.disable()
     try:
@@ -121,7 +119,7 @@ def _take_turns(runs: Sequence[Run], budget_s: float, least: int, most: int) -> 
     return kept, 1 - len(quiet[0]) / len(every[0])
 
 
-def _warm_up(runs: Sequence[Run], budget_s: float) -> None:
+def warm_up(runs: Sequence[Run], budget_s: float) -> None:
     """Run in turn until every median moves by less than WARM_UP_CHANGE, or the budget is used."""
     end = time.perf_counter() + budget_s
     before = [0.0] * len(runs)

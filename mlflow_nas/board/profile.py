@@ -1,0 +1,211 @@
+"""Time by node, by module and by operator; the float file beside the int8 file."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlflow_nas.board.device import DeviceBoard
+
+__all__ = ["NO_MODULE", "NodeCost", "NodeTime", "Profile", "compare", "pair_nodes", "profile_files"]
+
+NO_MODULE = "(none)"
+"""Nodes that ONNX Runtime inserted (another layout, quantization), or whose name in the file has no path."""
+
+_MAX_RUNS = 200  # ONNX Runtime keeps every node of every run in memory
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_ADDED = re.compile(r"^fused |(_token_\d+|_nchwc|_nhwc)+$")
+_VARIANT = re.compile(r"^(QLinear|Nhwc|Fused|Dynamic|Quantize(?!Linear)|Q(?=[A-Z]))+|(?<=.)Integer$")
+
+
+class NodeCost(NamedTuple):
+    """A weighted node of a file: its name, FLOPs (two per multiply-accumulate) and bytes of weights."""
+
+    node: str
+    flops: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeTime:
+    """One node as ONNX Runtime ran it.
+
+    Attributes:
+        name: in the file, without what ONNX Runtime added; of what it fused, that of the weighted node.
+        module: path of the module, the part of the name before its last slash; empty where it has none.
+        op: operator that ran, such as QLinearConv.
+        provider: execution provider that ran it.
+        ms: median time.
+        flops: of the weighted operators; 0 for all others.
+        bytes: weights, inputs and outputs.
+    """
+
+    name: str
+    module: str
+    op: str
+    provider: str
+    ms: float
+    flops: int
+    bytes: int
+
+    @property
+    def kind(self) -> str:
+        """The operator whatever its precision: Conv for QLinearConv."""
+        return _kind_of(self.op)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One file on one device: median time of a run under the profiler, and of its nodes."""
+
+    run_ms: float
+    runs: int
+    nodes: tuple[NodeTime, ...]
+
+    @property
+    def nodes_ms(self) -> float:
+        """Sum of the nodes; the rest of a run is ONNX Runtime's own."""
+        return sum(node.ms for node in self.nodes)
+
+
+def profile_files(
+    board: DeviceBoard, files: Mapping[str, Path], costs: Mapping[str, Mapping[str, NodeCost]]
+) -> tuple[dict[str, Profile], dict[str, str]]:
+    """Profile files in turn on a device.
+
+    Args:
+        board: the device.
+        files: precision to file.
+        costs: precision to costs of its nodes, by name.
+
+    Returns:
+        Precision to profile, and the device's facts before and after.
+
+    Raises:
+        BoardError: the device can't be reached, died midway, or stayed busy.
+        CandidateError: the device refuses a file.
+    """
+    with board.staged(*files.values()) as paths:
+        answer = board.profile_there(paths, max_runs=_MAX_RUNS)
+    profiles = {
+        precision: _profile(found, costs.get(precision, {}))
+        for precision, found in zip(files, answer["models"], strict=True)
+    }
+    return profiles, answer["facts"]
+
+
+def _profile(answer: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> Profile:
+    nodes = tuple(_node(node, costs) for node in answer["nodes"])
+    return Profile(run_ms=answer["run_ms"], runs=answer["runs"], nodes=nodes)
+
+
+def _node(said: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> NodeTime:
+    name = _ADDED.sub("", str(said["name"]))
+    cost = costs.get(name) if _kind_of(said["op"]) in _WEIGHTED else None
+    name, flops, weight_bytes = cost or (name, 0, 0)
+    weights = max(int(said["parameter_size"]), weight_bytes)
+    return NodeTime(
+        name=name,
+        module=_module(name),
+        op=said["op"],
+        provider=said["provider"],
+        ms=said["ms"],
+        flops=flops,
+        bytes=int(said["activation_size"]) + int(said["output_size"]) + weights,
+    )
+
+
+def _kind_of(op: str) -> str:
+    return _VARIANT.sub("", op) or op
+
+
+def _module(name: str) -> str:
+    """Path of the module with dots: "neck.fuse.0" of "neck.fuse.0/Conv", "a.0.b" of "/a.0/b/Conv".
+
+    Older exporters repeat the path in each part ("features/features.0/Conv"): the last one says it all.
+    """
+    parts: list[str] = []
+    for part in name.strip("/").split("/")[:-1]:
+        if parts and part.startswith(f"{parts[-1]}."):
+            parts.pop()
+        parts.append(part)
+    return ".".join(parts)
+
+
+def _at_depth(module: str, depth: int) -> str:
+    return ".".join(module.split(".")[:depth]) or NO_MODULE
+
+
+def compare(profiles: Mapping[str, Profile], depth: int) -> dict[str, list[dict[str, Any]]]:
+    """Rows by module (so many parts of its path) and by operator, the slowest first.
+
+    Each row has PRECISION_ms of every file, the share of the last file's time, FLOPs and bytes of the last
+    file and, with two files, `int8_vs_fp32`: above 1 int8 is slower.
+    """
+    return {
+        "modules": _rows(profiles, "module", lambda node: _at_depth(node.module, depth)),
+        "operators": _rows(profiles, "operator", lambda node: node.kind),
+    }
+
+
+def _rows(
+    profiles: Mapping[str, Profile], title: str, group: Callable[[NodeTime], str]
+) -> list[dict[str, Any]]:
+    sums = {precision: _sums(profile.nodes, group) for precision, profile in profiles.items()}
+    last = list(profiles)[-1]
+    names = dict.fromkeys(name for groups in sums.values() for name in groups)
+    nothing = {"ms": 0.0, "flops": 0, "bytes": 0}
+    total_ms = profiles[last].nodes_ms or 1.0  # the clock counts whole microseconds
+    rows = []
+    for name in names:
+        times = {f"{precision}_ms": groups.get(name, nothing)["ms"] for precision, groups in sums.items()}
+        found = sums[last].get(name, nothing)
+        row = {title: name, **times, **_ratio(times), "share": found["ms"] / total_ms}
+        rows.append({**row, "flops": int(found["flops"]), "bytes": int(found["bytes"])})
+    return sorted(rows, key=lambda row: -float(row[f"{last}_ms"]))
+
+
+def _sums(nodes: Iterable[NodeTime], group: Callable[[NodeTime], str]) -> dict[str, dict[str, float]]:
+    sums: defaultdict[str, dict[str, float]] = defaultdict(lambda: {"ms": 0.0, "flops": 0, "bytes": 0})
+    for node in nodes:
+        own = sums[group(node)]
+        own["ms"] += node.ms
+        own["flops"] += node.flops
+        own["bytes"] += node.bytes
+    return sums
+
+
+def _ratio(times: Mapping[str, float | None]) -> dict[str, float | None]:
+    if not {"fp32_ms", "int8_ms"} <= times.keys():
+        return {}
+    fp32_ms, int8_ms = times["fp32_ms"], times["int8_ms"]
+    return {"int8_vs_fp32": int8_ms / fp32_ms if fp32_ms and int8_ms else None}
+
+
+def pair_nodes(profiles: Mapping[str, Profile]) -> list[dict[str, Any]]:
+    """A row per node with PRECISION_ms of every file that has it, in the order in which they run.
+
+    Nodes of one name and operator are the same; where several have them, in their order.
+    """
+    rows: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for precision, profile in profiles.items():
+        for key, node in _numbered(profile.nodes):
+            row = rows.setdefault(key, {"node": node.name, "operator": node.kind})
+            row |= {f"{precision}_ms": node.ms, f"{precision}_op": node.op, f"{precision}_on": node.provider}
+            row |= {"flops": node.flops, "bytes": node.bytes}
+    titles = [f"{precision}_{what}" for precision in profiles for what in ("ms", "op", "on")]
+    complete = [{**dict.fromkeys(titles), **row} for row in rows.values()]
+    return [
+        {**row, **_ratio({title: row[title] for title in titles if title.endswith("_ms")})}
+        for row in complete
+    ]
+
+
+def _numbered(nodes: Sequence[NodeTime]) -> Iterable[tuple[tuple[str, str, int], NodeTime]]:
+    seen: Counter[tuple[str, str]] = Counter()
+    for node in nodes:
+        key = (node.name, node.kind)
+        yield (*key, seen[key]), node
+        seen[key] += 1

@@ -1,0 +1,47 @@
+"""What boards answer, in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlflow_nas.cli.words import table
+
+__all__ = ["profiled_words"]
+
+_SLOWER_SHOWN = 10
+
+
+def profiled_words(result: Mapping[str, Any]) -> str:
+    """The table by module, that by operator, and what int8 makes slower."""
+    files = result["files"]
+    runs = ", ".join(
+        f"{precision} {file['run_ms']:.3f} ms (nodes {file['nodes_ms']:.3f} ms, {file['runs']} runs)"
+        for precision, file in files.items()
+    )
+    emulated = " This board is emulated: its times are no latencies." if result["emulated"] else ""
+    parts = [
+        f"Under ONNX Runtime's profiler on {result['board']}: {runs}.{emulated}",
+        "\nBy module, the slowest first:",
+        table([_shown(row) for row in result["modules"]]),
+        "\nBy operator:",
+        table([_shown(row) for row in result["operators"]]),
+    ]
+    if {"fp32", "int8"} <= files.keys():
+        parts += ["\nNodes that int8 makes slower, the most time lost first:", _slower(result["nodes"])]
+    if result["int8_missing"]:
+        parts.append(f"\nOnly float: {result['int8_missing']}")
+    return "\n".join([*parts, f"\nChart {result['chart']}\nRun {result['run_id']}"])
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as people read it: per cent, millions, kilobytes."""
+    times = {name: value for name, value in row.items() if name not in ("share", "flops", "bytes")}
+    counts = {"MFLOPs": row["flops"] / 1e6, "kB": row["bytes"] / 1e3}
+    return {**times, "share": f"{100 * row['share']:.1f} %", **counts}
+
+
+def _slower(nodes: Sequence[Mapping[str, Any]]) -> str:
+    slower = [row for row in nodes if (row["int8_vs_fp32"] or 0) > 1]
+    slower.sort(key=lambda row: row["fp32_ms"] - row["int8_ms"])
+    shown = ("node", "operator", "fp32_ms", "int8_ms", "int8_vs_fp32")
+    rows = [{name: row[name] for name in shown} for row in slower[:_SLOWER_SHOWN]]
+    return table(rows) if rows else "(none)"

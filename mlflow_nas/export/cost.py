@@ -1,0 +1,88 @@
+"""What the nodes of an ONNX file compute and how many bytes of weights they read."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import onnx
+from onnx import numpy_helper, shape_inference
+
+from mlflow_nas.export.files import read_model
+
+__all__ = ["node_costs"]
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+def _convolution(node: onnx.NodeProto, shapes: Shapes, weight: Sequence[int]) -> int:
+    return math.prod(shapes[node.output[0]]) * math.prod(weight[1:])
+
+
+def _transposed(node: onnx.NodeProto, shapes: Shapes, weight: Sequence[int]) -> int:
+    return math.prod(shapes[node.input[0]]) * math.prod(weight[1:])
+
+
+def _product(node: onnx.NodeProto, shapes: Shapes, weight: Sequence[int]) -> int:
+    transposed = any(entry.name == "transB" and entry.i for entry in node.attribute)
+    return math.prod(shapes[node.output[0]]) * (weight[-1] if transposed else weight[-2])
+
+
+_MACS: Mapping[str, tuple[int, Callable[[onnx.NodeProto, Shapes, Sequence[int]], int]]] = {
+    "Conv": (1, _convolution),
+    "QLinearConv": (3, _convolution),
+    "ConvInteger": (1, _convolution),
+    "ConvTranspose": (1, _transposed),
+    "Gemm": (1, _product),
+    "MatMul": (1, _product),
+    "MatMulInteger": (1, _product),
+    "QLinearMatMul": (3, _product),
+}
+"""Operator to the place of its weights among its inputs, and its multiply-accumulates."""
+
+
+def node_costs(path: Path) -> dict[str, tuple[str, int, int]]:
+    """The weighted nodes by name: that name, FLOPs (two per multiply-accumulate) and bytes of weights.
+
+    What takes their outputs stands there too, under its name and the tensor's: ONNX Runtime calls what it
+    fuses after the last node, or after a tensor. Nodes of shapes that can't be inferred are absent.
+
+    Args:
+        path: any ONNX file with fixed input shapes.
+
+    Raises:
+        ConfigError: the file is missing or no ONNX model.
+    """
+    model = read_model(path)
+    graph = shape_inference.infer_shapes(model).graph
+    values = (*graph.input, *graph.output, *graph.value_info)
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values}
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    shapes |= {name: list(tensor.dims) for name, tensor in weights.items()}
+    makers = {output: node for node in graph.node for output in node.output}
+    costs: dict[str, tuple[str, int, int]] = {}
+    for node in graph.node:
+        cost = _cost(node, shapes, weights, makers)
+        if cost is None and node.input:
+            cost = costs.get(node.input[0])  # fused into what it takes
+        if cost is not None:
+            costs |= dict.fromkeys((node.name, *node.output), cost)
+    return costs
+
+
+def _cost(
+    node: onnx.NodeProto,
+    shapes: Shapes,
+    weights: Mapping[str, onnx.TensorProto],
+    makers: Mapping[str, onnx.NodeProto],
+) -> tuple[str, int, int] | None:
+    if node.op_type not in _MACS:
+        return None
+    place, macs = _MACS[node.op_type]
+    name = node.input[place]
+    while name not in weights and name in makers and makers[name].op_type == "DequantizeLinear":
+        name = makers[name].input[0]
+    shape = shapes.get(name)
+    if not shape or not all((*shape, *shapes.get(node.output[0], [0]), *shapes.get(node.input[0], [0]))):
+        return None
+    size = numpy_helper.to_array(weights[name]).nbytes if name in weights else 0
+    return node.name or node.output[0], 2 * macs(node, shapes, shape), size

@@ -1,0 +1,83 @@
+"""ONNX files of others: fixed input shapes, and whether they are quantized."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.tools.onnx_model_utils import fix_output_shapes, make_input_shape_fixed
+
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.export.files import read_model, write_model
+
+__all__ = ["fix_input_shapes", "is_quantized", "random_images"]
+
+_QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
+
+
+def is_quantized(path: Path) -> bool:
+    """Whether an ONNX file holds quantized operators.
+
+    Raises:
+        ConfigError: the file is missing or no ONNX model.
+    """
+    return any(
+        node.op_type in _QUANTIZED or node.op_type.startswith("QLinear")
+        for node in read_model(path).graph.node
+    )
+
+
+def fix_input_shapes(path: Path, target: Path, shapes: Mapping[str, Sequence[int]]) -> Path:
+    """The file with input shapes as given; sizes that it leaves open and that nobody gives are 1.
+
+    Args:
+        path: any ONNX file.
+        target: where the changed file goes.
+        shapes: name of an input to its shape.
+
+    Returns:
+        The target; the path itself when all of its sizes are fixed already.
+
+    Raises:
+        ConfigError: a shape of an unknown input, of another rank, or against a fixed size; no ONNX file.
+        CandidateError: the model can't be built with that shape.
+    """
+    model = read_model(path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = {value.name: _sizes(value) for value in model.graph.input if value.name not in weights}
+    for name in shapes:
+        if name not in inputs:
+            raise ConfigError(
+                f"--shape names the input {name!r}, {path.name} has {', '.join(inputs)}: name one of them."
+            )
+    if not shapes and all(all(sizes) for sizes in inputs.values()):
+        return path
+    for name, sizes in inputs.items():
+        wanted = [int(size) for size in shapes.get(name, [size or 1 for size in sizes])]
+        try:
+            make_input_shape_fixed(model.graph, name, wanted)
+        except ValueError as error:
+            declared = "x".join(str(size or "?") for size in sizes)
+            raise ConfigError(
+                f"--shape {name}={'x'.join(map(str, wanted))} does not fit {path.name}, which declares "
+                f"{declared}: {error}."
+            ) from error
+    fix_output_shapes(model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return write_model(model, target)
+
+
+def _sizes(value: onnx.ValueInfoProto) -> list[int]:
+    """The declared sizes; 0 for one that is left open."""
+    return [max(int(dim.dim_value), 0) for dim in value.type.tensor_type.shape.dim]
+
+
+def random_images(path: Path, count: int) -> NDArray[np.float32]:
+    """Random inputs [n, ...] of a file's first input, in 0..1: enough to quantize for timing, not for use.
+
+    Raises:
+        ConfigError: the file is missing or no ONNX model.
+    """
+    sizes = _sizes(read_model(path).graph.input[0])
+    return np.random.default_rng(0).random((count, *sizes[1:]), dtype=np.float32)
