@@ -16,6 +16,7 @@ PROJECT = Path(__file__).parents[1]
 COMMANDS = {
     "main": "search",
     "train": "train",
+    "evaluate": "evaluate",
     "profile": "profile",
     "promote": "promote",
     "deploy": "deploy",

@@ -1,9 +1,10 @@
 """One function per command; each imports what it needs when it is called."""
 
 from mlflow_nas.api.deploy import deploy
+from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
 from mlflow_nas.api.search import search
 from mlflow_nas.api.train import train
 
-__all__ = ["deploy", "profile", "promote", "search", "train"]
+__all__ = ["deploy", "evaluate", "profile", "promote", "search", "train"]

@@ -6,8 +6,21 @@ from mlflow_nas import api
 from mlflow_nas.cli.board_words import profiled_words
 from mlflow_nas.cli.options import config_file, config_options
 from mlflow_nas.cli.output import result_of
-from mlflow_nas.cli.words import deployed_words, promoted_words, searched_words, trained_words
-from mlflow_nas.config import DeployConfig, ProfileConfig, PromoteConfig, SearchConfig, TrainConfig
+from mlflow_nas.cli.words import (
+    deployed_words,
+    evaluated_words,
+    promoted_words,
+    searched_words,
+    trained_words,
+)
+from mlflow_nas.config import (
+    DeployConfig,
+    EvaluateConfig,
+    ProfileConfig,
+    PromoteConfig,
+    SearchConfig,
+    TrainConfig,
+)
 
 __all__ = ["main"]
 
@@ -41,6 +54,15 @@ def train(*, config: str, as_json: bool, **options: str) -> None:
         ),
         as_json=as_json,
         show=trained_words,
+    )
+
+
+@main.command()
+@config_options(EvaluateConfig)
+def evaluate(*, config: str, as_json: bool, **options: str) -> None:
+    """Measure the mAP of a detector: a state dict, an MLflow model or an ONNX file, float or int8."""
+    result_of(
+        lambda: api.evaluate(config=config_file(config), **options), as_json=as_json, show=evaluated_words
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["deployed_words", "promoted_words", "searched_words", "table", "trained_words"]
+__all__ = ["deployed_words", "evaluated_words", "promoted_words", "searched_words", "table", "trained_words"]
 
 _SHOWN = ("map", "map_50", "latency_ms", "latency_ratio")
 
@@ -35,6 +35,16 @@ def trained_words(result: Mapping[str, Any]) -> str:
     """The measured numbers of one architecture."""
     row = {"trial": result["number"], "key": result["key"], "state": result["state"], **result["metrics"]}
     return f"{table([_shown(row)])}\nRun {result['run_id']}"
+
+
+def evaluated_words(result: Mapping[str, Any]) -> str:
+    """What was measured on what, and the two numbers."""
+    height, width = result["img_size"]
+    return (
+        f"{result['detector']} ({result['precision']}, {width} x {height} px) on {result['data']}, "
+        f"{result['split']}: {result['images']} images, {result['boxes']} boxes, {result['ignored']} of them "
+        f"ignored\nAP50 {result['map_50']:.3f}  mAP {result['map']:.3f}"
+    )
 
 
 def promoted_words(result: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from mlflow_nas.config.commands import (
     DeployConfig,
+    EvaluateConfig,
     ProfileConfig,
     PromoteConfig,
     SearchConfig,
@@ -19,6 +20,7 @@ from mlflow_nas.config.parse import as_option, load_config, without_password
 
 __all__ = [
     "DeployConfig",
+    "EvaluateConfig",
     "ProfileConfig",
     "PromoteConfig",
     "SearchConfig",

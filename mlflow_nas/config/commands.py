@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 __all__ = [
     "CommandConfig",
     "DeployConfig",
+    "EvaluateConfig",
     "ProfileConfig",
     "PromoteConfig",
     "SearchConfig",
@@ -41,6 +42,11 @@ class CommandConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_DATA = "Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
+_CLASSES = "Names of the classes, comma-separated"
+_SPACE = "Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME"
+_ARCH = "The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
+_ASPECT = "Width / height of the network's input"
 _DEVICES = "Inventory of devices; unset: MLFLOW_NAS_DEVICES, else ./devices.yaml"
 
 
@@ -61,20 +67,15 @@ class _BoardOptions(CommandConfig):
 
 
 class _NetworkOptions(_BoardOptions):
-    classes: Names = Field(("person",), min_length=1, description="Names of the classes, comma-separated")
-    aspect: float = Field(1.0, gt=0.1, lt=10, description="Width / height of the network's input")
+    classes: Names = Field(("person",), min_length=1, description=_CLASSES)
+    aspect: float = Field(1.0, gt=0.1, lt=10, description=_ASPECT)
     weights: Path | None = Field(None, description="A whole trained detector; candidates inherit from it")
-    space: str = Field(
-        "fastestdet-head",
-        description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME",
-    )
+    space: str = Field("fastestdet-head", description=_SPACE)
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling, training and calibration")
 
 
 class _TrainingOptions(_NetworkOptions):
-    data: str = Field(
-        "synthetic", description="Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
-    )
+    data: str = Field("synthetic", description=_DATA)
     epochs: int = Field(12, ge=1, le=10_000, description="Epochs of one training")
     batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
     backbone_weights: Path | None = Field(
@@ -127,6 +128,28 @@ class TrainConfig(_TrainingOptions):
     groups: int = Field(1, description="Groups of the 1x1 convolutions: 1, 2, 4 or 8")
     channels: int = Field(96, description="Channels of neck and head: 24..96 step 8")
     img_width: int = Field(320, description="Input width in pixels: 220..320 step 4")
+
+
+class EvaluateConfig(CommandConfig):
+    """Options of `evaluate`: one detector, one split."""
+
+    weights: Path | None = Field(None, description="State dict of a detector, in the architecture of --arch")
+    model: str | None = Field(
+        None, description="MLflow model: models:/NAME@ALIAS, models:/NAME/VERSION or another URI"
+    )
+    onnx: Path | None = Field(
+        None,
+        description="ONNX file: RGB 0..1 [1, 3, H, W] to objectness, 4 box terms, classes [1, 5 + N, h, w]",
+    )
+    data: str = Field("synthetic", description=_DATA)
+    split: Literal["train", "val"] = Field("val", description="What to measure on")
+    classes: Names = Field(("person",), min_length=1, description=_CLASSES)
+    img_width: int | None = Field(
+        None, ge=32, le=4096, description="Input width in pixels; unset: the architecture's, or the file's"
+    )
+    aspect: float = Field(1.0, gt=0.1, lt=10, description=_ASPECT)
+    space: str = Field("fastestdet-head", description=_SPACE)
+    arch: str | None = Field(None, description=_ARCH)
 
 
 class ProfileConfig(_NetworkOptions):

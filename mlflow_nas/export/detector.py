@@ -17,6 +17,7 @@ class OnnxDetector:
     Args:
         path: a detector file with one input [1, 3, H, W] and one output [1, 5 + N, h, w].
         threads: of one inference.
+        img_size: (H, W) in pixels, for a file that leaves them open; None for the file's own.
 
     Attributes:
         img_size: (H, W) in pixels.
@@ -24,19 +25,20 @@ class OnnxDetector:
         num_classes: how many classes it tells apart; a file without class channels tells one.
 
     Raises:
-        ConfigError: the file is missing, ONNX Runtime can't read it, or it is no detector of a fixed size.
+        ConfigError: the file is missing, ONNX Runtime can't read it, it is no detector, or its size is open
+            or another one than asked for.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, img_size: tuple[int, int] | None = None) -> None:
         self._session = _session(path, threads)
         taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
         if not _is_detector(taken.shape, given.shape):
             raise ConfigError(
-                f"{path} is no detector: it takes {taken.shape} and gives {given.shape}, not a fixed "
+                f"{path} is no detector: it takes {taken.shape} and gives {given.shape}, not "
                 "[1, 3, H, W] and [1, 5 + N, h, w]. Give a file of export_onnx or quantize_int8."
             )
         self._input_name = taken.name
-        self.img_size: tuple[int, int] = (taken.shape[2], taken.shape[3])
+        self.img_size: tuple[int, int] = _settle_size(path, taken.shape[2:], img_size)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.num_classes: int = max(given.shape[1] - 5, 1)
 
@@ -68,8 +70,26 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
         raise ConfigError(f"ONNX Runtime can't read the model file {path}: {error}") from error
 
 
-def _is_detector(taken: list[int | str], given: list[int | str]) -> bool:
-    if len(taken) != 4 or len(given) != 4 or taken[:2] != [1, 3]:
+def _is_detector(taken: list[int | str | None], given: list[int | str | None]) -> bool:
+    if len(taken) != 4 or len(given) != 4:
         return False
+    one_by_one = taken[0] == 1 or not isinstance(taken[0], int)
     channels = given[1]
-    return all(isinstance(size, int) for size in taken) and isinstance(channels, int) and channels >= 5
+    return one_by_one and taken[1] == 3 and isinstance(channels, int) and channels >= 5
+
+
+def _settle_size(
+    path: Path, taken: list[int | str | None], wanted: tuple[int, int] | None
+) -> tuple[int, int]:
+    """The size that is asked for where the file leaves it open, else the file's own."""
+    height, width = taken
+    if isinstance(height, int) and isinstance(width, int):
+        if wanted not in (None, (height, width)):
+            raise ConfigError(
+                f"{path} takes images of {width} x {height} pixels, {wanted[1]} x {wanted[0]} was asked for: "
+                "leave the size out, or export the network at that size."
+            )
+        return height, width
+    if wanted is None:
+        raise ConfigError(f"{path} takes images of any size ({taken}): say which, with --img-width.")
+    return wanted

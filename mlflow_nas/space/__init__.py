@@ -8,7 +8,7 @@ from mlflow_nas.space.narrow import narrow, read_architecture
 from mlflow_nas.space.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
 from mlflow_nas.space.published import COCO_CLASSES
-from mlflow_nas.space.search_space import SearchSpace
+from mlflow_nas.space.search_space import SearchSpace, input_size
 from mlflow_nas.space.weights import (
     BackboneWeights,
     SeedWeights,
@@ -29,6 +29,7 @@ __all__ = [
     "Value",
     "build_detector",
     "fastestdet_head",
+    "input_size",
     "is_whole",
     "load_backbone_weights",
     "load_seed_weights",

@@ -15,13 +15,18 @@ from mlflow_nas.space.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
 from mlflow_nas.types import Architecture
 
-__all__ = ["Build", "Inherit", "SearchSpace"]
+__all__ = ["Build", "Inherit", "SearchSpace", "input_size"]
 
 Build: TypeAlias = Callable[[Architecture, int], FastestDet]
 """Architecture and number of classes to a network with weights drawn at random."""
 
 Inherit: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
 """State of the seed network and of a fresh candidate to the candidate's first state."""
+
+
+def input_size(width: int, aspect: float) -> tuple[int, int]:
+    """Height and width in pixels of an input with that aspect ratio; the height in steps of 4."""
+    return max(4 * round(width / aspect / 4), 32), width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +129,7 @@ class SearchSpace:
 
     def input_size(self, architecture: Architecture, aspect: float = 1.0) -> tuple[int, int]:
         """Height and width of the input in pixels; the height follows the aspect ratio, in steps of 4."""
-        width = self.width_of(architecture)
-        return max(4 * round(width / aspect / 4), 32), width
+        return input_size(self.width_of(architecture), aspect)
 
     def describe(self) -> str:
         """What a search may choose, in words, one parameter after the other."""

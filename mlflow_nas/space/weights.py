@@ -66,6 +66,21 @@ class SeedWeights:
             ) from error
         network.load_state_dict(state)
 
+    def fill(self, network: nn.Module) -> None:
+        """Give a network of the seed's own architecture its weights, all of them and nothing else.
+
+        Raises:
+            ConfigError: a tensor is missing, unknown or of another shape.
+        """
+        try:
+            network.load_state_dict(self.state)
+        except RuntimeError as error:
+            fault = str(error).partition("\n")[2].strip().partition("\n")[0]
+            raise ConfigError(
+                f"The weights {self.source} are not those of this architecture: {fault} "
+                "Give the --arch and --space that they were trained with."
+            ) from error
+
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():

@@ -1,6 +1,15 @@
 """Evaluations to MLflow runs and back; every call takes the client and the run."""
 
-from mlflow_nas.tracking.attach import NamedData, describe, fetch_file, log_dataset, log_file, log_table
+from mlflow_nas.tracking.attach import (
+    NamedData,
+    describe,
+    fetch_file,
+    fetch_model,
+    log_dataset,
+    log_file,
+    log_measurement,
+    log_table,
+)
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
 from mlflow_nas.tracking.profile import log_profile
 from mlflow_nas.tracking.read import evaluation_of, trial_runs
@@ -22,10 +31,12 @@ __all__ = [
     "experiment_of",
     "fail_stale",
     "fetch_file",
+    "fetch_model",
     "finish_trial",
     "log_dataset",
     "log_file",
     "log_int8_model",
+    "log_measurement",
     "log_profile",
     "log_table",
     "open_study",

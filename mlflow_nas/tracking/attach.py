@@ -2,16 +2,29 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
 
+from mlflow_nas.errors import RegistryError
 from mlflow_nas.tracking.server import server_call
 
-__all__ = ["NamedData", "dataset_entity", "describe", "fetch_file", "log_dataset", "log_file", "log_table"]
+__all__ = [
+    "NamedData",
+    "dataset_entity",
+    "describe",
+    "fetch_file",
+    "fetch_model",
+    "log_dataset",
+    "log_file",
+    "log_measurement",
+    "log_table",
+]
 
 DIGEST_LENGTH = 36
 NOTE_LENGTH = 8_000
@@ -77,6 +90,40 @@ def fetch_file(client: MlflowClient, run_id: str, name: str, target: Path) -> No
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         Path(client.download_artifacts(run_id, name, folder)).replace(target)
+
+
+@server_call("download the model", "give the URI of a model that exists")
+def fetch_model(client: MlflowClient, uri: str, folder: Path) -> Path:
+    """Download the one ONNX file of an MLflow model into a folder.
+
+    Raises:
+        RegistryError: MLflow does not answer, has no such model, or the model holds no or several ONNX files.
+    """
+    local = download_artifacts(uri, dst_path=str(folder), tracking_uri=client.tracking_uri)
+    files = sorted(Path(local).rglob("*.onnx"))
+    if len(files) != 1:
+        raise RegistryError(
+            f"{uri} holds {len(files)} ONNX files, one is needed: name a model that mlflow_nas has logged."
+        )
+    return files[0]
+
+
+@server_call("log the measurement")
+def log_measurement(
+    client: MlflowClient, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]
+) -> None:
+    """Add metrics and tags to a run that is not a trial.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, float(value), now_ms, 0) for name, value in metrics.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+        synchronous=True,
+    )
 
 
 @server_call("store the table")

@@ -1,0 +1,168 @@
+"""What `evaluate` opens, measures and refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import onnx
+import pytest
+from click.testing import CliRunner
+from mlflow import MlflowClient
+
+from mlflow_nas import api
+from mlflow_nas.cli import main
+from mlflow_nas.data import calibration_images, load_dataset
+from mlflow_nas.errors import ConfigError, RegistryError
+from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.space import build_detector, save_weights
+from mlflow_nas.tracking import log_int8_model
+
+DATA = "synthetic:train=4,val=4,size=128"
+SMALL = {"kernel_size": 3, "groups": 1, "channels": 24, "img_width": 220}
+SIZE = (96, 96)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One small untrained detector as a state dict, a float file and an int8 file."""
+    folder = tmp_path_factory.mktemp("detector")
+    network = build_detector(SMALL, num_classes=1, seed=0).eval()
+    metadata = {"mlflow_nas.classes": '["person"]'}
+    fp32 = export_onnx(network, folder / "fp32.onnx", img_size=SIZE, metadata=metadata)
+    images = calibration_images(load_dataset(DATA), img_size=SIZE, count=4, seed=0)
+    return {
+        "weights": save_weights(network, folder / "weights.pth"),
+        "fp32": fp32,
+        "int8": quantize_int8(fp32, folder / "int8.onnx", calibration=images),
+    }
+
+
+def _open_size(source: Path, target: Path) -> Path:
+    """A copy of a file that leaves batch, height and width open and names no classes."""
+    model = onnx.load(source)
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    for value, names in ((model.graph.input[0], "bchw"), (model.graph.output[0], "bcuv")):
+        for axis in (0, 2, 3):
+            value.type.tensor_type.shape.dim[axis].dim_param = names[axis]
+    onnx.save(model, target)
+    return target
+
+
+def _evaluate(**options: Any) -> dict[str, Any]:
+    return dict(api.evaluate(**{"data": DATA, **options}))
+
+
+@pytest.mark.parametrize(("width", "map_50", "map_"), [(352, 0.911, 0.598)])
+def test_the_published_detector_by_command(
+    penn_fudan: Path, fastestdet_weights: Path, width: int, map_50: float, map_: float
+) -> None:
+    """One JSON object with the published figures of penn-fudan and what they were measured on."""
+    words = ["--weights", str(fastestdet_weights), "--data", f"coco:{penn_fudan}", "--img-width", str(width)]
+    done = CliRunner().invoke(main, ["evaluate", *words, "--json"])
+    assert done.exit_code == 0, (done.exception, done.stderr)
+    found = json.loads(done.stdout)
+    assert found["map_50"] == pytest.approx(map_50, abs=3e-3)
+    assert found["map"] == pytest.approx(map_, abs=3e-3)
+    assert (found["images"], found["boxes"], found["ignored"]) == (50, 131, 0)
+    assert (found["img_size"], found["classes"], found["precision"]) == ([352, 352], ["person"], "fp32")
+
+
+def test_words_name_detector_data_and_figures(files: dict[str, Path]) -> None:
+    """Without --json a person reads the same."""
+    words = ["--onnx", str(files["int8"]), "--data", DATA, "--split", "train"]
+    done = CliRunner().invoke(main, ["evaluate", *words])
+    assert f"(int8, 96 x 96 px) on {DATA}, train: 4 images" in done.stdout
+    assert "AP50 0." in done.stdout
+
+
+def test_a_state_dict_and_its_float_file_are_measured_alike(files: dict[str, Path]) -> None:
+    """The architecture is said by its key, the size by the width."""
+    options = {"weights": str(files["weights"]), "arch": "k3-g1-c24-w220", "img_width": 96}
+    by_torch, by_onnx = _evaluate(**options), _evaluate(onnx=str(files["fp32"]))
+    assert by_torch["map"] == pytest.approx(by_onnx["map"], abs=1e-3)
+    assert by_torch["map_50"] == pytest.approx(by_onnx["map_50"], abs=1e-3)
+    assert by_torch["dataset"] == by_onnx["dataset"]
+
+
+def test_a_foreign_file_of_open_size_is_measured_at_the_width_asked_for(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """It names neither classes nor size; without a size the sentence asks for it."""
+    foreign = _open_size(files["fp32"], tmp_path / "foreign.onnx")
+    found = _evaluate(onnx=str(foreign), img_width=96)
+    assert found["map"] == _evaluate(onnx=str(files["fp32"]))["map"]
+    assert found["precision"] == "fp32"
+    with pytest.raises(ConfigError, match=r"takes images of any size .*say which, with --img-width"):
+        _evaluate(onnx=str(foreign))
+
+
+@pytest.fixture
+def logged(files: dict[str, Path], tracking_uri: str) -> str:
+    """The id of a run whose int8 model is logged and registered as `small`."""
+    client = MlflowClient(tracking_uri)
+    run = client.create_run("0")
+    model = log_int8_model(
+        client,
+        run.info.run_id,
+        files["int8"],
+        key="small",
+        img_size=SIZE,
+        classes=["person"],
+        metrics={},
+        dataset=load_dataset(DATA, "val"),
+    )
+    client.create_registered_model("small")
+    version = client.create_model_version("small", model.uri, run.info.run_id, model_id=model.model_id)
+    client.set_registered_model_alias("small", "champion", version.version)
+    return model.uri
+
+
+def test_a_model_of_mlflow_is_measured(files: dict[str, Path], logged: str) -> None:
+    """By name (its champion), version, alias or the logged model's own URI."""
+    expected = _evaluate(onnx=str(files["int8"]))
+    for uri in ("small", "models:/small/1", "models:/small@champion", logged):
+        found = _evaluate(model=uri)
+        assert (found["map"], found["precision"], found["detector"]) == (expected["map"], "int8", uri)
+
+
+def test_a_project_run_holds_the_measurement(
+    files: dict[str, Path], tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mlflow run -e evaluate` leaves map, map_50 and the data's digest in its run."""
+    client = MlflowClient(tracking_uri)
+    run_id = client.create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    found = _evaluate(onnx=str(files["int8"]))
+    data = client.get_run(run_id).data
+    assert data.metrics == {name: found[name] for name in ("map", "map_50")}
+    assert data.tags["nas.dataset"] == found["dataset"]
+    assert mlflow.active_run() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, r"No detector given: name exactly one with --weights, --model, --onnx"),
+        ({"weights": "a.pth", "onnx": "b.onnx"}, r"--weights and --onnx given: name exactly one"),
+        ({"onnx": "{int8}", "img_width": 128}, r"takes images of 96 x 96 pixels, 128 x 128 was asked for"),
+        ({"onnx": "{int8}", "classes": "dog"}, r"tells 1 classes apart, and 'dog' is none of them.*person"),
+        ({"weights": "{weights}"}, r"are not those of this architecture: size mismatch .*Give the --arch"),
+        ({"onnx": "missing.onnx"}, r"can't read the model file missing.onnx"),
+    ],
+)
+def test_a_mistake_is_one_sentence(files: dict[str, Path], options: dict[str, str], sentence: str) -> None:
+    """It says what was given, what is possible and what to do."""
+    filled = {
+        name: value.format(**files) if isinstance(value, str) else value for name, value in options.items()
+    }
+    with pytest.raises(ConfigError, match=sentence):
+        _evaluate(**filled)
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_model_that_is_not_there_is_the_registrys_error() -> None:
+    """The sentence says what could not be done."""
+    with pytest.raises(RegistryError, match="could not find the model version"):
+        _evaluate(model="nobody")
