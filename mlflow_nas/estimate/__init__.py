@@ -2,16 +2,26 @@
 
 from mlflow_nas.estimate.complexity import complexity
 from mlflow_nas.estimate.contract import Probe, Score, Strategy, UndefinedScoreError
+from mlflow_nas.estimate.evidence import evidence_of, evidence_of_score
+from mlflow_nas.estimate.facts import Facts
+from mlflow_nas.estimate.gather import gather, single_strategies
+from mlflow_nas.estimate.predict import candidate_scores
 from mlflow_nas.estimate.run import run_strategy
 from mlflow_nas.estimate.strategies import STRATEGIES, strategy_named
 
 __all__ = [
     "STRATEGIES",
+    "Facts",
     "Probe",
     "Score",
     "Strategy",
     "UndefinedScoreError",
+    "candidate_scores",
     "complexity",
+    "evidence_of",
+    "evidence_of_score",
+    "gather",
     "run_strategy",
+    "single_strategies",
     "strategy_named",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "CurveScore",
     "Fit",
     "Floats",
+    "Judged",
     "NetworkScore",
     "Predict",
     "Probe",
@@ -35,9 +36,12 @@ CostClass: TypeAlias = Literal["C0", "C1", "C2", "C3", "C4", "C5"]
 """C0 analytic; C1 one forward; C2 one backward; C3 many; C4 some epochs; C5 a full training."""
 Family: TypeAlias = Literal["zero-cost", "learning-curve", "model-based", "hybrid", "aggregation"]
 Need: TypeAlias = Literal["model", "init", "batch", "labels", "epochs", "samples", "pool"]
-Features: TypeAlias = Literal["encoding", "complexity", "zero-cost", "curve"]
+Features: TypeAlias = Literal["encoding", "complexity", "zero-cost", "curve", "parts"]
 """encoding: the space's own numbers; complexity: log MACs and log parameters; zero-cost: those scores, as
-ranks within a fixed unlabelled pool; curve: what a learning-curve strategy makes of the first epochs."""
+ranks within a fixed unlabelled pool; curve: the first epochs in numbers; parts: the scores of `parts`."""
+Judged: TypeAlias = Literal["leave-pair-out", "within-folds"]
+"""How a fitted model is kept from seeing the architectures it is judged by: a fit for every pair or, where
+one takes long, for the folds of a repeated cross-validation, which underrates the model by .02 to .04."""
 
 
 class UndefinedScoreError(Exception):
@@ -126,8 +130,9 @@ class Strategy:
         curve: of the first epochs of a training.
         fit: of trained samples.
         features: what `fit` sees.
+        judged: how `fit` is judged out of sample.
         aggregate: of the scores of `parts`.
-        parts: the strategies whose scores are aggregated.
+        parts: the strategies whose scores are aggregated, or that `fit` sees.
     """
 
     name: str
@@ -141,5 +146,6 @@ class Strategy:
     curve: CurveScore | None = None
     fit: Fit | None = None
     features: tuple[Features, ...] = ()
+    judged: Judged = "leave-pair-out"
     aggregate: Aggregate | None = None
     parts: tuple["Strategy", ...] = field(default=())

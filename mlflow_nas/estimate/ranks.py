@@ -7,7 +7,7 @@ import numpy as np
 
 from mlflow_nas.estimate.contract import Floats
 
-__all__ = ["log_rank_sum", "pool_ranks"]
+__all__ = ["log_rank_sum", "mean_rank", "pool_ranks"]
 
 
 def pool_ranks(parts: Floats, pool: Floats) -> Floats:
@@ -34,3 +34,13 @@ def log_rank_sum(parts: Floats, pool: Floats) -> Floats:
     """Sum over parts of log(rank / m), as AZ-NAS aggregates (arXiv:2403.19232): [n], at most 0."""
     total: Floats = np.log(np.minimum(pool_ranks(parts, pool), 1)).sum(axis=1)
     return total
+
+
+def mean_rank(parts: Floats, pool: Floats) -> Floats:
+    """Mean over parts of rank / m (Borda's count): [n], at most 1.
+
+    Abdelfattah et al. (arXiv:2101.08134) take each pair's majority; the mean gives a single architecture a
+    score, and a pair that a majority agrees on has the same order in nearly all cases.
+    """
+    mean: Floats = np.minimum(pool_ranks(parts, pool), 1).mean(axis=1)
+    return mean

@@ -4,7 +4,7 @@ import statistics
 
 from mlflow_nas.estimate.contract import Curve, UndefinedScoreError
 
-__all__ = ["ACCURACY", "early_stop_map", "series", "tse_e", "tse_ema"]
+__all__ = ["ACCURACY", "LOSS", "early_stop_map", "series", "tse_e", "tse_ema"]
 
 ACCURACY, LOSS = "map_fp32", "train_loss"
 _SMOOTHED = 3

@@ -43,6 +43,8 @@ class Limits:
 def exclusion(evidence: Evidence, limits: Limits) -> str | None:
     """Why a strategy can't be chosen; None when it can."""
     cost = evidence.cost_s(limits.candidates)
+    if evidence.absent is not None:
+        return evidence.absent
     if evidence.missing >= limits.missing:
         return f"misses {evidence.missing:.0%} of the scores, less than {limits.missing:.0%} is allowed"
     if evidence.informativeness is not None and evidence.informativeness < limits.informativeness:

@@ -135,7 +135,7 @@ def _rows(
 ) -> list[StrategyResult]:
     k = max(len(target) // 4, 1)
     rounded = pairs_of(np.round(target / sparse_step))
-    p_values = holm(one_sided_p(draws.in_bag))
+    p_values = _corrected(one_sided_p(draws.in_bag), [item.absent is None for item in evidence])
     against_flops = _against_flops(evidence, draws.in_bag)
     return [
         StrategyResult(
@@ -166,10 +166,17 @@ def _rows(
     ]
 
 
+def _corrected(p_values: Floats, asked: Sequence[bool]) -> Floats:
+    """Holm's correction over the strategies that had something to say; 1 for the others."""
+    corrected = np.ones(len(p_values))
+    corrected[np.flatnonzero(asked)] = holm(p_values[np.flatnonzero(asked)])
+    return corrected
+
+
 def _against_flops(evidence: Sequence[Evidence], in_bag: Floats) -> dict[int, float]:
     """Holm-corrected p-values of being better than the FLOPs, by index; empty without FLOPs."""
     flops = next((i for i, item in enumerate(evidence) if item.name in FLOPS), None)
-    others = [index for index in range(len(evidence)) if index != flops]
+    others = [index for index, item in enumerate(evidence) if index != flops and item.absent is None]
     if flops is None or not others:
         return {}
     corrected = holm(one_sided_p(in_bag[:, others] - in_bag[:, [flops]]))

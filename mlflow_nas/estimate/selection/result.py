@@ -28,6 +28,7 @@ class Evidence:
         init_s: seconds paid once (fitting); None when unknown.
         query_s: seconds per candidate; None when unknown.
         sample_s: seconds that scoring the sample took, all fits included; None when unknown.
+        absent: why it has nothing to say; None when it has.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Evidence:
     init_s: float | None = None
     query_s: float | None = None
     sample_s: float | None = None
+    absent: str | None = None
 
     def cost_s(self, candidates: int) -> float | None:
         """Seconds for scoring so many candidates; None when unknown."""
