@@ -20,6 +20,7 @@ COMMANDS = {
     "profile": "profile",
     "promote": "promote",
     "deploy": "deploy",
+    "rollback": "rollback",
 }
 TERMINAL_ONLY = {"json"}  # how a result is printed; `mlflow run` keeps it in the run
 

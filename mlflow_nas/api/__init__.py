@@ -4,7 +4,16 @@ from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
+from mlflow_nas.api.rollback import rollback
 from mlflow_nas.api.search import search
 from mlflow_nas.api.train import train
 
-__all__ = ["deploy", "evaluate", "profile", "promote", "search", "train"]
+__all__ = [
+    "deploy",
+    "evaluate",
+    "profile",
+    "promote",
+    "rollback",
+    "search",
+    "train",
+]

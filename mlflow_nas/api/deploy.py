@@ -19,9 +19,10 @@ def deploy(*, config: Path | None = None, **options: object) -> dict[str, object
 
     Raises:
         ConfigError: an option, or a model that must be forced; RegistryError: there is no such version;
-        BoardError: the device can't be reached or refuses.
+        CandidateError: it fails on the device; BoardError: the device can't be reached, or is not well then.
     """
     chosen = load_config(DeployConfig, options, file=config)
+    from mlflow_nas.deployments import Options
     from mlflow_nas.deployments import deploy as push
     from mlflow_nas.tracking import connect, default_uri
 
@@ -31,5 +32,5 @@ def deploy(*, config: Path | None = None, **options: object) -> dict[str, object
         device=chosen.device,
         devices=chosen.devices,
         name=chosen.name,
-        force=chosen.force,
+        options=Options(force=chosen.force, max_regression=chosen.max_regression),
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_nas.config import SearchConfig, load_config, take_project_run_id, work_root
+from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
     from mlflow_nas.search import Conclusion, Progress, StudyBook, Workbench
@@ -25,7 +26,8 @@ def search(
         options: fields of `mlflow_nas.config.SearchConfig`.
 
     Returns:
-        study, run_id, experiment_id, tracking_uri, trials (a row each), front, registry, deployed.
+        study, run_id, experiment_id, tracking_uri, trials (a row each), front, registry, deployed, and
+        not_deployed (why) where that failed.
 
     Raises:
         ConfigError: an option, data or weights; BoardError: two hardware failures in a row;
@@ -35,13 +37,12 @@ def search(
     from mlflow_nas.api.bench import make_bench
     from mlflow_nas.search import Silent, study_lock
 
-    project_run = take_project_run_id()
+    project_run, device = take_project_run_id(), _receiver(chosen)
     folder = work_root() / chosen.study
     with study_lock(folder):
         bench = make_bench(chosen, folder=folder, max_latency_ms=chosen.max_latency_ms)
         book = _open_book(chosen, bench, project_run)
         evaluations, conclusion = _run(chosen, bench, book, folder, progress or Silent())
-    deployed = _deploy(chosen, conclusion, book)
     return {
         "study": chosen.study,
         "run_id": book.parent_id,
@@ -50,7 +51,7 @@ def search(
         "trials": [evaluation.as_row() for evaluation in evaluations],
         "front": [evaluation.as_row() for evaluation in conclusion.front],
         "registry": conclusion.registry.as_json() if conclusion.registry else None,
-        "deployed": deployed,
+        **_deploy(chosen, device, conclusion, book),
     }
 
 
@@ -123,13 +124,39 @@ def _run(
     return evaluations, conclusion
 
 
-def _deploy(config: SearchConfig, conclusion: "Conclusion", book: "StudyBook") -> dict[str, object] | None:
-    if config.device is None or conclusion.registry is None:
-        return None
-    from mlflow_nas.deployments import deploy
+def _receiver(config: SearchConfig) -> str | None:
+    """The device that receives the champion: the board, where it was measured, or none.
+
+    Raises:
+        ConfigError: another device is named. It would refuse the champion, hours later.
+    """
+    device = config.device or config.board
+    if device not in ("none", config.board):
+        raise ConfigError(
+            f"device={device} would refuse the champion, which is measured on board={config.board}: name one "
+            "device for both, or give device=none and deploy with force=true."
+        )
+    return None if device == "none" else device
+
+
+def _deploy(
+    config: SearchConfig, device: str | None, conclusion: "Conclusion", book: "StudyBook"
+) -> dict[str, object]:
+    """What was deployed, or why it was not: the study stands either way."""
+    if device is None or conclusion.registry is None:
+        return {"deployed": None}
+    from mlflow_nas.deployments import Options, deploy
 
     aliases = conclusion.registry.aliases
     alias = next(name for name in ("champion", f"champion-{config.board}") if name in aliases)
-    return deploy(
-        book.client, f"models:/{config.model}@{alias}", device=config.device, devices=config.devices
-    )
+    try:
+        deployed = deploy(
+            book.client,
+            f"models:/{config.model}@{alias}",
+            device=device,
+            devices=config.devices,
+            options=Options(max_regression=None),
+        )
+    except NasError as error:
+        return {"deployed": None, "not_deployed": str(error)}
+    return {"deployed": deployed}

@@ -1,6 +1,7 @@
 """Devices: measure on them, run models there, keep deployed models safe."""
 
-from mlflow_nas.board.device import DeviceBoard, Manifest
+from mlflow_nas.board.deployed import Active, DeployedModels, Manifest
+from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.fake import FakeBoard, fake_latency_ms
 from mlflow_nas.board.inventory import get_board
 from mlflow_nas.board.profile import NodeCost, NodeTime, Profile, compare, pair_nodes, profile_files
@@ -8,7 +9,9 @@ from mlflow_nas.board.ssh import SshTransport
 from mlflow_nas.board.transport import ConnectionLostError, Finished, LocalTransport, Transport
 
 __all__ = [
+    "Active",
     "ConnectionLostError",
+    "DeployedModels",
     "DeviceBoard",
     "FakeBoard",
     "Finished",

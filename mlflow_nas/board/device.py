@@ -1,4 +1,4 @@
-"""A device behind a transport: its facts, measurements, inference and deployed models."""
+"""A device behind a transport: its facts, measurements and inference."""
 
 import getpass
 import hashlib
@@ -17,12 +17,9 @@ from mlflow_nas.board.bundle import runtime_bundle
 from mlflow_nas.board.cache import MeasurementCache, identity
 from mlflow_nas.board.link import Link
 from mlflow_nas.board.transport import Transport
-from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import Device, Latency
 
-__all__ = ["DeviceBoard", "Manifest"]
-
-Manifest = dict[str, Any]
+__all__ = ["DeviceBoard"]
 
 MAX_SPREAD = 0.03
 """Limit of the coefficient of variation over the parts of a measurement."""
@@ -36,7 +33,7 @@ def _sha256(path: Path) -> str:
 
 
 class DeviceBoard:
-    """One device; implements `mlflow_nas.types.Board` and keeps the models that are deployed there.
+    """One device; implements `mlflow_nas.types.Board`. `DeployedModels` keeps models on it.
 
     Args:
         device: its record in the inventory.
@@ -90,12 +87,8 @@ class DeviceBoard:
         }
 
     @property
-    def _store(self) -> str:
-        return f"{self._link.root}/deployed"
-
-    @property
-    def _lock(self) -> dict[str, Any]:
-        """How the device is held for one measurement, as the runtime takes it."""
+    def lock(self) -> dict[str, Any]:
+        """How the device is held for one measurement or switch, as the runtime takes it."""
         holder = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
         return {"path": f"{self._link.root}/lock", "holder": holder, "wait_s": self._wait_s}
 
@@ -135,7 +128,7 @@ class DeviceBoard:
             "profile",
             models=list(models),
             session=self.session,
-            lock=self._lock,
+            lock=self.lock,
             protocol={"budget_s": self._budget_s, "min_runs": _PROTOCOL["min_runs"], "max_runs": max_runs},
             wait_s=self._wait_s + _BUDGETS * self._budget_s,
         )
@@ -146,7 +139,7 @@ class DeviceBoard:
             model=model,
             baseline=baseline,
             session=self.session,
-            lock=self._lock,
+            lock=self.lock,
             protocol=self._protocol,
             wait_s=self._wait_s + _BUDGETS * self._budget_s,
         )
@@ -185,76 +178,6 @@ class DeviceBoard:
         with self.staged(model) as (path,):
             return self.infer_there(path, images)
 
-    def infer_deployed(self, name: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the active version of a deployed model on images [n, 3, H, W]; its outputs [n, ...].
-
-        Raises:
-            BoardError: the device can't be reached, or its file is damaged.
-            ConfigError: nothing is deployed under the name, or the images don't fit.
-        """
-        manifest = self.get_model(name)
-        if manifest is None:
-            raise ConfigError(f"{name!r} is not on the device {self.name}; deploy it first")
-        sha256 = manifest["sha256"]
-        return self.infer_there(f"{self._store}/{name}/models/{sha256}.onnx", images, sha256=sha256)
-
-    def install(self, name: str, model: Path, manifest: Mapping[str, Any]) -> Manifest:
-        """Make the file the active version of `name`, keeping the version before; the new manifest.
-
-        Any failure, a power cut on the device included, leaves the version before active.
-
-        Raises:
-            BoardError: the device can't be reached, or the file arrived damaged.
-            CandidateError: the device refuses the model.
-            ConfigError: the name has characters other than letters, digits, `.`, `_`, `-`.
-        """
-        with self.staged(model) as (path,):
-            return self.call(
-                "install",
-                root=self._store,
-                name=name,
-                staged=path,
-                sha256=_sha256(model),
-                manifest=dict(manifest),
-            )
-
-    def list_models(self) -> list[Manifest]:
-        """The active manifest of every deployed model, by name.
-
-        Raises:
-            BoardError: the device can't be reached.
-        """
-        found: list[Manifest] = self.call("list", root=self._store)["manifests"]
-        return found
-
-    def get_model(self, name: str) -> Manifest | None:
-        """The active manifest of a deployed model; None when there is none.
-
-        Raises:
-            BoardError: the device can't be reached.
-            ConfigError: the name is refused.
-        """
-        found: Manifest | None = self.call("get", root=self._store, name=name)["manifest"]
-        return found
-
-    def rollback(self, name: str) -> Manifest:
-        """Make the previous version active again; its manifest.
-
-        Raises:
-            BoardError: the device can't be reached, or the previous file is damaged.
-            ConfigError: there is no previous version.
-        """
-        return self.call("rollback", root=self._store, name=name)
-
-    def delete_model(self, name: str) -> bool:
-        """Remove a deployed model; whether there was one.
-
-        Raises:
-            BoardError: the device can't be reached.
-            ConfigError: the name is refused.
-        """
-        return bool(self.call("delete", root=self._store, name=name)["deleted"])
-
     def close(self) -> None:
         """Let go of the device; a later call reaches it again."""
         self._link.close()
@@ -287,7 +210,7 @@ class DeviceBoard:
                     output=output,
                     session=self.session,
                     sha256=sha256,
-                    lock=self._lock,
+                    lock=self.lock,
                     wait_s=self._wait_s,
                 )
                 self._link.fetch(output, answered)

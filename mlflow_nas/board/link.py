@@ -19,6 +19,7 @@ __all__ = ["Link"]
 
 _PATIENCE_S = 120.0  # a slow board loads a model and imports onnxruntime within this time
 _REPEATABLE = ("facts", "inspect", "time", "profile", "infer", "get", "list")  # they change nothing there
+_TO_THE_END = ("install", "rollback", "delete")  # half of them is worse than any of them
 _ERRORS: Mapping[str, type[NasError]] = {
     "model": CandidateError,
     "request": ConfigError,
@@ -71,7 +72,7 @@ class Link:
             self._push_runtime(),
             command,
             json.dumps(options),
-            runtime.ATTACHED,
+            runtime.DETACHED if command in _TO_THE_END else runtime.ATTACHED,
         ]
         answer = self._answer(command, self._patiently(command, argv, _PATIENCE_S + wait_s))
         if "error" in answer:

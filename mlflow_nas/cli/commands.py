@@ -10,6 +10,7 @@ from mlflow_nas.cli.words import (
     deployed_words,
     evaluated_words,
     promoted_words,
+    rolled_back_words,
     searched_words,
     trained_words,
 )
@@ -18,6 +19,7 @@ from mlflow_nas.config import (
     EvaluateConfig,
     ProfileConfig,
     PromoteConfig,
+    RollbackConfig,
     SearchConfig,
     TrainConfig,
 )
@@ -89,3 +91,12 @@ def promote(*, config: str, as_json: bool, **options: str) -> None:
 def deploy(*, config: str, as_json: bool, **options: str) -> None:
     """Make a model version the active one on a device."""
     result_of(lambda: api.deploy(config=config_file(config), **options), as_json=as_json, show=deployed_words)
+
+
+@main.command()
+@config_options(RollbackConfig)
+def rollback(*, config: str, as_json: bool, **options: str) -> None:
+    """Make the version before active again on a device."""
+    result_of(
+        lambda: api.rollback(config=config_file(config), **options), as_json=as_json, show=rolled_back_words
+    )

@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["deployed_words", "evaluated_words", "promoted_words", "searched_words", "table", "trained_words"]
+__all__ = [
+    "deployed_words",
+    "evaluated_words",
+    "promoted_words",
+    "rolled_back_words",
+    "searched_words",
+    "table",
+    "trained_words",
+]
 
 _SHOWN = ("map", "map_50", "latency_ms", "latency_ratio")
 
@@ -27,6 +35,8 @@ def searched_words(result: Mapping[str, Any]) -> str:
         parts.append(f"\nRegistered model {registry['model']}: {aliases}")
     if result["deployed"]:
         parts.append(deployed_words(result["deployed"]))
+    if "not_deployed" in result:
+        parts.append(f"Not deployed: {result['not_deployed']}")
     parts.append(f"\nOpen the UI: {_ui(result)}")
     return "\n".join(parts)
 
@@ -67,9 +77,19 @@ def deployed_words(result: Mapping[str, Any]) -> str:
     """Which version is active under which name."""
     before = result.get("previous")
     kept = f"; version {before['version']} is kept" if before else ""
+    proof = result.get("proof", {})
+    shown = f", {proof['latency_ms']:.3f} ms there" if "latency_ms" in proof else ""
     return (
         f"Deployed {result['model']} version {result['version']} as {result['name']} "
-        f"(sha256 {str(result['sha256'])[:12]}){kept}."
+        f"(sha256 {str(result['sha256'])[:12]}{shown}){kept}."
+    )
+
+
+def rolled_back_words(result: Mapping[str, Any]) -> str:
+    """Which version is active again."""
+    return (
+        f"{result['name']} is version {result['version']} of {result['model']} again "
+        f"(sha256 {str(result['sha256'])[:12]})."
     )
 
 

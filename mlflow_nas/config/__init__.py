@@ -5,6 +5,7 @@ from mlflow_nas.config.commands import (
     EvaluateConfig,
     ProfileConfig,
     PromoteConfig,
+    RollbackConfig,
     SearchConfig,
     TrainConfig,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "EvaluateConfig",
     "ProfileConfig",
     "PromoteConfig",
+    "RollbackConfig",
     "SearchConfig",
     "TrainConfig",
     "as_option",

@@ -11,6 +11,7 @@ __all__ = [
     "EvaluateConfig",
     "ProfileConfig",
     "PromoteConfig",
+    "RollbackConfig",
     "SearchConfig",
     "TrainConfig",
 ]
@@ -117,7 +118,9 @@ class SearchConfig(_TrainingOptions):
     max_map_drop: float = Field(
         0.01, ge=0, le=1, description="The champion's mAP may be so much below the baseline's"
     )
-    device: Name | None = Field("local", description="Device that receives the champion; empty: none")
+    device: Name | None = Field(
+        None, description="Device that receives the champion; empty: the board; none: no device"
+    )
 
 
 class TrainConfig(_TrainingOptions):
@@ -191,4 +194,17 @@ class DeployConfig(CommandConfig):
     device: Name = Field("local", description="Device from the inventory")
     devices: Path | None = Field(None, description=_DEVICES)
     name: Name | None = Field(None, description="Name on the device; empty: the registered model's")
-    force: bool = Field(False, description="Deploy also what is not int8 or was not measured")
+    force: bool = Field(
+        False, description="Deploy also what is not int8, not measured, or measured on another board"
+    )
+    max_regression: float = Field(
+        0.1, ge=0, description="It may be so much slower than the active version, as a share"
+    )
+
+
+class RollbackConfig(CommandConfig):
+    """Options of `rollback`."""
+
+    device: Name = Field("local", description="Device from the inventory")
+    devices: Path | None = Field(None, description=_DEVICES)
+    name: Name = Field("person-detector", description="Name on the device")

@@ -1,30 +1,31 @@
 """The client behind `mlflow deployments -t nas-edge://DEVICE`."""
 
-import base64
-import binascii
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import mlflow
-import pandas as pd
+from mlflow import MlflowClient
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 from mlflow.exceptions import MlflowException
 
-from mlflow_nas.board import DeviceBoard
-from mlflow_nas.deployments.deploy import deploy, device_board
+from mlflow_nas.board import DeployedModels, get_board
+from mlflow_nas.deployments.deploy import deploy
+from mlflow_nas.deployments.note import note_removal
+from mlflow_nas.deployments.options import Options, parse_options
+from mlflow_nas.deployments.predict import predict
+from mlflow_nas.deployments.rollback import rollback
+from mlflow_nas.deployments.switch import Mode
+from mlflow_nas.deployments.target import SCHEME, find_target
 from mlflow_nas.errors import ConfigError, NasError
 from mlflow_nas.tracking import connect
+from mlflow_nas.types import Device
 
 __all__ = ["EdgeDeploymentClient", "run_local", "target_help"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-SCHEME = "nas-edge://"
-OPTIONS = ("force",)
-SCORE_THRESHOLD = 0.3
 
 
 def _raises_mlflow(function: Callable[P, R]) -> Callable[P, R]:
@@ -51,7 +52,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
 
     def __init__(self, target_uri: str) -> None:
         super().__init__(target_uri)  # type: ignore[no-untyped-call]  # MLflow's
-        self._device = target_uri.removeprefix(SCHEME).strip("/")
+        self._target = target_uri.removeprefix(SCHEME).strip("/")
 
     @_raises_mlflow
     def create_deployment(
@@ -62,9 +63,10 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         config: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
-        """Deploy a model version under a new name; config: force=true."""
+        """Deploy a model version under a new name; config: force, max_regression."""
         _refuse_endpoint(endpoint)
-        return self._deploy(name, model_uri, flavor, config, "create")
+        options = parse_options(config, allowed=("force", "max_regression"))
+        return self._deploy(name, model_uri, flavor, options, "create")
 
     @_raises_mlflow
     def update_deployment(
@@ -75,11 +77,18 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         config: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
-        """Replace the version behind a name; the one before is kept on the device."""
+        """Replace the version behind a name; the one before is kept; config: as create, or rollback."""
         _refuse_endpoint(endpoint)
+        options = parse_options(config)
+        if options.rollback and model_uri is not None:
+            raise ConfigError(f"-C rollback=true and -m {model_uri} exclude each other: give one of them.")
+        if options.rollback:
+            return _described(rollback(self._target, name))
         if model_uri is None:
-            raise ConfigError("update needs the model: give -m models:/NAME@ALIAS.")
-        return self._deploy(name, model_uri, flavor, config, "update")
+            raise ConfigError(
+                "update needs the model: give -m models:/NAME@ALIAS, or -C rollback=true to go back."
+            )
+        return self._deploy(name, model_uri, flavor, options, "update")
 
     @_raises_mlflow
     def delete_deployment(
@@ -87,20 +96,33 @@ class EdgeDeploymentClient(BaseDeploymentClient):
     ) -> None:
         """Remove a name with its versions; one that is not there is no error."""
         _refuse_endpoint(endpoint)
-        _options(config)
-        self._board().delete_model(name)
+        parse_options(config, allowed=())
+        for device in self._devices():
+            with closing(get_board(device)) as board:
+                models = DeployedModels(board)
+                removed = [found for found in models.list() if found["name"] == name]
+                models.delete(name)
+            for manifest in removed:
+                note_removal(_client(), device.name, manifest)
 
     @_raises_mlflow
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
         """The manifests of all names on the device."""
         _refuse_endpoint(endpoint)
-        return [_described(manifest) for manifest in self._board().list_models()]
+        found = []
+        for device in self._devices():
+            with closing(get_board(device)) as board:
+                found += [_described(manifest) for manifest in DeployedModels(board).list()]
+        return found
 
     @_raises_mlflow
     def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
         """The manifest of one name."""
         _refuse_endpoint(endpoint)
-        return _described(self._manifest(name))
+        (device,) = self._devices()
+        with closing(get_board(device)) as board:
+            models = DeployedModels(board)
+            return _described(models.get(name))
 
     @_raises_mlflow
     def predict(
@@ -119,55 +141,23 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         _refuse_endpoint(endpoint)
         if not deployment_name:
             raise ConfigError("predict needs the deployment: give --name.")
-        manifest = self._manifest(deployment_name)
-        images = _images(inputs)
-        found = [self._detect(deployment_name, manifest, image) for image in images]
-        return PredictionsResponse({"predictions": found})
+        (device,) = self._devices()
+        return PredictionsResponse({"predictions": predict(device, deployment_name, inputs)})
 
-    def _detect(self, name: str, manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
-        from mlflow_nas.data import read_image
-        from mlflow_nas.train import predict_boxes
-
-        with tempfile.TemporaryDirectory() as folder:
-            pixels = read_image(_as_file(image, Path(folder)))
-        height, width = manifest["input_size"]
-        detections = predict_boxes(
-            lambda batch: self._board().infer_deployed(name, batch),
-            pixels,
-            img_size=(height, width),
-            score_threshold=SCORE_THRESHOLD,
-        )
-        classes = manifest["classes"]
-        return {
-            "boxes": detections.boxes.tolist(),
-            "scores": detections.scores.tolist(),
-            "classes": [classes[label] for label in detections.labels.tolist()],
-        }
-
-    def _board(self) -> DeviceBoard:
-        return device_board(self._device)
-
-    def _manifest(self, name: str) -> dict[str, Any]:
-        manifest = self._board().get_model(name)
-        if manifest is None:
-            known = ", ".join(found["name"] for found in self._board().list_models()) or "none"
-            raise ConfigError(f"{self._device} has no deployment {name!r}: it has {known}.")
-        return manifest
+    def _devices(self) -> tuple[Device, ...]:
+        return find_target(self._target).devices
 
     def _deploy(
-        self,
-        name: str,
-        model_uri: str,
-        flavor: str | None,
-        config: Mapping[str, Any] | None,
-        mode: Any,
+        self, name: str, model_uri: str, flavor: str | None, options: Options, mode: Mode
     ) -> dict[str, Any]:
         if flavor not in (None, "onnx"):
             raise ConfigError(f"The flavor {flavor!r} can't be deployed: only onnx runs on devices.")
-        options = _options(config)
-        client = connect(mlflow.get_tracking_uri(), mlflow.get_registry_uri())
-        force = options.get("force") == "true"
-        return _described(deploy(client, model_uri, device=self._device, name=name, force=force, mode=mode))
+        manifest = deploy(_client(), model_uri, device=self._target, name=name, options=options, mode=mode)
+        return _described(manifest)
+
+
+def _client() -> MlflowClient:
+    return connect(mlflow.get_tracking_uri(), mlflow.get_registry_uri())
 
 
 def _described(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,43 +167,6 @@ def _described(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_endpoint(endpoint: str | None) -> None:
     if endpoint is not None:
         raise ConfigError("Devices have no endpoints: leave --endpoint out.")
-
-
-def _options(config: Mapping[str, Any] | None) -> dict[str, str]:
-    """The -C options as lower-case strings.
-
-    Raises:
-        ConfigError: an unknown option, or a value other than true and false.
-    """
-    options = {name: str(value).lower() for name, value in (config or {}).items()}
-    for name, value in options.items():
-        if name not in OPTIONS:
-            raise ConfigError(f"Unknown option -C {name}: known are {', '.join(OPTIONS)}.")
-        if value not in {"true", "false"}:
-            raise ConfigError(f"-C {name}={value}: give true or false.")
-    return options
-
-
-def _images(inputs: Any) -> list[str]:
-    frame = inputs if isinstance(inputs, pd.DataFrame) else pd.DataFrame(inputs)
-    if "image" not in frame.columns:
-        raise ConfigError(
-            f"The input has the columns {list(frame.columns)}: give a column `image` of paths or base64."
-        )
-    return [str(image) for image in frame["image"]]
-
-
-def _as_file(image: str, folder: Path) -> Path:
-    """The path itself, or a file with the decoded base64."""
-    if len(image) < 4096 and Path(image).is_file():
-        return Path(image)
-    try:
-        content = base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError):
-        raise ConfigError(f"{image[:80]!r} is neither an image file nor base64.") from None
-    file = folder / "image"
-    file.write_bytes(content)
-    return file
 
 
 @_raises_mlflow
@@ -227,8 +180,13 @@ def run_local(
 def target_help() -> str:
     """What `mlflow deployments help -t nas-edge` prints."""
     return (
-        "nas-edge://DEVICE deploys int8 ONNX detectors to a device (local: this machine; fake: for tests).\n"
-        "The device verifies the file's sha256, runs it once and switches atomically.\n"
-        "Models: models:/NAME@ALIAS or models:/NAME/VERSION. Option: -C force=true deploys also what is not\n"
-        "int8 or was not measured. predict takes a JSON table with a column `image`: paths or base64."
+        "nas-edge://DEVICE deploys int8 ONNX detectors to a device of the inventory (local: this\n"
+        "machine; fake: for tests). The device verifies the file's sha256, runs the golden samples,\n"
+        "measures latency, switches atomically, runs its activate command and its health check; whatever\n"
+        "fails, the version before is the active one.\n"
+        "Models: models:/NAME@ALIAS or models:/NAME/VERSION. Options of create and update:\n"
+        "  -C force=true           also what is not int8, not measured, or measured on another board\n"
+        "  -C max_regression=0.1   how much slower than the active version it may be, as a share\n"
+        "  -C rollback=true        update only, without -m: the version before\n"
+        "predict takes a JSON table with a column `image`: paths or base64."
     )

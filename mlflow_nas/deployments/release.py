@@ -15,7 +15,6 @@ from mlflow_nas.tracking import address, server_call
 
 __all__ = ["Release", "fetch_release"]
 
-MANIFEST_SCHEMA = 1
 _METRICS = ("map", "map_50", "latency_ms", "latency_ratio")
 
 
@@ -31,6 +30,8 @@ class Release:
         board: where its latency was measured, None if it was not.
         precision: "int8" or "fp32", as the file says.
         file: the ONNX file on this machine.
+        sha256: its hash.
+        golden: the golden samples beside it; None where there are none.
         manifest: what the device keeps of it.
     """
 
@@ -41,6 +42,8 @@ class Release:
     board: str | None
     precision: str
     file: Path
+    sha256: str
+    golden: Path | None
     manifest: dict[str, object]
 
 
@@ -90,7 +93,7 @@ def _download(client: MlflowClient, found: ModelVersion, folder: Path) -> Path:
 
 
 def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
-    from mlflow_nas.export import OnnxDetector, model_sha256
+    from mlflow_nas.export import GOLDEN_FILE, OnnxDetector, model_sha256
 
     sha256, tags = model_sha256(file), dict(found.tags)
     if tags.get("nas.sha256", sha256) != sha256:
@@ -98,19 +101,18 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
             f"Version {found.version} of {found.name} was measured as sha256 {tags['nas.sha256']}, "
             f"its file has {sha256}: it was changed since; register it anew."
         )
-    detector = OnnxDetector(file)
+    detector, golden = OnnxDetector(file), file.with_name(GOLDEN_FILE)
     manifest: dict[str, object] = {
-        "schema": MANIFEST_SCHEMA,
         "model": found.name,
         "version": str(found.version),
         "run_id": found.run_id,
+        "run": _run_address(client, found.run_id),
         "model_id": str(found.source).removeprefix("models:/"),
         "input_size": list(detector.img_size),
         "classes": json.loads(detector.metadata.get("mlflow_nas.classes", "[]")),
         "architecture": json.loads(detector.metadata.get("mlflow_nas.architecture", "{}")),
         "metrics": {name: float(tags[name]) for name in _METRICS if name in tags},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "tracking": address(client.tracking_uri),
     }
     return Release(
         model=found.name,
@@ -120,5 +122,19 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         board=tags.get("nas.board") if "latency_ms" in tags else None,
         precision=detector.metadata.get("mlflow_nas.precision", "unknown"),
         file=file,
+        sha256=sha256,
+        golden=golden if golden.is_file() else None,
         manifest=manifest,
     )
+
+
+@server_call("find the run")
+def _run_address(client: MlflowClient, run_id: str | None) -> str | None:
+    """The run's page on a server; without one the store and the run's URI."""
+    if not run_id:
+        return None
+    uri = address(client.tracking_uri)
+    if not uri.startswith("http"):
+        return f"{uri} runs:/{run_id}"
+    experiment = client.get_run(run_id).info.experiment_id
+    return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"

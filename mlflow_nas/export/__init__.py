@@ -2,6 +2,7 @@
 
 from mlflow_nas.export.cost import node_costs
 from mlflow_nas.export.detector import OnnxDetector
+from mlflow_nas.export.drift import Drift, allowed_drift, worst_drift
 from mlflow_nas.export.files import model_sha256
 from mlflow_nas.export.foreign import fix_input_shapes, is_quantized, random_images
 from mlflow_nas.export.golden import GOLDEN_FILE, Golden, read_golden, write_golden
@@ -11,8 +12,10 @@ from mlflow_nas.export.quantize import quantize_int8
 
 __all__ = [
     "GOLDEN_FILE",
+    "Drift",
     "Golden",
     "OnnxDetector",
+    "allowed_drift",
     "check_parity",
     "export_onnx",
     "fix_input_shapes",
@@ -23,5 +26,6 @@ __all__ = [
     "quantize_int8",
     "random_images",
     "read_golden",
+    "worst_drift",
     "write_golden",
 ]

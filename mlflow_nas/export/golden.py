@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export.detector import OnnxDetector
+from mlflow_nas.export.drift import allowed_drift
 
 __all__ = ["GOLDEN_FILE", "Golden", "read_golden", "write_golden"]
 
@@ -24,25 +25,30 @@ class Golden(NamedTuple):
 
     Attributes:
         images: float32 [n, 3, H, W] in 0..1.
-        outputs: float32 [n, 5 + N, h, w].
+        outputs: float32 [n, C, h, w].
+        allowed: float64 [C], by how much a device's outputs may differ (root mean square).
     """
 
     images: NDArray[np.float32]
     outputs: NDArray[np.float32]
+    allowed: NDArray[np.float64]
 
 
-def write_golden(path: Path, model: Path, images: NDArray[np.uint8]) -> Path:
-    """Run a model file on images and keep both.
+def write_golden(path: Path, model: Path, images: NDArray[np.uint8], *, fp32: Path) -> Path:
+    """Run a model file on images and keep both, with the tolerance.
 
     Args:
-        path: the .npz file to write; it holds `images`, uint8 as given, and `outputs`, float32.
+        path: the .npz file to write; it holds `images`, uint8 as given, `outputs`, float32, and `allowed`.
         model: a detector file.
         images: RGB uint8 [n, 3, H, W] at the model's input size.
+        fp32: the file before quantization, the measure of what may differ.
 
     Raises:
         ConfigError: no image, images of another size, or a file that is no detector.
     """
-    np.savez_compressed(path, images=images, outputs=OnnxDetector(model)(_unit(images)))
+    outputs = OnnxDetector(model)(_unit(images))
+    allowed = allowed_drift(fp32=OnnxDetector(fp32)(_unit(images)), int8=outputs)
+    np.savez_compressed(path, images=images, outputs=outputs, allowed=allowed)
     return path
 
 
@@ -50,11 +56,11 @@ def read_golden(path: Path) -> Golden:
     """Read what `write_golden` wrote.
 
     Raises:
-        ConfigError: the file can't be read, or does not hold images and outputs.
+        ConfigError: the file can't be read, or does not hold images, outputs and tolerance.
     """
     try:
         with np.load(path) as stored:
-            images, outputs = stored["images"], stored["outputs"]
+            images, outputs, allowed = stored["images"], stored["outputs"], stored["allowed"]
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ConfigError(
             f"The golden samples {path.name} can't be read: {error}. Log the model anew, or give force=true."
@@ -65,7 +71,7 @@ def read_golden(path: Path) -> Golden:
             f"{len(outputs)} outputs, not n >= 1 of uint8 [n, 3, H, W] with an output each. "
             "Log the model anew, or give force=true."
         )
-    return Golden(_unit(images), outputs)
+    return Golden(_unit(images), outputs, allowed)
 
 
 def _unit(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def _golden(file: Path, bench: Workbench, path: Path) -> Path:
     img_size = OnnxDetector(file).img_size
     count = min(GOLDEN_IMAGES, len(bench.val))
     images = [resize_to_bytes(bench.val[index].image, img_size).numpy() for index in range(count)]
-    return write_golden(path, file, np.stack(images))
+    return write_golden(path, file, np.stack(images), fp32=file.with_name("model.onnx"))
 
 
 def _picture(file: Path, bench: Workbench, path: Path) -> Path:

@@ -1,6 +1,8 @@
-"""Small ONNX files, made without torch."""
+"""Small ONNX files, made without torch; a small disk."""
 
-from collections.abc import Callable
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,3 +30,16 @@ def make_model(tmp_path: Path) -> Model:
         return path
 
     return make
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small tmpfs can be mounted by root only")
+    yield folder
+    unmount = ["umount", str(folder)]
+    subprocess.run(unmount, check=True)

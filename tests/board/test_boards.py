@@ -1,11 +1,8 @@
 """The two boards pass one contract; the local one survives what goes wrong."""
 
-import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +16,6 @@ sys.path.append(str(Path(__file__).parents[1]))
 from contract.board_contract import BoardContract
 
 Model = Callable[[int], Path]
-
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[1])
-from mlflow_nas.board import runtime
-left = int(sys.argv[2])
-def deadly(function):
-    def call(*args, **options):
-        global left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args, **options)
-    return call
-for name in ("replace", "fsync", "unlink", "mkdir"):
-    setattr(os, name, deadly(getattr(os, name)))
-sys.exit(runtime.main(sys.argv[3:], sys.stdout))
-"""
 
 
 def _local(root: Path, **fields: Any) -> Device:
@@ -84,37 +63,6 @@ def test_death_is_the_boards_fault(tmp_path: Path) -> None:
     board = get_board(_local(tmp_path, python=(sys.executable, "-c", "import os; os.abort()")))
     with pytest.raises(BoardError, match="code -6 without an answer"):
         board.facts()
-
-
-def test_kill_at_any_step_leaves_old_or_new(tmp_path: Path, make_model: Model) -> None:
-    """After kill -9 before each step of an install, the active manifest names a whole file, old or new."""
-    old, new, seen = make_model(5), make_model(6), set()
-    script = tmp_path / "killed.py"
-    script.write_text(KILLED, encoding="utf-8")
-    for step in range(40):
-        root = tmp_path / f"step-{step}"
-        board = FakeBoard(root)
-        board.install("person", old, {"version": "old"})
-        staged = root / "staged.onnx"
-        staged.write_bytes(new.read_bytes())
-        options = {"root": str(root / "deployed"), "name": "person", "staged": str(staged)}
-        options |= {"sha256": sha256(new.read_bytes()).hexdigest()}
-        command = [sys.executable, str(script), str(Path(__file__).parents[2]), str(step), "install"]
-        code = subprocess.run(
-            [*command, json.dumps({**options, "manifest": {"version": "new"}})],
-            capture_output=True,
-            check=False,
-        ).returncode
-        active = board.get_model("person")
-        assert active is not None
-        file = root / "deployed/person/models" / f"{active['sha256']}.onnx"
-        assert sha256(file.read_bytes()).hexdigest() == active["sha256"]
-        seen.add(active["version"])
-        if code == 0:
-            break
-    assert code == 0
-    assert step >= 6
-    assert seen == {"old", "new"}
 
 
 def test_environment_cores_and_threads_reach_the_device(tmp_path: Path, make_model: Model) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlflow_nas.board import DeviceBoard, profile_files
+from mlflow_nas.board import DeployedModels, DeviceBoard, profile_files
 from mlflow_nas.errors import CandidateError, ConfigError
 
 Model = Callable[[int], Path]
@@ -51,28 +51,30 @@ class BoardContract:
 
     def test_store_keeps_the_version_before(self, board: DeviceBoard, make_model: Model) -> None:
         """Install twice, roll back, run, list, and delete twice."""
-        board.install("person", make_model(5), {"version": "1"})
-        board.install("person", make_model(6), {"version": "2"})
-        assert [found["version"] for found in board.list_models()] == ["2"]
-        assert board.rollback("person")["version"] == "1"
-        assert board.infer_deployed("person", np.ones((1, 3, 32, 48), np.float32)).shape[1] == 5
-        assert [board.delete_model("person"), board.delete_model("person")] == [True, False]
-        assert board.get_model("person") is None
+        models = DeployedModels(board)
+        models.install("person", make_model(5), {"version": "1"})
+        models.install("person", make_model(6), {"version": "2"})
+        assert [found["version"] for found in models.list()] == ["2"]
+        assert models.rollback("person")["version"] == "1"
+        assert models.infer("person", np.ones((1, 3, 32, 48), np.float32)).shape[1] == 5
+        assert [models.delete("person"), models.delete("person")] == [True, False]
+        assert models.find("person") is None
 
     def test_refused_install_leaves_the_old_version(
         self, board: DeviceBoard, make_model: Model, tmp_path: Path
     ) -> None:
         """A file that can't run never becomes the active one."""
-        board.install("person", make_model(5), {"version": "1"})
+        models = DeployedModels(board)
+        models.install("person", make_model(5), {"version": "1"})
         broken = tmp_path / "broken.onnx"
         broken.write_bytes(b"no model")
         with pytest.raises(CandidateError):
-            board.install("person", broken, {"version": "2"})
-        active = board.get_model("person")
+            models.install("person", broken, {"version": "2"})
+        active = models.find("person")
         assert active is not None
-        assert active["version"] == "1"
+        assert (active.manifest["version"], active.whole) == ("1", True)
 
     def test_names_stay_in_the_store(self, board: DeviceBoard) -> None:
         """A name that leads out of the store is refused."""
         with pytest.raises(ConfigError, match="is refused: use letters"):
-            board.get_model("../outside")
+            DeployedModels(board).find("../outside")

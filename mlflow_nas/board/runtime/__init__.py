@@ -6,9 +6,10 @@ exactly one JSON object; a failure is ``{"error": sentence, "kind": whose fault}
 "model" (it can't be loaded or run), "request" (the caller's mistake), "device" (everything else).
 """
 
-from mlflow_nas.board.runtime.dispatch import ATTACHED, main, start
+from mlflow_nas.board.runtime.dispatch import ATTACHED, DETACHED, main, start
 from mlflow_nas.board.runtime.facts import facts
 from mlflow_nas.board.runtime.failure import Failure
+from mlflow_nas.board.runtime.install import ANY_VERSION
 from mlflow_nas.board.runtime.session import load
 
-__all__ = ["ATTACHED", "Failure", "facts", "load", "main", "start"]
+__all__ = ["ANY_VERSION", "ATTACHED", "DETACHED", "Failure", "facts", "load", "main", "start"]

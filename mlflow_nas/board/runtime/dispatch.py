@@ -12,13 +12,15 @@ from typing import TextIO
 from mlflow_nas.board.runtime.facts import facts
 from mlflow_nas.board.runtime.failure import Answer, Failure
 from mlflow_nas.board.runtime.infer import infer
+from mlflow_nas.board.runtime.install import install, rollback
 from mlflow_nas.board.runtime.profile import profile
-from mlflow_nas.board.runtime.store import delete, get, install, list_, rollback
+from mlflow_nas.board.runtime.store import delete, get, list_
 from mlflow_nas.board.runtime.timing import time_
 
-__all__ = ["COMMANDS", "main", "start"]
+__all__ = ["ATTACHED", "COMMANDS", "DETACHED", "main", "start"]
 
 ATTACHED = "attached"
+DETACHED = "detached"  # what has begun comes to its end, also when the host is gone
 HOST_IS_GONE = 4
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
@@ -44,7 +46,7 @@ def main(argv: Sequence[str], answers: TextIO) -> int:
 
 
 def start() -> None:
-    """Run the process's own arguments: COMMAND, OPTIONS and, from a host, ATTACHED."""
+    """Run the process's own arguments: COMMAND, OPTIONS and, from a host, ATTACHED or DETACHED."""
     stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # libraries that print to standard output must not spoil the one JSON object
     if sys.argv[3:] == [ATTACHED]:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
-from mlflow_nas.board.runtime.failure import Failure
+from mlflow_nas.board.runtime.failure import Answer, Failure
 
-__all__ = ["sync", "verify"]
+__all__ = ["is_whole", "refuse_link", "sync", "verify", "write_json"]
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a symbolic link: what is behind it may lie anywhere, and may be exchanged at any time."""
+    if path.is_symlink():
+        raise Failure("device", f"{path} is a symbolic link: remove it, deploy again")
 
 
 def verify(path: Path, sha256: str) -> None:
     """Refuse a file whose content is not what the hash says."""
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    refuse_link(path)
+    if not path.is_file():
+        raise Failure("device", f"{path} is missing on the device: deploy it again")
+    found = _sha256(path)
     if found != sha256:
         raise Failure("device", f"{path} has sha256 {found}, not {sha256}: it is damaged, deploy it again")
+
+
+def is_whole(path: Path, sha256: str) -> bool:
+    """Whether `verify` accepts the file."""
+    return path.is_file() and not path.is_symlink() and _sha256(path) == sha256
 
 
 def sync(path: Path) -> None:
@@ -23,3 +38,16 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     os.fsync(handle)
     os.close(handle)
+
+
+def write_json(path: Path, content: Answer) -> Path:
+    """A fresh file, on the disk when this returns; what was there goes, a link is not followed."""
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+    sync(path)
+    return path
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,85 +12,81 @@ import shutil
 from pathlib import Path
 
 from mlflow_nas.board.runtime.failure import Answer, Failure
-from mlflow_nas.board.runtime.files import sync, verify
-from mlflow_nas.board.runtime.session import load
+from mlflow_nas.board.runtime.files import is_whole, refuse_link, sync
+from mlflow_nas.board.runtime.lock import exclusive
 
-__all__ = ["delete", "get", "install", "list_", "rollback"]
+__all__ = ["MANIFEST", "SCHEMA", "delete", "folder_of", "get", "list_", "model_file", "read_manifest"]
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+SCHEMA = 1
+"""Of the manifests that this version writes; later ones are refused."""
+
+MANIFEST = "manifest.json"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def _folder(root: str, name: str) -> Path:
+def folder_of(root: str, name: str) -> Path:
+    """The folder of NAME; names and links that lead out of ROOT are refused."""
     if not NAME.fullmatch(name):
-        raise Failure("request", f"the name {name!r} is refused: use letters, digits and inside also . _ -")
-    return Path(root) / name
+        raise Failure(
+            "request",
+            f"the name {name!r} is refused: use letters, digits and inside also . _ -, at most 100 of them",
+        )
+    folder = Path(root) / name
+    for path in (folder, folder / "models", folder / MANIFEST):
+        refuse_link(path)
+    return folder
 
 
-def _manifest(folder: Path) -> Answer | None:
-    path = folder / "manifest.json"
-    found: Answer | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return found
+def model_file(folder: Path, manifest: Answer) -> Path:
+    """The file that a manifest names."""
+    return folder / "models" / f"{manifest['sha256']}.onnx"
 
 
-def _switch(folder: Path, manifest: Answer) -> Answer:
-    """Make this manifest the active one: one atomic rename, on the disk when this returns."""
-    fresh = folder / "manifest.json.new"
-    fresh.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    sync(fresh)
-    fresh.replace(folder / "manifest.json")
-    sync(folder)
-    return manifest
+def read_manifest(folder: Path) -> Answer | None:
+    """The active manifest, None when there is none; a damaged or a later version's one is refused."""
+    path = folder / MANIFEST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        schema, sha256 = int(found["schema"]), str(found["sha256"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(
+            "device", f"{path} is damaged ({error}): delete {folder.name}, deploy it again"
+        ) from error
+    if schema > SCHEMA:
+        raise Failure(
+            "request",
+            f"the manifest of {folder.name} has schema {schema}, this mlflow_nas knows them up to {SCHEMA}: "
+            "upgrade mlflow_nas, or delete the deployment",
+        )
+    if not SHA256.fullmatch(sha256):
+        raise Failure("device", f"{path} names the file {sha256!r}: delete {folder.name}, deploy it again")
+    return dict(found)
 
 
-def install(root: str, name: str, staged: str, sha256: str, manifest: Answer) -> Answer:
-    """Verify, try and place the staged file, then make it the active version of NAME; keep the one before."""
-    folder, source = _folder(root, name), Path(staged)
-    verify(source, sha256)
-    load(staged, threads=1)
-    active = _manifest(folder)
-    models = folder / "models"
-    models.mkdir(parents=True, exist_ok=True)
-    sync(source)
-    source.replace(models / f"{sha256}.onnx")
-    for changed in (models, folder, Path(root)):
-        sync(changed)
-    same = active is not None and active["sha256"] == sha256
-    previous = active["previous"] if active and same else active and {**active, "previous": None}
-    fresh = _switch(folder, {**manifest, "name": name, "sha256": sha256, "previous": previous})
-    kept = {f"{version['sha256']}.onnx" for version in (fresh, previous) if version}
-    for file in models.iterdir():
-        if file.name not in kept:
-            file.unlink()
-    return fresh
-
-
-def rollback(root: str, name: str) -> Answer:
-    """Make the previous version of NAME active, after verifying its file; the active one becomes previous."""
-    folder = _folder(root, name)
-    active = _manifest(folder)
-    previous = active and active["previous"]
-    if not active or not previous:
-        raise Failure("request", f"{name} has no previous version on the device: deploy the version you want")
-    verify(folder / "models" / f"{previous['sha256']}.onnx", previous["sha256"])
-    return _switch(folder, {**previous, "previous": {**active, "previous": None}})
-
-
-def delete(root: str, name: str) -> Answer:
+def delete(root: str, name: str, lock: Answer) -> Answer:
     """Remove NAME, if there is one; the manifest goes first: a power cut leaves it whole or gone."""
-    folder = _folder(root, name)
-    existed = folder.is_dir()
-    if existed:
-        (folder / "manifest.json").unlink(missing_ok=True)
-        sync(folder)
-        shutil.rmtree(folder)
+    folder = folder_of(root, name)
+    with exclusive(**lock):
+        existed = folder.is_dir()
+        if existed:
+            (folder / MANIFEST).unlink(missing_ok=True)
+            sync(folder)
+            shutil.rmtree(folder)
     return {"deleted": existed}
 
 
 def get(root: str, name: str) -> Answer:
-    """The active manifest of NAME, null when there is none."""
-    return {"manifest": _manifest(_folder(root, name))}
+    """The active manifest of NAME, null when there is none, and whether its file is whole."""
+    folder = folder_of(root, name)
+    manifest = read_manifest(folder)
+    whole = manifest is not None and is_whole(model_file(folder, manifest), manifest["sha256"])
+    return {"manifest": manifest, "whole": whole}
 
 
 def list_(root: str) -> Answer:
     """The active manifests of all names, in the order of the names."""
-    return {"manifests": [_manifest(path.parent) for path in sorted(Path(root).glob("*/manifest.json"))]}
+    folders = [folder_of(root, path.parent.name) for path in sorted(Path(root).glob(f"*/{MANIFEST}"))]
+    return {"manifests": [read_manifest(folder) for folder in folders]}

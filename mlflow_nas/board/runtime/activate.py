@@ -1,0 +1,71 @@
+"""The device's own commands around a switch: make the application use the model, ask whether it is well."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from mlflow_nas.board.runtime.failure import Answer, Failure
+
+__all__ = ["activate", "check_health"]
+
+PAUSE_S = 0.2
+SHOWN = 300  # characters of a command's last output
+
+
+def activate(command: Sequence[str], model: Path, manifest: Answer, limit_s: float) -> None:
+    """Run the device's `activate`; nothing without one.
+
+    It finds MLFLOW_NAS_NAME, MLFLOW_NAS_VERSION and MLFLOW_NAS_MODEL, the path of the active file, among its
+    variables.
+    """
+    if command:
+        said = _run([*_variables(model, manifest), *command], limit_s)
+        if said is not None:
+            raise Failure("device", f"activate ({' '.join(command)}) {said}")
+
+
+def check_health(command: Sequence[str], model: Path, manifest: Answer, limit_s: float) -> None:
+    """Run the device's `health` until it succeeds; nothing without one."""
+    end = time.monotonic() + limit_s
+    while command:
+        said = _run([*_variables(model, manifest), *command], max(end - time.monotonic(), PAUSE_S))
+        if said is None:
+            return
+        if time.monotonic() + PAUSE_S > end:
+            raise Failure("device", f"health ({' '.join(command)}) {said}, and so for {limit_s:g} s")
+        time.sleep(PAUSE_S)
+
+
+def _variables(model: Path, manifest: Answer) -> list[str]:
+    values = {"NAME": manifest["name"], "VERSION": manifest.get("version", ""), "MODEL": model}
+    return ["env", *(f"MLFLOW_NAS_{name}={value}" for name, value in values.items())]
+
+
+def _run(argv: Sequence[str], limit_s: float) -> str | None:
+    """None for success, else what went wrong.
+
+    Its output goes to a file: a service that it starts may keep a pipe open for ever.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            code = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return f"did not end within {limit_s:g} s: {_end_of(output)}"
+        return f"failed with code {code}: {_end_of(output)}" if code else None
+
+
+def _end_of(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read().decode(errors="replace").strip()[-SHOWN:] or "it said nothing"

@@ -1,0 +1,62 @@
+"""What the user may say with -C."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mlflow_nas.errors import ConfigError
+
+__all__ = ["MAX_REGRESSION", "Options", "parse_options"]
+
+MAX_REGRESSION = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a version is brought to a device.
+
+    Attributes:
+        force: also what is not int8, not measured, measured on another board, or has no golden samples.
+        max_regression: it may be so much slower than the active version, as a share; None for any.
+        rollback: make the previous version active again instead.
+    """
+
+    force: bool = False
+    max_regression: float | None = MAX_REGRESSION
+    rollback: bool = False
+
+
+_KNOWN = tuple(field.name for field in fields(Options))
+
+
+def parse_options(config: Mapping[str, Any] | None, *, allowed: Collection[str] = _KNOWN) -> Options:
+    """The -C options.
+
+    Raises:
+        ConfigError: an unknown option, or a value that it can't have.
+    """
+    given = {name: str(value) for name, value in (config or {}).items()}
+    for name in given:
+        if name not in allowed:
+            known = ", ".join(name for name in _KNOWN if name in allowed) or "none here"
+            raise ConfigError(f"Unknown option -C {name}: known are {known}.")
+    return Options(**{name: _PARSERS[name](name, value) for name, value in given.items()})
+
+
+def _switch(name: str, value: str) -> bool:
+    if value.lower() not in {"true", "false"}:
+        raise ConfigError(f"-C {name}={value}: give true or false.")
+    return value.lower() == "true"
+
+
+def _share(name: str, value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not share >= 0:
+        raise ConfigError(f"-C {name}={value}: give a share of at least 0, such as 0.1 for a tenth.")
+    return share
+
+
+_PARSERS: Mapping[str, Any] = {"force": _switch, "max_regression": _share, "rollback": _switch}

@@ -1,0 +1,99 @@
+"""A registry on sqlite with small detectors, and an inventory of fake devices."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from mlflow import MlflowClient
+from onnx import TensorProto, helper
+
+Register = Callable[..., str]
+"""register(img_size=(32, 48), precision=..., sha256=..., drift=..., golden=..., tags=...) -> version"""
+
+
+def _write_model(path: Path, precision: str, img_size: tuple[int, int], gain: float) -> None:
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [5, 3, 1, 1], np.full(15, gain, np.float32))
+    node = helper.make_node("Conv", ["images", "w"], ["detections"], strides=[16, 16])
+    given = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, *img_size])
+    cells = [size // 16 for size in img_size]
+    found = helper.make_tensor_value_info("detections", TensorProto.FLOAT, [1, 5, *cells])
+    graph = helper.make_graph([node], "detector", [given], [found], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    said = {"classes": '["person"]', "architecture": '{"groups": 2}', "precision": precision}
+    helper.set_model_props(model, {f"mlflow_nas.{name}": value for name, value in said.items()})
+    onnx.save(model, path)
+
+
+def _write_golden(file: Path, img_size: tuple[int, int], drift: float) -> None:
+    """Golden samples of a host that computed something else by `drift`."""
+    from mlflow_nas.export import GOLDEN_FILE, write_golden
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, *img_size), np.uint8)
+    path = write_golden(file.with_name(GOLDEN_FILE), file, images, fp32=file)
+    with np.load(path) as stored:
+        held = dict(stored)
+    np.savez(path, **{**held, "outputs": held["outputs"] + np.float32(drift)})
+
+
+@pytest.fixture
+def store(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """An empty registry."""
+    monkeypatch.setenv("MLFLOW_NAS_HOME", str(tmp_path / "home"))
+    return MlflowClient(tracking_uri)
+
+
+@pytest.fixture
+def register(store: MlflowClient, tmp_path: Path) -> Register:
+    """Registers one more version, which becomes the champion."""
+
+    def add(
+        *,
+        img_size: tuple[int, int] = (32, 48),
+        precision: str = "int8",
+        sha256: str = "",
+        drift: float = 0.0,
+        golden: bool = True,
+        **tags: str | None,
+    ) -> str:
+        count = len(store.search_model_versions("name='person-detector'"))
+        file = tmp_path / f"registered-{count}" / "model.onnx"
+        file.parent.mkdir()
+        _write_model(file, precision, img_size, 0.01 * (count + 1))
+        if golden:
+            _write_golden(file, img_size, drift)
+        if not store.search_registered_models("name='person-detector'"):
+            store.create_registered_model("person-detector")
+        known = {"nas.sha256": sha256 or hashlib.sha256(file.read_bytes()).hexdigest(), "nas.board": "fake"}
+        known |= {"map": "0.5", "map_50": "0.8", "latency_ms": "4.5"}
+        said = {name: value for name, value in (known | tags).items() if value is not None}
+        run = store.create_run("0").info
+        made = store.create_model_version("person-detector", file.parent.as_uri(), run.run_id, tags=said)
+        store.set_registered_model_alias("person-detector", "champion", made.version)
+        return str(made.version)
+
+    return add
+
+
+@pytest.fixture
+def client(store: MlflowClient, register: Register) -> MlflowClient:
+    """A registry whose champion, version 1, is an int8 detector that was measured on `fake`."""
+    register()
+    return store
+
+
+@pytest.fixture
+def inventory(tmp_path: Path, store: MlflowClient) -> Callable[..., None]:  # noqa: ARG001 - it changes the folder
+    """Makes ./devices.yaml of fake devices: a keyword per device, with what to add to it."""
+
+    def write(**devices: dict[str, object]) -> None:
+        entries = {
+            name.replace("_", "-"): {"transport": "fake", "directory": str(tmp_path / name), **fields}
+            for name, fields in devices.items()
+        }
+        (tmp_path / "devices.yaml").write_text(yaml.safe_dump({"devices": entries}), encoding="utf-8")
+
+    return write
