@@ -18,6 +18,8 @@ COMMANDS = {
     "train": "train",
     "evaluate": "evaluate",
     "profile": "profile",
+    "boards": "boards",
+    "doctor": "doctor",
     "promote": "promote",
     "deploy": "deploy",
     "rollback": "rollback",

@@ -1,5 +1,6 @@
 """One function per command; each imports what it needs when it is called."""
 
+from mlflow_nas.api.boards import boards, doctor
 from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.profile import profile
@@ -9,7 +10,9 @@ from mlflow_nas.api.search import search
 from mlflow_nas.api.train import train
 
 __all__ = [
+    "boards",
     "deploy",
+    "doctor",
     "evaluate",
     "profile",
     "promote",

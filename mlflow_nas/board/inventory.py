@@ -9,7 +9,19 @@ from mlflow_nas.board.ssh import SshTransport, resolve
 from mlflow_nas.board.transport import LocalTransport, Transport
 from mlflow_nas.types import Device
 
-__all__ = ["get_board"]
+__all__ = ["get_board", "get_transport"]
+
+
+def get_transport(device: Device) -> Transport:
+    """The way to a device that has one; nothing is connected yet.
+
+    Raises:
+        ConfigError: ~/.ssh/config or the key file of a device behind SSH can't be used.
+    """
+    if device.transport == "local":
+        return LocalTransport(Path(device.directory), device.python)
+    endpoint = resolve(str(device.host), user=device.user, port=device.port, key_file=device.key_file)
+    return SshTransport(endpoint, device.directory, device.python)
 
 
 def get_board(
@@ -34,18 +46,11 @@ def get_board(
     Raises:
         ConfigError: ~/.ssh/config or the key file of a device behind SSH can't be used.
     """
-    root = Path(device.directory)
     if device.transport == "fake":
-        return FakeBoard(root, device=device)
-    transport: Transport
-    if device.transport == "local":
-        transport = LocalTransport(root, device.python)
-    else:
-        endpoint = resolve(str(device.host), user=device.user, port=device.port, key_file=device.key_file)
-        transport = SshTransport(endpoint, device.directory, device.python)
+        return FakeBoard(Path(device.directory), device=device)
     return DeviceBoard(
         replace(device, threads=threads or device.threads),
-        transport,
+        get_transport(device),
         budget_s=budget_s,
         wait_s=wait_s,
         max_spread=max_spread,

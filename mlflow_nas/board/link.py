@@ -57,6 +57,12 @@ class Link:
         """
         return self._transport.run(argv, timeout_s=_PATIENCE_S)
 
+    @property
+    def python(self) -> list[str]:
+        """The command that starts the device's Python, with the variables of its record."""
+        variables = [f"{name}={value}" for name, value in self._device.environment.items()]
+        return [*(["env", *variables] if variables else []), *self._transport.python]
+
     def call(self, command: str, *, wait_s: float = 0.0, **options: object) -> dict[str, Any]:
         """The runtime's answer to one command, or its error under the name of whose fault it is.
 
@@ -65,15 +71,8 @@ class Link:
             wait_s: seconds that it may take beyond loading a model.
             options: of the command.
         """
-        variables = [f"{name}={value}" for name, value in self._device.environment.items()]
-        argv = [
-            *(["env", *variables] if variables else []),
-            *self._transport.python,
-            self._push_runtime(),
-            command,
-            json.dumps(options),
-            runtime.DETACHED if command in _TO_THE_END else runtime.ATTACHED,
-        ]
+        mode = runtime.DETACHED if command in _TO_THE_END else runtime.ATTACHED
+        argv = [*self.python, self.push(), command, json.dumps(options), mode]
         answer = self._answer(command, self._patiently(command, argv, _PATIENCE_S + wait_s))
         if "error" in answer:
             raise _ERRORS[answer["kind"]](f"device {self._device.name}, {command}: {answer['error']}")
@@ -102,8 +101,12 @@ class Link:
         """Remove a folder on the device."""
         self.run(["rm", "-rf", "--", folder])
 
-    def _push_runtime(self) -> str:
-        """Path of this version of the runtime on the device; pushed once per object."""
+    def push(self) -> str:
+        """Path of this version of the runtime on the device; pushed once per object.
+
+        Raises:
+            BoardError: the device can't be reached, or can't keep the file.
+        """
         if self._runtime is None:
             bundle = runtime_bundle()
             path = f"{self.root}/runtime/{hashlib.sha256(bundle).hexdigest()[:16]}.pyz"

@@ -1,9 +1,11 @@
 """How a host reaches a device: run a command there, put a file, get a file."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,14 @@ from typing import Protocol
 
 from mlflow_nas.errors import BoardError
 
-__all__ = ["ConnectionLostError", "Finished", "LocalTransport", "Transport", "last_output"]
+__all__ = [
+    "ConnectionLostError",
+    "Finished",
+    "LocalTransport",
+    "Transport",
+    "UnreachableError",
+    "last_output",
+]
 
 _SHOWN_CHARACTERS = 600
 
@@ -27,6 +36,20 @@ class Finished:
 
 class ConnectionLostError(BoardError):
     """The device was reached and then was not: the same call may succeed."""
+
+
+class UnreachableError(BoardError):
+    """The device can't be reached.
+
+    Args:
+        sentence: what is wrong.
+        remedy: the command, or what else, that mends it; the end of the error's sentence.
+    """
+
+    def __init__(self, sentence: str, remedy: str) -> None:
+        super().__init__(f"{sentence}{remedy}")
+        self.sentence = sentence
+        self.remedy = remedy
 
 
 class Transport(Protocol):
@@ -119,7 +142,7 @@ class LocalTransport:
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file into the device's folder; see Transport."""
-        partial = Path(f"{target}.part")
+        partial = Path(f"{target}.{uuid.uuid4().hex}.part")
         try:
             partial.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, partial)
@@ -128,6 +151,9 @@ class LocalTransport:
             raise BoardError(
                 f"{source.name} can't be copied to {target}: {error}; mend the folder"
             ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
     def get(self, source: str, target: Path) -> None:
         """Copy a file out of the device's folder; see Transport."""

@@ -5,9 +5,50 @@ from typing import Any
 
 from mlflow_nas.cli.words import table
 
-__all__ = ["profiled_words"]
+__all__ = ["examined_words", "listed_words", "profiled_words"]
 
 _SLOWER_SHOWN = 10
+
+
+def listed_words(result: Mapping[str, Any]) -> str:
+    """A line per device, and what keeps the others from being used."""
+    rows = result["boards"]
+    faults = [
+        f"\n{row['name']}: {row['error']}\n  What is missing: mlflow_nas doctor --board {row['name']}"
+        for row in rows
+        if row["error"]
+    ]
+    return "\n".join([table([_device(row) for row in rows]), *faults])
+
+
+def _device(row: Mapping[str, Any]) -> dict[str, Any]:
+    facts = row["facts"]
+    return {
+        "board": f"{row['name']} (emulated)" if row["emulated"] else row["name"],
+        "transport": row["transport"],
+        "host": row["host"],
+        "state": row["state"],
+        "soc": facts.get("soc") or facts.get("cpu") or facts.get("machine"),
+        "cores": facts.get("cores"),
+        "governor": facts.get("governor"),
+        "MHz": facts.get("clock_mhz"),
+        "max MHz": facts.get("clock_max_mhz"),
+        "memory MB": facts.get("memory_mb"),
+        "onnxruntime": facts.get("onnxruntime"),
+        "providers": facts.get("providers", "").replace("ExecutionProvider", "") or None,
+        "groups": ",".join(row["groups"]) or None,
+    }
+
+
+def examined_words(result: Mapping[str, Any]) -> str:
+    """A line per check; below those that are not well, the command."""
+    lines = []
+    for check in result["checks"]:
+        lines.append(f"{check['state']:8}{check['name']:12}{check['found']}")
+        if check["remedy"]:
+            lines.append(f"{'':20}-> {check['remedy']}")
+    verdict = "is ready" if result["ready"] else "can't be used yet"
+    return "\n".join([*lines, f"{result['board']} {verdict}."])
 
 
 def profiled_words(result: Mapping[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """The commands; what they do is in `mlflow_nas.api`."""
 
+import sys
+
 import click
 
 from mlflow_nas import api
-from mlflow_nas.cli.board_words import profiled_words
+from mlflow_nas.cli.board_words import examined_words, listed_words, profiled_words
 from mlflow_nas.cli.options import config_file, config_options
 from mlflow_nas.cli.output import result_of
 from mlflow_nas.cli.words import (
@@ -15,7 +17,9 @@ from mlflow_nas.cli.words import (
     trained_words,
 )
 from mlflow_nas.config import (
+    BoardsConfig,
     DeployConfig,
+    DoctorConfig,
     EvaluateConfig,
     ProfileConfig,
     PromoteConfig,
@@ -75,6 +79,23 @@ def profile(*, config: str, as_json: bool, **options: str) -> None:
     result_of(
         lambda: api.profile(config=config_file(config), **options), as_json=as_json, show=profiled_words
     )
+
+
+@main.command()
+@config_options(BoardsConfig)
+def boards(*, config: str, as_json: bool, **options: str) -> None:
+    """List the devices: whether they are ready, and what they are."""
+    result_of(lambda: api.boards(config=config_file(config), **options), as_json=as_json, show=listed_words)
+
+
+@main.command()
+@config_options(DoctorConfig)
+def doctor(*, config: str, as_json: bool, **options: str) -> None:
+    """Say what is missing on a device and the command that mends it; exit code 1 when it can't be used."""
+    result = result_of(
+        lambda: api.doctor(config=config_file(config), **options), as_json=as_json, show=examined_words
+    )
+    sys.exit(0 if result["ready"] else 1)
 
 
 @main.command()

@@ -19,8 +19,10 @@ _CHATTY = ("pytorch_lightning", "lightning", "alembic", "mlflow", "faster_coco_e
 
 def result_of(
     work: Callable[[], dict[str, object]], *, as_json: bool, show: Callable[[dict[str, object]], str]
-) -> None:
-    """Run a command and print its result, in words or as JSON; an error is one sentence and an exit code.
+) -> dict[str, object]:
+    """Run a command, print its result, in words or as JSON, and return it.
+
+    An error is one sentence and an exit code.
 
     Exit codes: 2 for the user's mistakes, 1 for everything else that is foreseen.
     """
@@ -34,6 +36,7 @@ def result_of(
             click.echo("mlflow_nas: interrupted; the same command continues the study.", err=True)
             sys.exit(130)
     click.echo(json.dumps(result, default=str) if as_json else show(result))
+    return result
 
 
 @contextlib.contextmanager

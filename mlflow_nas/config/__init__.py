@@ -1,7 +1,9 @@
 """What the user may say: one frozen tree per command, and the environment."""
 
 from mlflow_nas.config.commands import (
+    BoardsConfig,
     DeployConfig,
+    DoctorConfig,
     EvaluateConfig,
     ProfileConfig,
     PromoteConfig,
@@ -20,7 +22,9 @@ from mlflow_nas.config.environment import (
 from mlflow_nas.config.parse import as_option, load_config, without_password
 
 __all__ = [
+    "BoardsConfig",
     "DeployConfig",
+    "DoctorConfig",
     "EvaluateConfig",
     "ProfileConfig",
     "PromoteConfig",

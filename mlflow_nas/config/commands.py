@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
+    "BoardsConfig",
     "CommandConfig",
     "DeployConfig",
+    "DoctorConfig",
     "EvaluateConfig",
     "ProfileConfig",
     "PromoteConfig",
@@ -169,6 +171,19 @@ class ProfileConfig(_NetworkOptions):
     )
     arch: str | None = Field(None, description=_ARCH)
     depth: int = Field(2, ge=1, le=20, description="Parts of a module's path by which time is summed")
+
+
+class BoardsConfig(CommandConfig):
+    """Options of `boards`."""
+
+    devices: Path | None = Field(None, description=_DEVICES)
+
+
+class DoctorConfig(CommandConfig):
+    """Options of `doctor`."""
+
+    board: Name = Field("local", description="Device to look at")
+    devices: Path | None = Field(None, description=_DEVICES)
 
 
 class PromoteConfig(CommandConfig):

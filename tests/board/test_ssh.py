@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from ssh_server import BreakableWay, SshServer, free_port, new_key
 
-from mlflow_nas.board import ConnectionLostError, DeviceBoard, SshTransport, get_board
+from mlflow_nas.board import ConnectionLostError, DeviceBoard, Finished, SshTransport, get_board
 from mlflow_nas.board.ssh import connection, resolve
 from mlflow_nas.errors import BoardError, ConfigError
 from mlflow_nas.types import Device
@@ -264,4 +265,42 @@ def test_a_full_disk_is_said(ssh_server: SshServer, full_disk: Path, tmp_path: P
     with pytest.raises(BoardError, match=r"can't keep model.bin \(300000 bytes\).*df says tmpfs.*Free space"):
         transport.put(file, f"{full_disk}/device/model.bin")
     assert not (full_disk / "device/model.bin").exists()
+    transport.close()
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_searches_that_bring_the_same_file_at_once_don_t_disturb_each_other(
+    ssh_server: SshServer, tmp_path: Path
+) -> None:
+    """Four uploads of one content at a time, to places of their own: all arrive whole."""
+    file = tmp_path / "model.bin"
+    file.write_bytes(os.urandom(300_000))
+
+    def upload(number: int) -> bytes:
+        transport = _transport(tmp_path, ssh_server.port, ssh_server)
+        target = tmp_path / f"device/{number}/model.bin"
+        transport.put(file, str(target))
+        transport.close()
+        return target.read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(upload, range(4))) == {file.read_bytes()}
+
+
+@pytest.mark.usefixtures("ssh_home")
+def test_a_device_without_sha256sum_hashes_with_its_python(
+    ssh_server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system with few tools still says whether the file is whole."""
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"content")
+    transport = _transport(tmp_path, ssh_server.port, ssh_server)
+    run = transport.run
+
+    def without_tool(argv: list[str], *, timeout_s: float) -> Finished:
+        return run(["no-such-tool" if argv[0] == "sha256sum" else argv[0], *argv[1:]], timeout_s=timeout_s)
+
+    monkeypatch.setattr(transport, "run", without_tool)
+    transport.put(file, f"{tmp_path}/device/model.bin")
+    assert (tmp_path / "device/model.bin").read_bytes() == b"content"
     transport.close()

@@ -11,7 +11,9 @@ from mlflow_nas.cli import main
 from mlflow_nas.errors import BoardError, ConfigError
 
 
-@pytest.mark.parametrize("command", ["search", "train", "evaluate", "profile", "promote", "deploy"])
+@pytest.mark.parametrize(
+    "command", ["search", "train", "evaluate", "profile", "boards", "doctor", "promote", "deploy"]
+)
 def test_every_command_explains_its_options(command: str) -> None:
     """Each option has a sentence and a default."""
     result = CliRunner().invoke(main, [command, "--help"])

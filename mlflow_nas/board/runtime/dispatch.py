@@ -12,6 +12,7 @@ from typing import TextIO
 from mlflow_nas.board.runtime.facts import facts
 from mlflow_nas.board.runtime.failure import Answer, Failure
 from mlflow_nas.board.runtime.infer import infer
+from mlflow_nas.board.runtime.inspection import inspect
 from mlflow_nas.board.runtime.install import install, rollback
 from mlflow_nas.board.runtime.profile import profile
 from mlflow_nas.board.runtime.store import delete, get, list_
@@ -25,7 +26,7 @@ HOST_IS_GONE = 4
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
     function.__name__.rstrip("_"): function
-    for function in (facts, time_, profile, infer, install, rollback, delete, get, list_)
+    for function in (facts, inspect, time_, profile, infer, install, rollback, delete, get, list_)
 }
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CHANGING", "before_and_after", "facts", "is_throttled", "read"]
+__all__ = ["CHANGING", "before_and_after", "conditions", "facts", "is_throttled", "read"]
 
 CHANGING = (
     "governor",
@@ -45,6 +45,18 @@ def facts(root: str = "/", core: int = 0) -> dict[str, str]:
     import numpy as np
     import onnxruntime
 
+    return {
+        **conditions(root, core),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "providers": ",".join(onnxruntime.get_available_providers()),
+        "clock_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def conditions(root: str = "/", core: int = 0) -> dict[str, str]:
+    """The facts that need no library; `facts` has the arguments."""
     proc, sys = Path(root, "proc"), Path(root, "sys")
     clocks = sys / f"devices/system/cpu/cpu{core}/cpufreq"
     known = {
@@ -61,11 +73,6 @@ def facts(root: str = "/", core: int = 0) -> dict[str, str]:
         "load_1min": read(proc / "loadavg", r"^(\S+)"),
         "memory_mb": _scaled(read(proc / "meminfo", r"^MemTotal: *(\d+)"), 1 / 1024),
         "memory_free_mb": _scaled(read(proc / "meminfo", r"^MemAvailable: *(\d+)"), 1 / 1024),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "providers": ",".join(onnxruntime.get_available_providers()),
-        "clock_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     return {name: value for name, value in known.items() if value}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlflow_nas.board.runtime.failure import Failure
 
-__all__ = ["exclusive"]
+__all__ = ["exclusive", "holder_of"]
 
 PAUSE_S = 0.2
 
@@ -34,6 +34,14 @@ def exclusive(path: str, holder: str, wait_s: float) -> Iterator[None]:
         file.write(f"{os.getpid()} {holder}, since {time.strftime('%Y-%m-%d %H:%M:%S')} of its clock")
         file.flush()
         yield
+
+
+def holder_of(path: str) -> str:
+    """Process id, name and time of who measures on the device; empty when nobody does."""
+    if not Path(path).is_file():
+        return ""
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as above
+        return "" if _taken(file.fileno()) else file.read()
 
 
 def _taken(descriptor: int) -> bool:

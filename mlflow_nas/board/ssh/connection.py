@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import paramiko
 
 from mlflow_nas.board.ssh.endpoint import Endpoint
+from mlflow_nas.board.transport import UnreachableError
 from mlflow_nas.errors import BoardError
 
 __all__ = ["STEP_S", "Connection"]
@@ -31,10 +32,11 @@ class _RefuseUnknown(paramiko.MissingHostKeyPolicy):
     ) -> None:
         """Refuse."""
         hop = self._hop
-        raise BoardError(
+        raise UnreachableError(
             f"the host {hostname} is unknown: it shows the {key.get_name()} key {key.fingerprint}. Compare "
             "that with the device's own (there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then "
-            f"connect once by hand: ssh -p {hop.port} {hop.user}@{hop.asked}"
+            "connect once by hand: ",
+            f"ssh -p {hop.port} {hop.user}@{hop.asked}",
         )
 
 
@@ -117,22 +119,25 @@ def _blame(hop: Endpoint) -> Iterator[None]:
     try:
         yield
     except paramiko.BadHostKeyException as error:
-        raise BoardError(
+        raise UnreachableError(
             f"the host key of {hop.known_as} changed: known_hosts has {error.expected_key.fingerprint}, it "
             f"shows {error.key.fingerprint}. If the device was set up anew, forget the old key and connect "
-            f"once by hand: ssh-keygen -R '{hop.known_as}' && ssh -p {hop.port} {hop.user}@{hop.asked}"
+            "once by hand: ",
+            f"ssh-keygen -R '{hop.known_as}' && ssh -p {hop.port} {hop.user}@{hop.asked}",
         ) from error
     except paramiko.PasswordRequiredException as error:
-        raise BoardError(
-            f"the key for {where} has a passphrase; give it to the agent: ssh-add {' '.join(hop.key_files)}"
+        raise UnreachableError(
+            f"the key for {where} has a passphrase; give it to the agent: ",
+            f"ssh-add {' '.join(hop.key_files)}",
         ) from error
     except paramiko.AuthenticationException as error:
-        raise BoardError(
-            f"{where} refuses the user's keys ({error}); bring one there: ssh-copy-id -p {hop.port} "
-            f"{hop.user}@{hop.asked}"
+        raise UnreachableError(
+            f"{where} refuses the user's keys ({error}); bring one there: ",
+            f"ssh-copy-id -p {hop.port} {hop.user}@{hop.asked}",
         ) from error
     except (OSError, EOFError, paramiko.SSHException) as error:
         said = str(error) or type(error).__name__
-        raise BoardError(
-            f"{where} can't be reached: {said}; check that the device is on, its address and its SSH server"
+        raise UnreachableError(
+            f"{where} can't be reached: {said}; ",
+            "check that the device is on, its address and its SSH server",
         ) from error

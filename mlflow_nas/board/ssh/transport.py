@@ -4,7 +4,9 @@ import hashlib
 import select
 import shlex
 import time
+import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -12,7 +14,7 @@ import paramiko
 
 from mlflow_nas.board.ssh.connection import STEP_S, Connection
 from mlflow_nas.board.ssh.endpoint import Endpoint
-from mlflow_nas.board.transport import ConnectionLostError, Finished, last_output
+from mlflow_nas.board.transport import ConnectionLostError, Finished, UnreachableError, last_output
 from mlflow_nas.errors import BoardError
 
 __all__ = ["SshTransport"]
@@ -21,6 +23,9 @@ _CHUNK = 32_768
 _ATTEMPTS = 3
 _WAIT_S = 0.2
 _NO_STATUS = -1
+_CANT_READ = 1  # of sha256sum, and of a Python that raises
+_NO_SUCH_COMMAND = 127
+_HASH = "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())"
 _LOST = (EOFError, paramiko.SSHException, ConnectionError, TimeoutError)
 
 R = TypeVar("R")
@@ -89,19 +94,23 @@ class SshTransport:
     def put(self, source: Path, target: str) -> None:
         """Copy a file to the device, going on with what an earlier attempt left; see Transport."""
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-        part = f"{self.root}/incoming/{sha256}.part"
+        part = f"{self.root}/incoming/{sha256}"
 
-        def upload(files: paramiko.SFTPClient) -> None:
+        def upload(files: paramiko.SFTPClient, part: str) -> bool:
             for folder in (part, target):
                 _make_folder(files, PurePosixPath(folder).parent)
-            self._send(files, source, part)
-            if self._hash(part) != sha256:
-                files.remove(part)
-                raise BoardError(f"{source.name} arrived damaged on {self._endpoint.asked}; repeat the call")
-            files.posix_rename(part, target)
+            try:
+                self._send(files, source, part)
+                whole = self._hash(part) == sha256
+                files.posix_rename(part, target) if whole else files.remove(part)
+            except (FileNotFoundError, FileExistsError):  # another search brings the same file right now
+                return False
+            return whole
 
         try:
-            self._with_files(upload)
+            alone = f"{part}-{uuid.uuid4().hex}.part"
+            if not any(self._with_files(partial(upload, part=name)) for name in (f"{part}.part", alone)):
+                raise BoardError(f"{source.name} arrived damaged on {self._endpoint.asked}; repeat the call")
         except OSError as error:
             raise BoardError(
                 f"{self._endpoint.asked} can't keep {source.name} ({source.stat().st_size} bytes) in "
@@ -171,9 +180,9 @@ class SshTransport:
             try:
                 self._files = paramiko.SFTPClient.from_transport(connection.transport)
             except _LOST as error:
-                raise BoardError(
-                    f"{self._endpoint.asked} has no file server: {str(error) or type(error).__name__}; "
-                    "install openssh-sftp-server there"
+                raise UnreachableError(
+                    f"{self._endpoint.asked} has no file server: {str(error) or type(error).__name__}; ",
+                    "install openssh-sftp-server there",
                 ) from error
             if self._files is None:
                 raise BoardError(f"{self._endpoint.asked} opens no channel for files; restart its SSH server")
@@ -181,29 +190,44 @@ class SshTransport:
         return self._files
 
     def _send(self, files: paramiko.SFTPClient, source: Path, part: str) -> None:
-        """Send what the device does not have yet of a file."""
+        """Send what the device does not have yet of a file.
+
+        A part is never emptied: who else writes to it writes the same bytes to the same places.
+        """
         content = source.read_bytes()
         offset = self._kept_bytes(files, content, part)
-        with files.open(part, "r+b" if offset else "wb") as remote:
+        with files.open(part, "r+b") if offset else self._fresh(files, part) as remote:
             remote.seek(offset)
             for start in range(offset, len(content), _CHUNK):
                 remote.write(content[start : start + _CHUNK])
+
+    def _fresh(self, files: paramiko.SFTPClient, part: str) -> paramiko.SFTPFile:
+        try:
+            return files.open(part, "wxb")
+        except OSError as error:
+            if _exists(files, part):
+                raise FileExistsError(part) from error
+            raise
 
     def _kept_bytes(self, files: paramiko.SFTPClient, content: bytes, part: str) -> int:
         """How many bytes of an interrupted upload are the file's own beginning."""
         try:
             size = files.stat(part).st_size or 0
+            prefix = hashlib.sha256(content[:size]).hexdigest()
+            if 0 < size <= len(content) and self._hash(part) == prefix:
+                return size
+            files.remove(part)
         except FileNotFoundError:
-            return 0
-        prefix = hashlib.sha256(content[:size]).hexdigest()
-        return size if 0 < size <= len(content) and self._hash(part) == prefix else 0
+            pass
+        return 0
 
     def _hash(self, path: str) -> str:
         """Sha256 of a file on the device, by its own tool or its Python."""
         done = self.run(["sha256sum", path], timeout_s=STEP_S * 3)
-        if done.code != 0:
-            code = "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())"
-            done = self.run([*self._python, "-c", code, path], timeout_s=STEP_S * 3)
+        if done.code == _NO_SUCH_COMMAND:
+            done = self.run([*self._python, "-c", _HASH, path], timeout_s=STEP_S * 3)
+        if done.code == _CANT_READ:
+            raise FileNotFoundError(path)
         if done.code != 0:
             raise BoardError(
                 f"{self._endpoint.asked} has neither sha256sum nor a Python that runs: "
@@ -243,9 +267,19 @@ def _collect(channel: paramiko.Channel, end: float, connection: Connection) -> F
             select.select([channel], [], [], _WAIT_S)
 
 
+def _exists(files: paramiko.SFTPClient, path: str) -> bool:
+    try:
+        files.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _make_folder(files: paramiko.SFTPClient, folder: PurePosixPath) -> None:
     for step in (*reversed(folder.parents), folder):
-        try:
-            files.stat(str(step))
-        except FileNotFoundError:
-            files.mkdir(str(step))
+        if not _exists(files, str(step)):
+            try:
+                files.mkdir(str(step))
+            except OSError:
+                if not _exists(files, str(step)):  # else another search was faster
+                    raise
