@@ -36,7 +36,7 @@ def train_once(bench: Workbench, architecture: Architecture) -> dict[str, float]
     network, data = bench.build(architecture), bench.data(architecture)
     fitted = fit(network, data, epochs=bench.epochs, seed=bench.seed, recipe=bench.recipe, accelerator="cpu")
     folder = bench.folder / bench.space.key(architecture)
-    int8 = make_artefact(network, architecture, bench=bench, folder=folder).int8
+    int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
     return {**fitted.metrics, **accuracy, "trial_s": time.perf_counter() - started}
 

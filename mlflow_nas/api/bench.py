@@ -44,4 +44,6 @@ def make_bench(
         weights=seed_weights,
         backbone_weights=None if seed_weights else load_backbone_weights(config.backbone_weights),
         max_latency_ms=max_latency_ms,
+        precision=config.precision,
+        max_int8_drop=config.max_int8_drop,
     )

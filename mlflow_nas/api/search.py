@@ -62,7 +62,7 @@ def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None
 
     client = connect(default_uri())
     experiment = experiment_for(client, project_run, config.experiment)
-    tags = {"nas.board": config.board, "nas.space": bench.space.name, "nas.dataset": bench.dataset_tag}
+    tags = bench.tags
     parent = open_study(
         client,
         experiment_id=experiment,

@@ -54,7 +54,7 @@ def train(
         number=0,
         role="trial",
         name=bench.space.key(architecture),
-        tags={"nas.board": chosen.board, "nas.space": bench.space.name, "nas.dataset": bench.dataset_tag},
+        tags=bench.tags,
         run_id=project_run,
     )
     candidate = Candidate(architecture=architecture, bench=bench, number=0, run_id=run_id)

@@ -84,6 +84,12 @@ class _TrainingOptions(_NetworkOptions):
     backbone_weights: Path | None = Field(
         None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
     )
+    precision: Literal["int8", "fp32"] = Field(
+        "int8", description="What is measured; fp32 is for comparison: nothing is registered or deployed"
+    )
+    max_int8_drop: float = Field(
+        0.02, ge=0, le=1, description="Fail candidates whose int8 mAP is further below the float network's"
+    )
 
 
 _ARCH = "The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"

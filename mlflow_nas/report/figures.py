@@ -14,7 +14,7 @@ __all__ = ["pareto_html", "pareto_png"]
 
 # Okabe and Ito's colours, told apart also with colour blindness.
 FRONT, OTHER, BASELINE = "#0072B2", "#999999", "#D55E00"
-X_LABEL, Y_LABEL = "latency on the board, int8 (ms)", "mAP .5:.95 of the int8 file"
+X_LABEL, Y_LABEL = "latency on the board (ms)", "mAP .5:.95 of the measured file"
 
 
 def _baseline(evaluations: Sequence[Evaluation]) -> list[Evaluation]:

@@ -1,4 +1,4 @@
-"""Does the board compute what was evaluated on the host?"""
+"""Does the file that ships agree with the trained network, and the board with the host?"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,24 @@ from mlflow_nas.export import OnnxDetector, allowed_drift, worst_drift
 from mlflow_nas.search.artefact import Artefact
 from mlflow_nas.types import Board
 
-__all__ = ["check_board_outputs"]
+__all__ = ["check_board_outputs", "check_int8_accuracy"]
+
+
+def check_int8_accuracy(*, fp32: float, int8: float, max_drop: float) -> None:
+    """Compare the mAP of the int8 file with the float network's, each 0..1.
+
+    Raises:
+        CandidateError: it is lower by more than `max_drop`.
+    """
+    if fp32 - int8 > max_drop:
+        raise CandidateError(
+            f"Quantization costs {fp32 - int8:.3f} mAP: {int8:.3f} instead of {fp32:.3f} in float, while "
+            f"{max_drop:g} is allowed. Raise --max-int8-drop to keep such candidates."
+        )
 
 
 def check_board_outputs(board: Board, artefact: Artefact, images: NDArray[np.float32]) -> float:
-    """Compare the int8 file's outputs on the board with the host's, on images [n, 3, H, W].
+    """Compare the shipped file's outputs on the board with the host's, on images [n, 3, H, W].
 
     Returns:
         The largest difference of a channel, as a share of its tolerance (see `export/drift.py`).
@@ -21,12 +34,12 @@ def check_board_outputs(board: Board, artefact: Artefact, images: NDArray[np.flo
         CandidateError: it is above 1; the sentence holds the numbers.
         BoardError: the board failed.
     """
-    host = OnnxDetector(artefact.int8)(images)
+    host = OnnxDetector(artefact.shipped)(images)
     allowed = allowed_drift(fp32=OnnxDetector(artefact.fp32)(images), int8=host)
-    worst = worst_drift(device=board.infer(artefact.int8, images), host=host, allowed=allowed)
+    worst = worst_drift(device=board.infer(artefact.shipped, images), host=host, allowed=allowed)
     if not worst.is_allowed:
         raise CandidateError(
-            f"On {board.name} the outputs of {artefact.int8.name} differ from the host's: channel "
+            f"On {board.name} the outputs of {artefact.shipped.name} differ from the host's: channel "
             f"{worst.channel} by {worst.found:.3g} (root mean square), while int8 may change it by "
             f"{worst.allowed:.3g}. The accuracy measured here is not the board's: compare ONNX Runtime's "
             "versions and providers (mlflow_nas doctor)."

@@ -1,4 +1,4 @@
-"""The files of a trained network: float ONNX, and the int8 ONNX that ships."""
+"""The files of a trained network: float ONNX, and the int8 ONNX that ships unless told otherwise."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,9 @@ from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import FastestDet
 from mlflow_nas.types import Architecture
 
-__all__ = ["Artefact", "baseline_artefact", "make_artefact"]
+__all__ = ["INT8_FILE", "Artefact", "baseline_artefact", "make_artefact"]
 
+FP32_FILE, INT8_FILE = "model.onnx", "model.int8.onnx"
 CALIBRATION_IMAGES = 32
 PARITY_IMAGES = 2
 PARITY_ATOL = 5e-3
@@ -19,16 +20,26 @@ PARITY_ATOL = 5e-3
 
 
 class Artefact(NamedTuple):
-    """The float and the int8 file of one network."""
+    """The float and the int8 file of one network; without the latter the float file ships."""
 
     fp32: Path
-    int8: Path
+    int8: Path | None
+
+    @property
+    def shipped(self) -> Path:
+        """The file that is measured: the int8 one where there is one."""
+        return self.int8 or self.fp32
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Role to path."""
+        return {"fp32": self.fp32} | ({"int8": self.int8} if self.int8 else {})
 
 
 def make_artefact(
     network: FastestDet, architecture: Architecture, *, bench: Workbench, folder: Path
 ) -> Artefact:
-    """Export a network, compare it with torch, quantize it.
+    """Export a network, compare it with torch, quantize it unless the study is one of float files.
 
     Raises:
         CandidateError: the network can't be exported or quantized, or the file disagrees with torch.
@@ -42,16 +53,18 @@ def make_artefact(
         "mlflow_nas.key": bench.space.key(architecture),
         "mlflow_nas.precision": "fp32",
     }
-    fp32 = export_onnx(network, folder / "model.onnx", img_size=img_size, metadata=metadata)
+    fp32 = export_onnx(network, folder / FP32_FILE, img_size=img_size, metadata=metadata)
     check_parity(network, fp32, images[:PARITY_IMAGES], atol=PARITY_ATOL)
-    return Artefact(fp32, quantize_int8(fp32, folder / "model.int8.onnx", calibration=images))
+    if bench.precision == "fp32":
+        return Artefact(fp32, None)
+    return Artefact(fp32, quantize_int8(fp32, folder / INT8_FILE, calibration=images))
 
 
 def baseline_artefact(bench: Workbench) -> Artefact:
     """The baseline network with its first weights, made once per study: the yardstick of latency."""
     folder = bench.folder / "yardstick"
-    known = Artefact(folder / "model.onnx", folder / "model.int8.onnx")
-    if known.int8.is_file():
+    known = Artefact(folder / FP32_FILE, None if bench.precision == "fp32" else folder / INT8_FILE)
+    if known.shipped.is_file():
         return known
     baseline = bench.space.baseline
     return make_artefact(bench.build(baseline), baseline, bench=bench, folder=folder)

@@ -18,6 +18,7 @@ from mlflow_nas.report import (
     study_description,
     table_columns,
 )
+from mlflow_nas.search.artefact import INT8_FILE
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.tracking import describe, log_file, log_int8_model, log_table
@@ -32,7 +33,10 @@ GOLDEN_IMAGES = 3
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The end of a study: its front, fastest first, and the registry after it; None without a front."""
+    """The end of a study: its front, fastest first, and the registry after it.
+
+    The registry is None without a front, and for float files, which are for comparison.
+    """
 
     front: tuple[Evaluation, ...]
     registry: Reconciliation | None
@@ -40,7 +44,7 @@ class Conclusion:
 
 def int8_file(evaluation: Evaluation, bench: Workbench) -> Path:
     """Where a trial's int8 file lies on this machine."""
-    return bench.folder / evaluation.key / "model.int8.onnx"
+    return bench.folder / evaluation.key / INT8_FILE
 
 
 def publish(evaluation: Evaluation, *, bench: Workbench, book: StudyBook) -> str:
@@ -101,8 +105,8 @@ def conclude(
     """
     _report(evaluations, book, settings)
     front = front_of(evaluations)
-    if not front:
-        return Conclusion((), None)
+    if not front or bench.precision != "int8":
+        return Conclusion(tuple(front), None)
     baseline_key = bench.space.key(bench.space.baseline)
     baseline = next((e for e in evaluations if e.key == baseline_key and "map" in e.metrics), None)
     for evaluation in front:
@@ -124,7 +128,6 @@ def _version_tags(
         "nas.study": book.study,
         "nas.trial": str(evaluation.number),
         "nas.key": evaluation.key,
-        "nas.precision": "int8",
         "nas.sha256": model_sha256(file),
     }
     measured = {

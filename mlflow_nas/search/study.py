@@ -144,7 +144,9 @@ class Search:
 
     def _publish(self, evaluation: Evaluation) -> None:
         """Keep the model of a trial that is on the front as it stands, while its file is at hand."""
-        if evaluation.number in {member.number for member in front_of(self.book.evaluations())}:
+        if self.bench.precision == "int8" and evaluation.number in {
+            member.number for member in front_of(self.book.evaluations())
+        }:
             publish(evaluation, bench=self.bench, book=self.book)
 
     def _attempt(self, candidate: Candidate) -> tuple[Evaluation, NasError | None]:

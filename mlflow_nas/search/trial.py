@@ -8,7 +8,7 @@ from pathlib import Path
 from mlflow_nas.errors import NasError
 from mlflow_nas.estimate import complexity
 from mlflow_nas.export import OnnxDetector
-from mlflow_nas.search.agreement import check_board_outputs
+from mlflow_nas.search.agreement import check_board_outputs, check_int8_accuracy
 from mlflow_nas.search.artefact import Artefact, baseline_artefact, make_artefact
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import save_weights
@@ -54,8 +54,8 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
         trained: it has a latency and no mAP.
 
     Raises:
-        CandidateError: the architecture can't be trained, exported or quantized, or the board computes
-            something else than the host.
+        CandidateError: the architecture can't be trained, exported or quantized, quantization costs too much
+            accuracy, or the board computes something else than the host.
         BoardError: the board failed; the candidate is not to blame.
     """
     bench, architecture = candidate.bench, candidate.architecture
@@ -82,24 +82,24 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     )
     weights = save_weights(network, candidate.folder / "weights.pth")
 
-    on_step("int8")
+    on_step("export")
     artefact = make_artefact(network, architecture, bench=bench, folder=candidate.folder)
 
     on_step("accuracy")
-    accuracy = evaluate_detector(OnnxDetector(artefact.int8), data.batches("val"))
-    metrics |= fitted.metrics | accuracy | {"model_size_bytes": float(artefact.int8.stat().st_size)}
+    accuracy = evaluate_detector(OnnxDetector(artefact.shipped), data.batches("val"))
+    check_int8_accuracy(fp32=fitted.metrics["map_fp32"], int8=accuracy["map"], max_drop=bench.max_int8_drop)
+    metrics |= fitted.metrics | accuracy | {"model_size_bytes": float(artefact.shipped.stat().st_size)}
 
     on_step("board")
     check_board_outputs(bench.board, artefact, bench.real_images(architecture, BOARD_IMAGES))
 
     on_step("latency")
     latency = _measure(artefact, bench)
-    files = {"fp32": artefact.fp32, "int8": artefact.int8, "weights": weights}
-    return _conclude(candidate, metrics, latency, fitted=fitted, files=files)
+    return _conclude(candidate, metrics, latency, fitted=fitted, files={**artefact.files, "weights": weights})
 
 
 def _measure(artefact: Artefact, bench: Workbench) -> Latency:
-    latency = bench.board.measure(artefact.int8, baseline=baseline_artefact(bench).int8)
+    latency = bench.board.measure(artefact.shipped, baseline=baseline_artefact(bench).shipped)
     if latency.unstable:
         _log.warning(
             "The latency on %s is unstable: it varied by %.1f %% in %d attempts, or the board throttled. "

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ class Workbench:
         weights: a trained seed network to inherit from, or None.
         backbone_weights: ImageNet weights, used without a seed network; or None.
         max_latency_ms: slower candidates are infeasible; None for no limit.
+        precision: of the file that is measured; float files are for comparison.
+        max_int8_drop: a candidate whose int8 file's mAP is further below the float network's has failed.
     """
 
     space: SearchSpace
@@ -47,11 +50,23 @@ class Workbench:
     weights: SeedWeights | None = None
     backbone_weights: BackboneWeights | None = None
     max_latency_ms: float | None = None
+    precision: Literal["int8", "fp32"] = "int8"
+    max_int8_drop: float = 0.02
 
     @property
     def dataset_tag(self) -> str:
         """Name and content digest of the data, so that results of different data are never compared."""
         return f"{self.val.name}@{self.val.digest}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What tells whose results can be compared, as tags of every run."""
+        return {
+            "nas.board": self.board.name,
+            "nas.space": self.space.name,
+            "nas.dataset": self.dataset_tag,
+            "nas.precision": self.precision,
+        }
 
     def input_size(self, architecture: Architecture) -> tuple[int, int]:
         """Height and width in pixels, of the study's aspect ratio."""

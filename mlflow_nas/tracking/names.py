@@ -15,6 +15,7 @@ __all__ = [
     "KEY",
     "LATENCY_UNSTABLE",
     "PARENT",
+    "PRECISION",
     "ROLE",
     "SHA256",
     "SPACE",
@@ -32,6 +33,7 @@ CHOICES: Final = "nas.choices"
 DATASET: Final = "nas.dataset"
 STATE: Final = "nas.state"
 KEY: Final = "nas.key"
+PRECISION: Final = "nas.precision"
 ERROR: Final = "nas.error"
 LATENCY_UNSTABLE: Final = "nas.latency_unstable"
 SHA256: Final = "nas.sha256"

@@ -17,6 +17,7 @@ FIXED = {
     names.BOARD: ("board", "--board"),
     names.SPACE: ("search space", "--space"),
     names.CHOICES: ("choices", "--space and --set"),
+    names.PRECISION: ("precision", "--precision"),
 }
 """What a study can't change midway, by tag: its name and its option."""
 
@@ -68,7 +69,8 @@ def open_study(
         client: the MLflow client.
         experiment_id: the experiment to look and create in.
         study: the study's name; it names the run.
-        tags: further tags; nas.dataset, nas.board, nas.space and nas.choices must stay what they were.
+        tags: further tags; nas.dataset, nas.board, nas.space, nas.choices and nas.precision must stay what
+            they were.
         params: the study's options; those that the run has already are left as they are, because
             `mlflow run` has logged the project's parameters and MLflow refuses to change one.
         run_id: the run that `mlflow run` created. It becomes the study's run; when the study has one

@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 PROJECT = Path(__file__).parents[2]
-DATA = ["-P", "data=synthetic:train=8,val=4,size=96", "-P", "epochs=1"]
+DATA = ["-P", "data=synthetic:train=8,val=4,size=96", "-P", "epochs=1", "-P", "max_int8_drop=1"]
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +136,16 @@ def test_a_mistake_ends_the_project_with_one_sentence(shell: Shell) -> None:
 def test_a_killed_search_goes_on_with_the_same_command(shell: Shell) -> None:
     """Kill -9 in the middle of the second trial: nothing is trained twice, nothing stays RUNNING."""
     words = ["-m", "mlflow_nas", "search", "--study", "killed", "--experiment", "killed", "--board", "fake"]
-    words += ["--data", "synthetic:train=8,val=4,size=96", "--epochs", "1", "--seed-epochs", "1"]
+    words += [
+        "--data",
+        "synthetic:train=8,val=4,size=96",
+        "--epochs",
+        "1",
+        "--seed-epochs",
+        "1",
+        "--max-int8-drop",
+        "1",
+    ]
     words += ["--trials", "3", "--device", "fake", "--model", "killed", "--json"]
     process = shell.start(sys.executable, *words)
     client = MlflowClient(shell.tracking_uri)

@@ -10,7 +10,7 @@ from mlflow_nas.board import FakeBoard
 from mlflow_nas.data import load_dataset
 from mlflow_nas.errors import CandidateError
 from mlflow_nas.search import Workbench
-from mlflow_nas.search.agreement import check_board_outputs
+from mlflow_nas.search.agreement import check_board_outputs, check_int8_accuracy
 from mlflow_nas.search.artefact import make_artefact
 from mlflow_nas.space import fastestdet_head
 from mlflow_nas.train import Recipe
@@ -53,3 +53,11 @@ def test_another_computation_is_the_candidates_fault(bench: Workbench, tmp_path:
         CandidateError, match=r"On fake the outputs .* channel 4 by .*while int8 may change it by"
     ):
         check_board_outputs(_WrongBoard(tmp_path / "wrong"), artefact, images)
+
+
+def test_quantization_may_cost_so_much_and_no_more() -> None:
+    """At the limit it passes, and where int8 is better; above it the sentence has figures and limit."""
+    check_int8_accuracy(fp32=0.5, int8=0.475, max_drop=0.025)
+    check_int8_accuracy(fp32=0.5, int8=0.6, max_drop=0.0)
+    with pytest.raises(CandidateError, match=r"costs 0\.030 mAP: 0\.470 instead of 0\.500.*while 0\.025 is"):
+        check_int8_accuracy(fp32=0.5, int8=0.47, max_drop=0.025)

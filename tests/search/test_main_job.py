@@ -1,5 +1,6 @@
 """The main job in this process, on the fake board and generated scenes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mlflow_nas.errors import BoardError, CandidateError, ConfigError
 from mlflow_nas.search import Candidate
 from mlflow_nas.search import seed as seed_module
 from mlflow_nas.search import study as study_module
+from mlflow_nas.search import trial as trial_module
 from mlflow_nas.space import build_detector, fastestdet_head, save_weights
 from mlflow_nas.types import Evaluation
 
@@ -23,6 +25,7 @@ OPTIONS = {
     "device": "fake",
     "trials": 3,
     "seed": 1,
+    "max_int8_drop": 1,  # one epoch on eight images is noise
 }
 
 
@@ -173,6 +176,33 @@ def test_a_failed_candidate_is_written_down_and_the_search_goes_on(monkeypatch: 
     assert failed[0].data.tags["nas.error"] == "CandidateError: it can't be exported"
 
 
+def test_a_candidate_that_loses_too_much_by_quantization_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence is in its run, the search goes on."""
+    monkeypatch.setattr(trial_module, "evaluate_detector", lambda *_, **__: {"map": -0.5, "map_50": -0.5})
+    result = _search(trials=1, seed_epochs=0, max_int8_drop=0.25)
+    (run,) = [run for run in _runs(result) if run.data.tags["nas.role"] == "baseline"]
+    assert [row["state"] for row in result["trials"]] == ["failed"]
+    assert re.match(
+        r"CandidateError: Quantization costs 0\.\d+ mAP: -0\.500 instead of 0\.\d+ in float, while 0\.25 is "
+        r"allowed\. Raise --max-int8-drop",
+        run.data.tags["nas.error"],
+    )
+
+
+def test_float_files_are_measured_for_comparison() -> None:
+    """They have a front, no model and no deployment, and never share a study with int8 files."""
+    options = {"trials": 1, "seed_epochs": 0, "study": "float"}
+    result = _search(**options, precision="fp32")
+    (row,) = result["trials"]
+    assert row["map"] == pytest.approx(row["map_fp32"], abs=0.01)
+    assert [front["trial"] for front in result["front"]] == [0]
+    assert (result["registry"], result["deployed"]) == (None, None)
+    assert mlflow.MlflowClient().search_logged_models([result["experiment_id"]]) == []
+    assert {run.data.tags["nas.precision"] for run in _runs(result)} == {"fp32"}
+    with pytest.raises(ConfigError, match=r"made with precision 'fp32', this call has 'int8'.*--precision"):
+        _search(**options)
+
+
 def test_two_hardware_failures_in_a_row_stop_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names the board and the remedy."""
 
@@ -210,7 +240,7 @@ def test_a_study_keeps_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_training_is_exactly_one_run() -> None:
     """`train` logs one architecture, finished, with its metrics."""
-    options = {name: OPTIONS[name] for name in ("data", "epochs", "board")}
+    options = {name: OPTIONS[name] for name in ("data", "epochs", "board", "max_int8_drop")}
     result = api.train(**options, kernel_size=3, groups=2, channels=48, img_width=256)
     runs = mlflow.MlflowClient().search_runs([mlflow.get_experiment_by_name("mlflow-nas").experiment_id])
     assert [run.info.run_id for run in runs] == [result["run_id"]]

@@ -9,7 +9,13 @@ from mlflow_nas import api
 from mlflow_nas.errors import ConfigError
 
 PROJECT = Path(__file__).parents[2]
-DATA = {"data": "synthetic:train=8,val=4,size=96", "epochs": 1, "board": "fake", "seed": 1}
+DATA = {
+    "data": "synthetic:train=8,val=4,size=96",
+    "epochs": 1,
+    "board": "fake",
+    "seed": 1,
+    "max_int8_drop": 1,
+}
 SEARCH = {**DATA, "seed_epochs": 1, "device": "none", "trials": 2}
 
 
