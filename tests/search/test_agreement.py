@@ -57,7 +57,7 @@ def test_another_computation_is_the_candidates_fault(bench: Workbench, tmp_path:
 
 def test_quantization_may_cost_so_much_and_no_more() -> None:
     """At the limit it passes, and where int8 is better; above it the sentence has figures and limit."""
-    check_int8_accuracy(fp32=0.5, int8=0.475, max_drop=0.025)
+    check_int8_accuracy(fp32=0.5, int8=0.375, max_drop=0.125)
     check_int8_accuracy(fp32=0.5, int8=0.6, max_drop=0.0)
     with pytest.raises(CandidateError, match=r"costs 0\.030 mAP: 0\.470 instead of 0\.500.*while 0\.025 is"):
         check_int8_accuracy(fp32=0.5, int8=0.47, max_drop=0.025)
