@@ -81,7 +81,7 @@ def deployed_words(result: Mapping[str, Any]) -> str:
     shown = f", {proof['latency_ms']:.3f} ms there" if "latency_ms" in proof else ""
     return (
         f"Deployed {result['model']} version {result['version']} as {result['name']} "
-        f"(sha256 {str(result['sha256'])[:12]}{shown}){kept}."
+        f"(sha256 {str(result['sha256'])[:12]}{shown}){kept}{_devices(result)}."
     )
 
 
@@ -89,8 +89,13 @@ def rolled_back_words(result: Mapping[str, Any]) -> str:
     """Which version is active again."""
     return (
         f"{result['name']} is version {result['version']} of {result['model']} again "
-        f"(sha256 {str(result['sha256'])[:12]})."
+        f"(sha256 {str(result['sha256'])[:12]}){_devices(result)}."
     )
+
+
+def _devices(result: Mapping[str, Any]) -> str:
+    """Which devices of a group have it."""
+    return f", on {', '.join(result['devices'])}" if "devices" in result else ""
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

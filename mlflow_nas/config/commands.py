@@ -36,7 +36,9 @@ def _settings(value: object) -> object:
 
 Settings = Annotated[tuple[str, ...], BeforeValidator(_settings)]
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_split)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+Target = Annotated[str, Field(pattern=rf"^(group/)?{_NAME}$", max_length=100)]
+Name = Annotated[str, Field(pattern=rf"^{_NAME}$", max_length=100)]
 
 
 class CommandConfig(BaseModel):
@@ -212,7 +214,7 @@ class DeployConfig(CommandConfig):
     model: str = Field(
         "person-detector", min_length=1, description="Registered model (its champion) or models:/NAME@ALIAS"
     )
-    device: Name = Field("local", description="Device from the inventory")
+    device: Target = Field("local", description="Device from the inventory, or group/NAME")
     devices: Path | None = Field(None, description=_DEVICES)
     name: Name | None = Field(None, description="Name on the device; empty: the registered model's")
     force: bool = Field(
@@ -221,11 +223,12 @@ class DeployConfig(CommandConfig):
     max_regression: float = Field(
         0.1, ge=0, description="It may be so much slower than the active version, as a share"
     )
+    atomic: bool = Field(False, description="A group whose rollout fails midway is rolled back")
 
 
 class RollbackConfig(CommandConfig):
     """Options of `rollback`."""
 
-    device: Name = Field("local", description="Device from the inventory")
+    device: Target = Field("local", description="Device from the inventory, or group/NAME")
     devices: Path | None = Field(None, description=_DEVICES)
     name: Name = Field("person-detector", description="Name on the device")

@@ -20,7 +20,6 @@ from mlflow_nas.deployments.switch import Mode
 from mlflow_nas.deployments.target import SCHEME, find_target
 from mlflow_nas.errors import ConfigError, NasError
 from mlflow_nas.tracking import connect
-from mlflow_nas.types import Device
 
 __all__ = ["EdgeDeploymentClient", "run_local", "target_help"]
 
@@ -42,10 +41,10 @@ def _raises_mlflow(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class EdgeDeploymentClient(BaseDeploymentClient):
-    """Deployments on one device.
+    """Deployments on a device, or on a group of devices.
 
     Args:
-        target_uri: nas-edge://DEVICE.
+        target_uri: nas-edge://DEVICE or nas-edge://group/NAME.
 
     Every method raises MlflowException with one sentence that names value, bound and remedy.
     """
@@ -63,9 +62,9 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         config: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
-        """Deploy a model version under a new name; config: force, max_regression."""
+        """Deploy a model version under a new name; config: force, max_regression, atomic."""
         _refuse_endpoint(endpoint)
-        options = parse_options(config, allowed=("force", "max_regression"))
+        options = parse_options(config, allowed=("force", "max_regression", "atomic"))
         return self._deploy(name, model_uri, flavor, options, "create")
 
     @_raises_mlflow
@@ -97,7 +96,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         """Remove a name with its versions; one that is not there is no error."""
         _refuse_endpoint(endpoint)
         parse_options(config, allowed=())
-        for device in self._devices():
+        for device in find_target(self._target).devices:
             with closing(get_board(device)) as board:
                 models = DeployedModels(board)
                 removed = [found for found in models.list() if found["name"] == name]
@@ -107,22 +106,26 @@ class EdgeDeploymentClient(BaseDeploymentClient):
 
     @_raises_mlflow
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
-        """The manifests of all names on the device."""
+        """The manifests of all names on the device, or on each device of the group, with its name."""
         _refuse_endpoint(endpoint)
         found = []
-        for device in self._devices():
+        for device in find_target(self._target).devices:
             with closing(get_board(device)) as board:
-                found += [_described(manifest) for manifest in DeployedModels(board).list()]
+                manifests = DeployedModels(board).list()
+            found += [_described({**manifest, "device": device.name}) for manifest in manifests]
         return found
 
     @_raises_mlflow
     def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
-        """The manifest of one name."""
+        """The manifest of one name; of a group, all of whose devices must have it, all under `devices`."""
         _refuse_endpoint(endpoint)
-        (device,) = self._devices()
-        with closing(get_board(device)) as board:
-            models = DeployedModels(board)
-            return _described(models.get(name))
+        target = find_target(self._target)
+        manifests = {}
+        for device in target.devices:
+            with closing(get_board(device)) as board:
+                manifests[device.name] = DeployedModels(board).get(name)
+        first = next(iter(manifests.values()))
+        return _described({**first, "devices": manifests} if target.is_group else first)
 
     @_raises_mlflow
     def predict(
@@ -141,11 +144,11 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         _refuse_endpoint(endpoint)
         if not deployment_name:
             raise ConfigError("predict needs the deployment: give --name.")
-        (device,) = self._devices()
-        return PredictionsResponse({"predictions": predict(device, deployment_name, inputs)})
-
-    def _devices(self) -> tuple[Device, ...]:
-        return find_target(self._target).devices
+        target = find_target(self._target)
+        if target.is_group:
+            names = ", ".join(device.name for device in target.devices)
+            raise ConfigError(f"predict asks one device, {target.name} has {names}: give one of them.")
+        return PredictionsResponse({"predictions": predict(target.devices[0], deployment_name, inputs)})
 
     def _deploy(
         self, name: str, model_uri: str, flavor: str | None, options: Options, mode: Mode
@@ -187,6 +190,9 @@ def target_help() -> str:
         "Models: models:/NAME@ALIAS or models:/NAME/VERSION. Options of create and update:\n"
         "  -C force=true           also what is not int8, not measured, or measured on another board\n"
         "  -C max_regression=0.1   how much slower than the active version it may be, as a share\n"
+        "  -C atomic=true          a group whose rollout fails midway is rolled back\n"
         "  -C rollback=true        update only, without -m: the version before\n"
+        "nas-edge://group/NAME does it with each device of the group, one after the other, and stops at\n"
+        "the first failure.\n"
         "predict takes a JSON table with a column `image`: paths or base64."
     )

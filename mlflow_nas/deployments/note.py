@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow_nas.errors import RegistryError
 from mlflow_nas.tracking import server_call
 
-__all__ = ["note_removal", "note_switch"]
+__all__ = ["note_removal", "note_switch", "note_undone"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +24,14 @@ def note_switch(client: MlflowClient, device: str, manifest: Manifest, before: M
         _tag(client, device, manifest)
     except RegistryError as error:
         _log.warning("%s is deployed on %s, but %s", manifest["name"], device, error)
+
+
+def note_undone(client: MlflowClient, device: str, after: Manifest, before: Manifest | None) -> None:
+    """Tag as if `note_switch` had not been."""
+    if before is None:
+        note_removal(client, device, after)
+    else:
+        note_switch(client, device, before, after)
 
 
 def note_removal(client: MlflowClient, device: str, manifest: Manifest) -> None:

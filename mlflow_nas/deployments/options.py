@@ -18,11 +18,13 @@ class Options:
     Attributes:
         force: also what is not int8, not measured, measured on another board, or has no golden samples.
         max_regression: it may be so much slower than the active version, as a share; None for any.
+        atomic: a group whose rollout stops is rolled back.
         rollback: make the previous version active again instead.
     """
 
     force: bool = False
     max_regression: float | None = MAX_REGRESSION
+    atomic: bool = False
     rollback: bool = False
 
 
@@ -59,4 +61,9 @@ def _share(name: str, value: str) -> float:
     return share
 
 
-_PARSERS: Mapping[str, Any] = {"force": _switch, "max_regression": _share, "rollback": _switch}
+_PARSERS: Mapping[str, Any] = {
+    "force": _switch,
+    "max_regression": _share,
+    "atomic": _switch,
+    "rollback": _switch,
+}

@@ -8,10 +8,12 @@ import mlflow
 from mlflow import MlflowClient
 
 from mlflow_nas.deployments.note import note_switch
-from mlflow_nas.deployments.switch import roll_back
+from mlflow_nas.deployments.rollout import roll_out, summary
+from mlflow_nas.deployments.switch import Change, roll_back
 from mlflow_nas.deployments.target import find_target
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.tracking import connect
+from mlflow_nas.types import Device
 
 __all__ = ["rollback"]
 
@@ -24,24 +26,27 @@ def rollback(device: str, name: str, *, devices: Path | None = None) -> dict[str
     No server is needed: the device keeps both.
 
     Args:
-        device: from the device inventory.
+        device: NAME from the device inventory, or group/NAME: one after the other, up to the first failure.
         name: of the deployment.
         devices: the inventory; None for MLFLOW_NAS_DEVICES, else ./devices.yaml.
 
     Returns:
-        The manifest that is active now.
+        The manifest that is active now; for a group the first one, with all of them under `devices`.
 
     Raises:
         ConfigError: unknown device or name, or there is no previous version.
         BoardError: the device can't be reached, the previous file is damaged, or the application is not well
             with it: then the version before stays.
     """
-    (found,) = find_target(device, devices).devices
-    change = roll_back(found, name)
-    client = _client()
-    if client is not None:
-        note_switch(client, found.name, change.after, change.before)
-    return change.after
+    target, client = find_target(device, devices), _client()
+
+    def step(one: Device) -> Change:
+        change = roll_back(one, name)
+        if client is not None:
+            note_switch(client, one.name, change.after, change.before)
+        return change
+
+    return summary(target, roll_out(target, step))
 
 
 def _client() -> MlflowClient | None:

@@ -12,7 +12,7 @@ from mlflow_nas.deployments.release import Release
 from mlflow_nas.errors import BoardError, ConfigError, NasError
 from mlflow_nas.types import Device
 
-__all__ = ["Change", "Mode", "bring", "roll_back"]
+__all__ = ["Change", "Mode", "bring", "roll_back", "take_back"]
 
 Mode = Literal["create", "update", "either"]
 
@@ -72,6 +72,23 @@ def roll_back(device: Device, name: str) -> Change:
             return Change(active and active.manifest, models.rollback(name))
 
 
+def take_back(device: Device, name: str, change: Change) -> None:
+    """Undo what `bring` has changed: the version before, or none.
+
+    Raises:
+        NasError: as `roll_back`.
+    """
+    if change.before is None:
+        with closing(get_board(device)) as board:
+            DeployedModels(board).delete(name)
+    elif _version(change.before) != _version(change.after):
+        roll_back(device, name)
+
+
+def _version(manifest: Manifest) -> tuple[object, ...]:
+    return manifest["sha256"], manifest.get("model"), manifest.get("version")
+
+
 def _check_mode(board: DeviceBoard, name: str, active: Active | None, mode: Mode) -> None:
     if mode == "create" and active is not None:
         raise ConfigError(f"{board.name} already has a deployment {name!r}: use update.")
@@ -95,4 +112,5 @@ def _active_now(models: DeployedModels, board: DeviceBoard, name: str) -> str:
         return f"{board.name} can't be asked what is active now: ask it with mlflow deployments get."
     if active is None:
         return f"Nothing is active as {name} on {board.name}."
-    return f"Version {active.manifest.get('version')} is active as {name} on {board.name}."
+    open_end = "" if active.manifest.get("confirmed", True) else ", not yet confirmed: ask again later"
+    return f"Version {active.manifest.get('version')} is active as {name} on {board.name}{open_end}."

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ from typing import Any
 import pytest
 from ssh_server import BreakableWay, SshServer, free_port, new_key
 
-from mlflow_nas.board import ConnectionLostError, DeviceBoard, Finished, SshTransport, get_board
+from mlflow_nas.board import (
+    ConnectionLostError,
+    DeployedModels,
+    DeviceBoard,
+    Finished,
+    SshTransport,
+    get_board,
+)
 from mlflow_nas.board.ssh import connection, resolve
 from mlflow_nas.errors import BoardError, ConfigError
 from mlflow_nas.types import Device
@@ -182,6 +190,39 @@ def test_a_measurement_outlives_a_cut_connection(
     holder = int((tmp_path / "device/lock").read_text(encoding="utf-8").split()[0])
     assert holder != cut[0]
     assert _ends(cut[0])
+    board.close()
+
+
+def _cut_when_there(sign: Path, way: BreakableWay) -> None:
+    while not sign.exists():
+        time.sleep(0.01)
+    way.cut()
+
+
+def test_a_switch_comes_to_its_end_without_its_host(
+    ssh_server: SshServer, way: Callable[..., BreakableWay], tmp_path: Path, make_model: Model
+) -> None:
+    """The connection is cut while `activate` runs, which fails later: the device goes back by itself."""
+    through, sign = way(), tmp_path / "activating"
+    plain = _device(tmp_path, "127.0.0.1", port=through.port, key_file=ssh_server.user_key)
+    board = get_board(plain)
+    DeployedModels(board).install("person", make_model(5), {"version": "1"})
+    board.close()
+    failing = ("sh", "-c", f"test $MLFLOW_NAS_VERSION = 1 || {{ touch {sign}; sleep 1; exit 1; }}")
+    board = get_board(replace(plain, activate=failing))
+    cutter = threading.Thread(target=_cut_when_there, args=(sign, through))
+    cutter.start()
+    with pytest.raises(ConnectionLostError, match="was lost during"):
+        DeployedModels(board).install("person", make_model(6), {"version": "2"})
+    cutter.join()
+    found = DeployedModels(board).find("person")
+    for _ in range(100):
+        if found is None or found.manifest["version"] == "1":
+            break
+        time.sleep(0.1)
+        found = DeployedModels(board).find("person")
+    assert found is not None
+    assert (found.manifest["version"], found.whole) == ("1", True)
     board.close()
 
 

@@ -174,6 +174,22 @@ def test_a_device_that_fails_at_any_step_keeps_its_version_and_says_so(
     assert _active() == "1"
 
 
+def test_a_switch_that_is_still_under_way_is_said(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After a lost connection the device may still ask for the application's health."""
+    deploy(client, "person-detector", device="fake")
+    (path,) = (tmp_path / "home").rglob("manifest.json")
+
+    def failing(device: Device) -> DeviceBoard:
+        path.write_text(path.read_text("utf-8").replace('"confirmed": true', '"confirmed": false'), "utf-8")
+        return FakeBoard(Path(device.directory), device=device, fail_on={"install": BoardError("lost")})
+
+    monkeypatch.setattr(switch_module, "get_board", failing)
+    with pytest.raises(BoardError, match=r"lost\. Version 1 is active as .* not yet confirmed: ask again"):
+        deploy(client, "person-detector", device="fake")
+
+
 def test_a_device_that_is_gone_says_how_to_ask_later(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

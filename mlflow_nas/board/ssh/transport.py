@@ -86,7 +86,7 @@ class SshTransport:
             self.close()
             raise ConnectionLostError(
                 f"the connection to {self._endpoint.asked} was lost during {argv[0]} "
-                f"({str(error) or type(error).__name__}), and the device stops it. Check network and power"
+                f"({str(error) or type(error).__name__}): check network and power"
             ) from error
         finally:
             channel.close()
