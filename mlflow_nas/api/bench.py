@@ -8,7 +8,7 @@ from mlflow_nas.data import load_dataset
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.search import Workbench
 from mlflow_nas.space import is_whole, load_backbone_weights, load_seed_weights, load_space, narrow
-from mlflow_nas.train import Recipe, fine_tuning
+from mlflow_nas.train import fine_tuning, named_recipe
 
 __all__ = ["make_bench"]
 
@@ -30,6 +30,7 @@ def make_bench(
     board = get_board(device, threads=config.threads, cache=measurements_root())
     space = load_space(config.space)
     seed_weights = load_seed_weights(config.weights).for_classes(config.classes) if config.weights else None
+    recipe = named_recipe(config.recipe, freeze=config.freeze)
     return Workbench(
         space=narrow(space, config.set) if isinstance(config, SearchConfig) else space,
         train=load_dataset(config.data, "train", config.classes),
@@ -40,7 +41,7 @@ def make_bench(
         batch_size=config.batch_size,
         seed=config.seed,
         aspect=config.aspect,
-        recipe=fine_tuning() if seed_weights and is_whole(seed_weights, space) else Recipe(),
+        recipe=fine_tuning(recipe) if seed_weights and is_whole(seed_weights, space) else recipe,
         weights=seed_weights,
         backbone_weights=None if seed_weights else load_backbone_weights(config.backbone_weights),
         max_latency_ms=max_latency_ms,

@@ -65,6 +65,7 @@ def train(
         finish_trial(client, run_id, failed_evaluation(candidate, error))
         raise
     finish_trial(client, run_id, evaluation)
+    candidate.checkpoint.unlink(missing_ok=True)
     return evaluation.as_json()
 
 

@@ -86,6 +86,12 @@ class _TrainingOptions(_NetworkOptions):
     backbone_weights: Path | None = Field(
         None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
     )
+    recipe: Literal["ours", "published"] = Field(
+        "ours", description="How networks are trained: ours, or FastestDet's published SGD for comparison"
+    )
+    freeze: Literal["none", "stem", "backbone"] = Field(
+        "none", description="What keeps its weights: nothing, the first convolution, or the backbone"
+    )
     precision: Literal["int8", "fp32"] = Field(
         "int8", description="What is measured; fp32 is for comparison: nothing is registered or deployed"
     )

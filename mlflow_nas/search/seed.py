@@ -42,7 +42,7 @@ def with_seed_network(
         return bench
     if needs_seed_network(bench, book):
         _train(bench, book, epochs=epochs, on_step=on_step)
-    return replace(bench, weights=load_seed_weights(_file(bench)), recipe=fine_tuning())
+    return replace(bench, weights=load_seed_weights(_file(bench)), recipe=fine_tuning(bench.recipe))
 
 
 def _has_seed(bench: Workbench) -> bool:
@@ -52,6 +52,10 @@ def _has_seed(bench: Workbench) -> bool:
 
 def _file(bench: Workbench) -> Path:
     return bench.folder / "seed" / "weights.pth"
+
+
+def _checkpoint(bench: Workbench) -> Path:
+    return _file(bench).with_name("training.ckpt")
 
 
 def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[[str], None]) -> None:
@@ -67,6 +71,7 @@ def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[
             seed=bench.seed,
             recipe=bench.recipe,
             on_epoch=lambda _number, _metrics: on_step("epoch"),
+            checkpoint=_checkpoint(bench),
         )
         evaluation = Evaluation(
             number=0,
@@ -78,6 +83,7 @@ def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[
             run_id=run_id,
         )
         book.finish_seed(evaluation, save_weights(network, _file(bench)))
+        _checkpoint(bench).unlink(missing_ok=True)
     except BaseException:
         book.interrupt(run_id)
         raise

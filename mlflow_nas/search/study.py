@@ -104,7 +104,10 @@ class Search:
         return False
 
     def _recover(self) -> None:
-        """Tell Optuna what a killed process wrote into MLflow and had no time to tell; give up its rest."""
+        """Tell Optuna what a killed process wrote into MLflow and had no time to tell; begin its rest again.
+
+        The architecture of a trial that was cut off comes next, so that its training goes on where it was.
+        """
         known = {evaluation.run_id: evaluation for evaluation in self.book.evaluations()}
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             evaluation = known.get(str(trial.user_attrs.get(RUN_ID)))
@@ -112,6 +115,8 @@ class Search:
                 self._tell(trial.number, evaluation)
             else:
                 self.study.tell(trial.number, state=TrialState.FAIL)
+                if trial.params and architecture_of(trial, self.bench.space) != self.bench.space.baseline:
+                    self.study.enqueue_trial(trial.params)
         self.book.clear_stale()
 
     def _refuse_half(self, done: int) -> None:
@@ -137,6 +142,7 @@ class Search:
             trial.set_constraint(name, value)
         trial.set_user_attr(OUTCOME, "unmeasured" if isinstance(error, BoardError) else evaluation.state)
         self.book.finish(evaluation)
+        candidate.checkpoint.unlink(missing_ok=True)
         self._tell(trial.number, evaluation)
         self.progress.result(evaluation)
         self._publish(evaluation)

@@ -45,6 +45,11 @@ class Candidate:
         """Where the candidate's files go."""
         return self.bench.folder / self.key
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state of its training is, for a trial that was interrupted."""
+        return self.folder / "training.ckpt"
+
 
 def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     """Counts, latency limit, training, int8 file, its accuracy, its outputs on the board, its latency.
@@ -79,6 +84,7 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
         seed=bench.seed,
         recipe=bench.recipe,
         on_epoch=lambda _number, _metrics: on_step("epoch"),
+        checkpoint=candidate.checkpoint,
     )
     weights = save_weights(network, candidate.folder / "weights.pth")
 

@@ -91,6 +91,7 @@ class Workbench:
             img_size=self.input_size(architecture),
             batch_size=self.batch_size,
             seed=self.seed,
+            augmentation=self.recipe.augmentation,
         )
 
     def real_images(self, architecture: Architecture, count: int) -> NDArray[np.float32]:

@@ -1,8 +1,10 @@
 """Train one network for a budget in epochs."""
 
 import logging
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +114,19 @@ def _train(
         gradient_clip_val=recipe.gradient_clip or None,
         callbacks=[*_averaging(recipe, data, epochs), progress],
     )
-    trainer.fit(module, datamodule=data, ckpt_path=kept.path if kept else None, weights_only=True)
+    with _ctrl_c_passes():
+        trainer.fit(module, datamodule=data, ckpt_path=kept.path if kept else None, weights_only=True)
+
+
+@contextmanager
+def _ctrl_c_passes() -> Iterator[None]:
+    """Lightning makes a SystemExit of Ctrl-C, and ignores the next one: who called is told what happened."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stopped:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stopped
 
 
 def _averaging(recipe: Recipe, data: DetectionDataModule | CachedFeatures, epochs: int) -> list[Callback]:

@@ -8,7 +8,7 @@ from mlflow_nas.data import Augmentation
 __all__ = ["Freeze", "Recipe", "RecipeName", "fine_tuning", "named_recipe", "published"]
 
 Freeze: TypeAlias = Literal["none", "stem", "backbone"]
-RecipeName: TypeAlias = Literal["default", "published"]
+RecipeName: TypeAlias = Literal["ours", "published"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,13 @@ import torch
 
 from mlflow_nas import api
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
-from mlflow_nas.search import Candidate
+from mlflow_nas.search import Candidate, Silent
 from mlflow_nas.search import seed as seed_module
 from mlflow_nas.search import study as study_module
 from mlflow_nas.search import trial as trial_module
 from mlflow_nas.space import build_detector, fastestdet_head, save_weights
-from mlflow_nas.types import Evaluation
+from mlflow_nas.train import resume as resume_module
+from mlflow_nas.types import Architecture, Evaluation
 
 OPTIONS = {
     "data": "synthetic:train=8,val=4,size=128",
@@ -227,6 +228,42 @@ def test_an_interrupted_trial_is_run_again(monkeypatch: pytest.MonkeyPatch) -> N
     result = _search(trials=1, max_latency_ms=1e-6)
     assert [row["state"] for row in result["trials"] if row["state"] == "infeasible"] == ["infeasible"]
     assert {run.info.status for run in _runs(result)} <= {"FINISHED", "KILLED"}
+
+
+class _Killer(Silent):
+    """Ends the search after an epoch of a trial, as Ctrl-C would; notes which steps each trial took."""
+
+    def __init__(self, *, trial: int | None = None) -> None:
+        self._victim, self.current = trial, -1
+        self.steps: list[tuple[int, str]] = []
+
+    def trial(self, number: int, architecture: Architecture) -> None:  # noqa: ARG002 - Progress's signature
+        """Remember which one it is."""
+        self.current = number
+
+    def step(self, name: str) -> None:
+        """Interrupt the one."""
+        self.steps.append((self.current, name))
+        if (self.current, name) == (self._victim, "epoch"):
+            raise KeyboardInterrupt
+
+
+def test_a_killed_trials_training_goes_on_from_its_last_epoch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same architecture comes next and takes only the epochs that are left; nothing stays behind."""
+    options = {"trials": 2, "epochs": 2, "seed_epochs": 0, "recipe": "published", "freeze": "stem"}
+    with pytest.raises(KeyboardInterrupt):
+        _search(**options, progress=_Killer(trial=1))
+    (kept,) = tmp_path.rglob("training.ckpt")
+    saved: list[Path] = []
+    real = resume_module._save
+    monkeypatch.setattr(resume_module, "_save", lambda *given: (saved.append(given[1]), real(*given)))
+    result = _search(**options, progress=_Killer())
+    assert saved == [kept]
+    assert [row["key"] for row in result["trials"] if row["state"] == "complete"][1] == kept.parent.name
+    assert result["trials"][-1]["epochs"] == 2
+    assert list(tmp_path.rglob("training.ckpt")) == []
 
 
 def test_a_study_keeps_its_data(monkeypatch: pytest.MonkeyPatch) -> None:

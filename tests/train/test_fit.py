@@ -1,3 +1,4 @@
+import signal
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def _interrupt(after: int, checkpoint: Path, recipe: Recipe) -> None:
 
     with pytest.raises(_Killed):
         _fit(_with_dropout(), recipe=recipe, checkpoint=checkpoint, on_epoch=kill)
+
+
+def test_ctrl_c_ends_a_training_as_it_ends_everything_else() -> None:
+    """Lightning would exit the process and ignore the next Ctrl-C."""
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupt(_number: int, _metrics: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _fit(_network(), on_epoch=interrupt)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.parametrize(
