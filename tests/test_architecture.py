@@ -38,7 +38,7 @@ ROWS = {
 DOORS = {("__main__", "cli"), ("cli", "api")}
 
 OWNERS = {
-    "boto3": set(),  # MLflow's own, for artifact stores on S3
+    "boto3": {"deployments"},
     "faster_coco_eval": {"train"},
     "lightgbm": {"estimate"},
     "matplotlib": {"report"},

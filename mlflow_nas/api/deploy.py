@@ -32,5 +32,10 @@ def deploy(*, config: Path | None = None, **options: object) -> dict[str, object
         device=chosen.device,
         devices=chosen.devices,
         name=chosen.name,
-        options=Options(force=chosen.force, max_regression=chosen.max_regression, atomic=chosen.atomic),
+        options=Options(
+            force=chosen.force,
+            max_regression=chosen.max_regression,
+            via=chosen.via,
+            atomic=chosen.atomic,
+        ),
     )

@@ -24,6 +24,9 @@ __all__ = ["DeviceBoard"]
 MAX_SPREAD = 0.03
 """Limit of the coefficient of variation over the parts of a measurement."""
 
+PULL_S = 1800.0
+"""Longest time for a device to fetch a model: 4 MB over 20 kbit/s."""
+
 _BUDGETS = 20  # a measurement may take this many budgets: the least number of runs goes before the budget
 _PROTOCOL = {"min_runs": 20, "max_runs": 2000, "attempts": 3}
 
@@ -189,6 +192,16 @@ class DeviceBoard:
     def staged(self, *files: Path) -> AbstractContextManager[Sequence[str]]:
         """The files on the device, in a folder that goes afterwards; see Link."""
         return self._link.staged(*files)
+
+    def pulled(
+        self, url: str, *, sha256: str, size_bytes: int, limit_s: float = PULL_S
+    ) -> AbstractContextManager[str]:
+        """A file that the device fetches itself, verified there, in a folder that goes afterwards.
+
+        Raises:
+            BoardError: the device can't be reached, can't fetch, or got another file.
+        """
+        return self._link.pulled(url, sha256=sha256, size_bytes=size_bytes, limit_s=limit_s)
 
     def remove(self, folder: str) -> None:
         """Remove a folder on the device."""

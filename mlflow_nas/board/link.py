@@ -18,7 +18,16 @@ from mlflow_nas.types import Device
 __all__ = ["Link"]
 
 _PATIENCE_S = 120.0  # a slow board loads a model and imports onnxruntime within this time
-_REPEATABLE = ("facts", "inspect", "time", "profile", "infer", "get", "list")  # they change nothing there
+_REPEATABLE = (
+    "facts",
+    "inspect",
+    "time",
+    "profile",
+    "infer",
+    "fetch",
+    "get",
+    "list",
+)  # nothing changes there
 _TO_THE_END = ("install", "rollback", "delete")  # half of them is worse than any of them
 _ERRORS: Mapping[str, type[NasError]] = {
     "model": CandidateError,
@@ -90,6 +99,18 @@ class Link:
             for file, path in zip(files, paths, strict=True):
                 self._transport.put(file, path)
             yield paths
+        finally:
+            self.remove(folder)
+
+    @contextmanager
+    def pulled(self, url: str, *, sha256: str, size_bytes: int, limit_s: float) -> Iterator[str]:
+        """A file that the device fetches itself, in a folder that goes afterwards."""
+        folder = f"{self.root}/staging/{uuid.uuid4().hex}"
+        path = f"{folder}/model.onnx"
+        wanted = {"sha256": sha256, "size_bytes": size_bytes, "limit_s": limit_s}
+        try:
+            self.call("fetch", wait_s=limit_s, url=url, target=path, **wanted)
+            yield path
         finally:
             self.remove(folder)
 

@@ -229,6 +229,11 @@ class DeployConfig(CommandConfig):
     max_regression: float = Field(
         0.1, ge=0, description="It may be so much slower than the active version, as a share"
     )
+    via: str | None = Field(
+        None,
+        pattern=r"^s3://",
+        description="s3://BUCKET/PREFIX from which the device fetches the file itself",
+    )
     atomic: bool = Field(False, description="A group whose rollout fails midway is rolled back")
 
 

@@ -62,9 +62,9 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         config: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
-        """Deploy a model version under a new name; config: force, max_regression, atomic."""
+        """Deploy a model version under a new name; config: force, max_regression, via, atomic."""
         _refuse_endpoint(endpoint)
-        options = parse_options(config, allowed=("force", "max_regression", "atomic"))
+        options = parse_options(config, allowed=("force", "max_regression", "via", "atomic"))
         return self._deploy(name, model_uri, flavor, options, "create")
 
     @_raises_mlflow
@@ -190,6 +190,7 @@ def target_help() -> str:
         "Models: models:/NAME@ALIAS or models:/NAME/VERSION. Options of create and update:\n"
         "  -C force=true           also what is not int8, not measured, or measured on another board\n"
         "  -C max_regression=0.1   how much slower than the active version it may be, as a share\n"
+        "  -C via=s3://BUCKET/P    the device fetches the file from there, with a signed address\n"
         "  -C atomic=true          a group whose rollout fails midway is rolled back\n"
         "  -C rollback=true        update only, without -m: the version before\n"
         "nas-edge://group/NAME does it with each device of the group, one after the other, and stops at\n"

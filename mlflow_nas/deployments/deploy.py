@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from mlflow_nas.deployments.note import note_switch, note_undone
 from mlflow_nas.deployments.options import Options
+from mlflow_nas.deployments.pull import publish
 from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.deployments.rollout import roll_out, summary
 from mlflow_nas.deployments.switch import Change, Mode, bring, take_back
@@ -60,10 +61,13 @@ def deploy(
     with tempfile.TemporaryDirectory() as folder:
         release = fetch_release(client, uri, folder=Path(folder))
         chosen = name or release.model
+        url = publish(release, options.via) if options.via else None
         measured_on = {one.name for one in target.devices}
 
         def step(one: Device) -> Change:
-            change = bring(one, release, name=chosen, mode=mode, options=options, measured_on=measured_on)
+            change = bring(
+                one, release, name=chosen, mode=mode, options=options, measured_on=measured_on, url=url
+            )
             note_switch(client, one.name, change.after, change.before)
             return change
 

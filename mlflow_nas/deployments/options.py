@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mlflow_nas.deployments.pull import parse_bucket
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["MAX_REGRESSION", "Options", "parse_options"]
@@ -18,12 +19,14 @@ class Options:
     Attributes:
         force: also what is not int8, not measured, measured on another board, or has no golden samples.
         max_regression: it may be so much slower than the active version, as a share; None for any.
+        via: s3://BUCKET/PREFIX from which devices fetch the file; None copies it to them.
         atomic: a group whose rollout stops is rolled back.
         rollback: make the previous version active again instead.
     """
 
     force: bool = False
     max_regression: float | None = MAX_REGRESSION
+    via: str | None = None
     atomic: bool = False
     rollback: bool = False
 
@@ -61,9 +64,15 @@ def _share(name: str, value: str) -> float:
     return share
 
 
+def _bucket(_name: str, value: str) -> str:
+    parse_bucket(value)
+    return value
+
+
 _PARSERS: Mapping[str, Any] = {
     "force": _switch,
     "max_regression": _share,
+    "via": _bucket,
     "atomic": _switch,
     "rollback": _switch,
 }

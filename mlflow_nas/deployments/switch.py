@@ -1,6 +1,6 @@
 """One version to one device: refuse, send, prove there, switch."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from typing import Literal, NamedTuple
 
@@ -25,7 +25,14 @@ class Change(NamedTuple):
 
 
 def bring(
-    device: Device, release: Release, *, name: str, mode: Mode, options: Options, measured_on: Collection[str]
+    device: Device,
+    release: Release,
+    *,
+    name: str,
+    mode: Mode,
+    options: Options,
+    measured_on: Collection[str],
+    url: Callable[[], str] | None = None,
 ) -> Change:
     """Make a version the active one of `name` on a device.
 
@@ -36,6 +43,7 @@ def bring(
         mode: "create" refuses a name that exists, "update" one that does not.
         options: how strict this is.
         measured_on: boards whose measurement counts for the device.
+        url: makes the address that the device fetches the file from; None copies it there.
 
     Raises:
         NasError: ConfigError, CandidateError, BoardError; the sentence ends with what is active now.
@@ -45,7 +53,7 @@ def bring(
         models = DeployedModels(board)
         active = models.find(name)
         _check_mode(board, name, active, mode)
-        with _saying_what_is_active(models, board, name), board.staged(release.file) as (path,):
+        with _saying_what_is_active(models, board, name), _sent(board, release, url) as path:
             proof = prove(board, path, release, active=active, options=options)
             after = models.install_there(
                 name,
@@ -70,6 +78,18 @@ def roll_back(device: Device, name: str) -> Change:
         active = models.find(name)
         with _saying_what_is_active(models, board, name):
             return Change(active and active.manifest, models.rollback(name))
+
+
+@contextmanager
+def _sent(board: DeviceBoard, release: Release, url: Callable[[], str] | None) -> Iterator[str]:
+    """The version's file on the device, pushed or pulled."""
+    if url is None:
+        with board.staged(release.file) as (path,):
+            yield path
+    else:
+        size_bytes = release.file.stat().st_size
+        with board.pulled(url(), sha256=release.sha256, size_bytes=size_bytes) as path:
+            yield path
 
 
 def take_back(device: Device, name: str, change: Change) -> None:

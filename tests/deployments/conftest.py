@@ -94,6 +94,8 @@ def inventory(tmp_path: Path, store: MlflowClient) -> Callable[..., None]:  # no
             name.replace("_", "-"): {"transport": "fake", "directory": str(tmp_path / name), **fields}
             for name, fields in devices.items()
         }
-        (tmp_path / "devices.yaml").write_text(yaml.safe_dump({"devices": entries}), encoding="utf-8")
+        (tmp_path / "devices.yaml").write_text(
+            yaml.safe_dump({"devices": entries}, sort_keys=False), encoding="utf-8"
+        )
 
     return write

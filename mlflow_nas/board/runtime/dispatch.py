@@ -11,6 +11,7 @@ from typing import TextIO
 
 from mlflow_nas.board.runtime.facts import facts
 from mlflow_nas.board.runtime.failure import Answer, Failure
+from mlflow_nas.board.runtime.fetch import fetch
 from mlflow_nas.board.runtime.infer import infer
 from mlflow_nas.board.runtime.inspection import inspect
 from mlflow_nas.board.runtime.install import install, rollback
@@ -26,7 +27,7 @@ HOST_IS_GONE = 4
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
     function.__name__.rstrip("_"): function
-    for function in (facts, inspect, time_, profile, infer, install, rollback, delete, get, list_)
+    for function in (facts, inspect, time_, profile, infer, fetch, install, rollback, delete, get, list_)
 }
 
 
