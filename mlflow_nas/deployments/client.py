@@ -135,7 +135,8 @@ class EdgeDeploymentClient(BaseDeploymentClient):
 
         Args:
             deployment_name: the name on the device.
-            inputs: a DataFrame with a column `image`: paths, or JPEG or PNG files in base64.
+            inputs: a DataFrame with a column `image`, a list, or one photograph: paths, JPEG or PNG files as
+                bytes or in base64, or arrays of bytes [h, w, 3].
             endpoint: not supported.
 
         Returns:
@@ -195,5 +196,5 @@ def target_help() -> str:
         "  -C rollback=true        update only, without -m: the version before\n"
         "nas-edge://group/NAME does it with each device of the group, one after the other, and stops at\n"
         "the first failure.\n"
-        "predict takes a JSON table with a column `image`: paths or base64."
+        "predict takes a JSON table with a column `image`: paths, base64 or arrays."
     )

@@ -1,22 +1,21 @@
 """Photographs in, detections of a deployed model out."""
 
-import base64
-import binascii
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
 from mlflow_nas.board import DeployedModels, get_board
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.deployments.photographs import as_photographs
 from mlflow_nas.types import Device
 
 __all__ = ["predict"]
 
 SCORE_THRESHOLD = 0.3
+AT_ONCE = 16
+"""Photographs per call of the device: 16 of 352 x 352 are 24 MB."""
 
 
 def predict(device: Device, name: str, inputs: Any) -> list[dict[str, Any]]:
@@ -25,59 +24,47 @@ def predict(device: Device, name: str, inputs: Any) -> list[dict[str, Any]]:
     Args:
         device: of the inventory.
         name: of the deployment.
-        inputs: a DataFrame with a column `image`: paths, or JPEG or PNG files in base64.
+        inputs: photographs, as `as_photographs` takes them.
 
     Returns:
-        One mapping per image: boxes (xyxy, pixels of the photograph), scores, classes.
+        One mapping per photograph: boxes (xyxy, its own pixels), scores, classes.
 
     Raises:
-        ConfigError: nothing is deployed under the name, or an input is no image.
+        ConfigError: nothing is deployed under the name, or an input is no photograph.
         BoardError: the device can't be reached, or its file is damaged.
     """
+    photographs = as_photographs(inputs)
     with closing(get_board(device)) as board:
         models = DeployedModels(board)
         manifest = models.get(name)
-        return [_detect(models, name, manifest, image) for image in _images(inputs)]
+        outputs = _outputs(models, name, photographs, manifest["input_size"])
+        return [
+            _detections(output, photograph, manifest)
+            for output, photograph in zip(outputs, photographs, strict=True)
+        ]
 
 
-def _detect(models: DeployedModels, name: str, manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
-    from mlflow_nas.data import read_image
-    from mlflow_nas.train import predict_boxes
+def _outputs(
+    models: DeployedModels, name: str, photographs: Sequence[NDArray[np.uint8]], input_size: Sequence[int]
+) -> Iterator[NDArray[np.float32]]:
+    """What the network says of each photograph, float32 [5 + N, h, w]."""
+    from mlflow_nas.data import resize_image
 
-    with tempfile.TemporaryDirectory() as folder:
-        pixels = read_image(_as_file(image, Path(folder)))
-    height, width = manifest["input_size"]
-    detections = predict_boxes(
-        lambda batch: models.infer(name, batch),
-        pixels,
-        img_size=(height, width),
-        score_threshold=SCORE_THRESHOLD,
-    )
-    classes = manifest["classes"]
+    height, width = input_size
+    for start in range(0, len(photographs), AT_ONCE):
+        part = photographs[start : start + AT_ONCE]
+        yield from models.infer(name, np.stack([resize_image(one, (height, width)) for one in part]))
+
+
+def _detections(
+    output: NDArray[np.float32], photograph: NDArray[np.uint8], manifest: Mapping[str, Any]
+) -> dict[str, Any]:
+    from mlflow_nas.train import photo_boxes
+
+    height, width = photograph.shape[:2]
+    found = photo_boxes(output, (height, width), score_threshold=SCORE_THRESHOLD)
     return {
-        "boxes": detections.boxes.tolist(),
-        "scores": detections.scores.tolist(),
-        "classes": [classes[label] for label in detections.labels.tolist()],
+        "boxes": found.boxes.tolist(),
+        "scores": found.scores.tolist(),
+        "classes": [manifest["classes"][label] for label in found.labels.tolist()],
     }
-
-
-def _images(inputs: Any) -> list[str]:
-    frame = inputs if isinstance(inputs, pd.DataFrame) else pd.DataFrame(inputs)
-    if "image" not in frame.columns:
-        raise ConfigError(
-            f"The input has the columns {list(frame.columns)}: give a column `image` of paths or base64."
-        )
-    return [str(image) for image in frame["image"]]
-
-
-def _as_file(image: str, folder: Path) -> Path:
-    """The path itself, or a file with the decoded base64."""
-    if len(image) < 4096 and Path(image).is_file():
-        return Path(image)
-    try:
-        content = base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError):
-        raise ConfigError(f"{image[:80]!r} is neither an image file nor base64.") from None
-    file = folder / "image"
-    file.write_bytes(content)
-    return file

@@ -1,7 +1,13 @@
 """Training one detector with Lightning, decoding what it says and measuring how right it is."""
 
 from mlflow_nas.train.decode import Detections, decode
-from mlflow_nas.train.evaluate import Detector, NetworkDetector, evaluate_detector, predict_boxes
+from mlflow_nas.train.evaluate import (
+    Detector,
+    NetworkDetector,
+    evaluate_detector,
+    photo_boxes,
+    predict_boxes,
+)
 from mlflow_nas.train.fit import Fitted, fit
 from mlflow_nas.train.loss import detection_loss
 from mlflow_nas.train.metric import CocoMap
@@ -24,6 +30,7 @@ __all__ = [
     "fine_tuning",
     "fit",
     "named_recipe",
+    "photo_boxes",
     "predict_boxes",
     "published",
 ]

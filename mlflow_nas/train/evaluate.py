@@ -11,7 +11,7 @@ from mlflow_nas.data import Batch, resize_image
 from mlflow_nas.train.decode import Detections, decode
 from mlflow_nas.train.metric import CocoMap
 
-__all__ = ["Detector", "NetworkDetector", "evaluate_detector", "predict_boxes"]
+__all__ = ["Detector", "NetworkDetector", "evaluate_detector", "photo_boxes", "predict_boxes"]
 
 Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """float32 [b, 3, H, W] in 0..1 -> float32 [b, 5 + N, h, w]."""
@@ -59,6 +59,19 @@ def predict_boxes(
         score_threshold: lower scores are dropped.
     """
     output = detector(resize_image(image, img_size)[np.newaxis])
-    found = decode(torch.from_numpy(output), score_threshold=score_threshold)[0]
-    scale = torch.tensor([image.shape[1], image.shape[0]] * 2)
+    return photo_boxes(output[0], (image.shape[0], image.shape[1]), score_threshold=score_threshold)
+
+
+def photo_boxes(
+    output: NDArray[np.float32], size: tuple[int, int], *, score_threshold: float = 0.3
+) -> Detections:
+    """Detections in one photograph, boxes in its own pixels and clipped to it.
+
+    Args:
+        output: what the network says of it, float32 [5 + N, h, w].
+        size: (height, width) of the photograph, pixels.
+        score_threshold: lower scores are dropped.
+    """
+    found = decode(torch.from_numpy(output[np.newaxis]), score_threshold=score_threshold)[0]
+    scale = torch.tensor([size[1], size[0]] * 2)
     return Detections(found.boxes.clamp(0, 1) * scale, found.scores, found.labels)

@@ -1,0 +1,99 @@
+"""What a user gives as photographs: paths, files in base64, arrays; one of them or many."""
+
+import base64
+import binascii
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlflow_nas.errors import ConfigError
+
+__all__ = ["as_photographs"]
+
+COLUMN = "image"
+LONGEST_PATH = 4096
+
+
+def as_photographs(inputs: Any) -> list[NDArray[np.uint8]]:
+    """RGB uint8 [h, w, 3] of each photograph.
+
+    Args:
+        inputs: a DataFrame or a mapping with `image`, a list, or one photograph. A photograph is a path, a
+            JPEG or PNG file (bytes, or base64), or an array of bytes [h, w, 3], nested lists included; an
+            array [n, h, w, 3] is n of them.
+
+    Raises:
+        ConfigError: there is no photograph, or one that can't be read.
+    """
+    found = [_read(photograph) for photograph in _each(inputs)]
+    if not found:
+        raise ConfigError("The input holds no photograph: give at least one.")
+    return found
+
+
+def _each(inputs: Any) -> Iterable[Any]:
+    if isinstance(inputs, pd.DataFrame | Mapping):
+        if COLUMN not in inputs:
+            raise ConfigError(
+                f"The input has the columns {list(inputs)}: give a column `{COLUMN}` of paths, "
+                "base64 or arrays."
+            )
+        return _each(list(inputs[COLUMN]))
+    if isinstance(inputs, np.ndarray):
+        return list(inputs) if inputs.ndim == 4 else [inputs]
+    return inputs if isinstance(inputs, list | tuple) else [inputs]
+
+
+def _read(photograph: Any) -> NDArray[np.uint8]:
+    if isinstance(photograph, list | tuple | np.ndarray):
+        return _from_array(photograph)
+    if isinstance(photograph, Path) or (isinstance(photograph, str) and _is_file(photograph)):
+        return _from_file(Path(photograph))
+    return _from_bytes(photograph if isinstance(photograph, bytes) else _decoded(photograph))
+
+
+def _is_file(text: str) -> bool:
+    return len(text) < LONGEST_PATH and Path(text).is_file()
+
+
+def _from_array(values: Any) -> NDArray[np.uint8]:
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ConfigError("A photograph's rows are of different lengths: give bytes [h, w, 3].") from None
+    well_formed = array.ndim == 3 and array.shape[2] == 3 and array.size > 0
+    if not well_formed or array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
+        raise ConfigError(
+            f"A photograph is {array.dtype}{list(array.shape)}: give whole numbers 0..255 as RGB [h, w, 3]."
+        )
+    return array.astype(np.uint8)
+
+
+def _from_file(path: Path) -> NDArray[np.uint8]:
+    from mlflow_nas.data import read_image
+
+    return read_image(path)
+
+
+def _from_bytes(content: bytes) -> NDArray[np.uint8]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "photograph"
+        file.write_bytes(content)
+        try:
+            return _from_file(file)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{len(content)} bytes of a photograph are no image: give a JPEG or PNG file."
+            ) from error
+
+
+def _decoded(text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
+        raise ConfigError(f"{str(text)[:80]!r} is neither an image file nor base64.") from None

@@ -1,0 +1,133 @@
+"""Photographs in every form to a deployed model, and its boxes back."""
+
+import base64
+import importlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.deployments import get_deploy_client
+from mlflow.exceptions import MlflowException
+from numpy.typing import NDArray
+from PIL import Image
+
+from mlflow_nas.board import DeployedModels
+from mlflow_nas.deployments import deploy
+from mlflow_nas.deployments.photographs import as_photographs
+from mlflow_nas.errors import ConfigError
+
+predict_module = importlib.import_module("mlflow_nas.deployments.predict")
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, "PNG")
+    return packed.getvalue()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The photograph as a file."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(_png(PIXELS))
+    return path
+
+
+FORMS: dict[str, Callable[[Path], Any]] = {
+    "path": lambda path: path,
+    "text of a path": str,
+    "bytes": lambda path: path.read_bytes(),
+    "base64": lambda path: base64.b64encode(path.read_bytes()).decode(),
+    "array": lambda _: PIXELS,
+    "wide array": lambda _: PIXELS.astype(np.int64),
+    "nested lists": lambda _: PIXELS.tolist(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_the_same_photograph(file: Path, form: str) -> None:
+    """In a table, a mapping and a list; through JSON where JSON can hold it."""
+    given = FORMS[form](file)
+    several: list[Any] = [pd.DataFrame({"image": [given, given]}), {"image": [given, given]}, [given, given]]
+    if isinstance(given, str | list):
+        several.append(pd.read_json(io.StringIO(json.dumps({"image": [given, given]}))))
+    for inputs in several:
+        found = as_photographs(inputs)
+        assert len(found) == 2
+        assert all(np.array_equal(one, PIXELS) for one in found)
+
+
+def test_one_photograph_needs_no_list(file: Path) -> None:
+    """A path, an array, and a stack of arrays."""
+    assert [len(as_photographs(one)) for one in (file, str(file), PIXELS, np.stack([PIXELS] * 3))] == [
+        1,
+        1,
+        1,
+        3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        (pd.DataFrame({"photo": ["a"]}), r"has the columns \['photo'\]: give a column `image`"),
+        ([], "holds no photograph: give at least one"),
+        (["nowhere.jpg"], "'nowhere.jpg' is neither an image file nor base64"),
+        (["bm8gaW1hZ2U="], "8 bytes of a photograph are no image: give a JPEG"),
+        ([PIXELS / 255], r"is float64\[20, 30, 3\]: give whole numbers 0..255"),
+        ([PIXELS[..., :1]], r"is uint8\[20, 30, 1\]: give whole"),
+        ([PIXELS.astype(np.int64) + 1], r"give whole numbers 0..255"),
+        ([[[[0, 0, 0]], [[0, 0, 0], [0, 0, 0]]]], "rows are of different lengths"),
+        ([np.zeros((0, 30, 3), np.uint8)], r"is uint8\[0, 30, 3\]"),
+    ],
+)
+def test_what_is_no_photograph_is_refused(inputs: Any, sentence: str) -> None:
+    """With what it is and what it should be."""
+    with pytest.raises(ConfigError, match=sentence):
+        as_photographs(inputs)
+
+
+def test_boxes_scores_and_classes_of_each_photograph(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the photograph's own pixels; the bright one is found, the dark one is not."""
+    monkeypatch.setattr(
+        predict_module, "SCORE_THRESHOLD", 0.1
+    )  # 0.03, the sum of white's colours / 100, to .6
+    deploy(client, "person-detector", device="fake", name="door")
+    photographs = [np.full((64, 96, 3), 255, np.uint8), np.zeros((32, 48, 3), np.uint8)]
+    edge = get_deploy_client("nas-edge://fake")
+    bright, dark = edge.predict("door", photographs)["predictions"]
+    assert dark == {"boxes": [], "scores": [], "classes": []}
+    assert set(bright["classes"]) == {"person"}
+    assert bright["scores"] == pytest.approx([0.03**0.6] * len(bright["scores"]), rel=1e-4)
+    assert 48 < max(edge for box in bright["boxes"] for edge in box) <= 96
+    with pytest.raises(MlflowException, match="fake has no deployment 'gate': it has door"):
+        edge.predict("gate", photographs)
+    with pytest.raises(MlflowException, match="predict needs the deployment"):
+        edge.predict(None, photographs)
+
+
+def test_many_photographs_are_few_calls(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process on the device takes seconds to start: it answers for many photographs, in their order."""
+    deploy(client, "person-detector", device="fake", name="door")
+    sizes: list[int] = []
+    infer = DeployedModels.infer
+
+    def counted(self: DeployedModels, name: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(len(images))
+        return infer(self, name, images)
+
+    monkeypatch.setattr(DeployedModels, "infer", counted)
+    monkeypatch.setattr(predict_module, "SCORE_THRESHOLD", 0.1)
+    shades = [np.full((32, 48, 3), 255 if index == 17 else 0, np.uint8) for index in range(18)]
+    found = get_deploy_client("nas-edge://fake").predict("door", shades)["predictions"]
+    assert sizes == [16, 2]
+    assert [bool(one["boxes"]) for one in found] == [False] * 17 + [True]
