@@ -15,6 +15,7 @@ import yaml
 PROJECT = Path(__file__).parents[1]
 COMMANDS = {
     "main": "search",
+    "select": "select",
     "train": "train",
     "evaluate": "evaluate",
     "profile": "profile",

@@ -7,6 +7,7 @@ from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
 from mlflow_nas.api.rollback import rollback
 from mlflow_nas.api.search import search
+from mlflow_nas.api.select import select
 from mlflow_nas.api.train import train
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "promote",
     "rollback",
     "search",
+    "select",
     "train",
 ]

@@ -8,6 +8,7 @@ from mlflow_nas import api
 from mlflow_nas.cli.board_words import examined_words, listed_words, profiled_words
 from mlflow_nas.cli.options import config_file, config_options
 from mlflow_nas.cli.output import result_of
+from mlflow_nas.cli.select_words import selected_words
 from mlflow_nas.cli.words import (
     deployed_words,
     evaluated_words,
@@ -25,6 +26,7 @@ from mlflow_nas.config import (
     PromoteConfig,
     RollbackConfig,
     SearchConfig,
+    SelectConfig,
     TrainConfig,
 )
 
@@ -47,6 +49,19 @@ def search(*, config: str, as_json: bool, **options: str) -> None:
         lambda: api.search(config=config_file(config), progress=Bar(), **options),
         as_json=as_json,
         show=searched_words,
+    )
+
+
+@main.command()
+@config_options(SelectConfig)
+def select(*, config: str, as_json: bool, **options: str) -> None:
+    """Choose the estimation strategy that a search may trust, on samples or on a table."""
+    result_of(
+        lambda: api.select(
+            config=config_file(config), on_step=lambda step: click.echo(step, err=True), **options
+        ),
+        as_json=as_json,
+        show=selected_words,
     )
 
 

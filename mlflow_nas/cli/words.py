@@ -13,6 +13,7 @@ __all__ = [
     "searched_words",
     "table",
     "trained_words",
+    "ui_words",
 ]
 
 _SHOWN = ("map", "map_50", "latency_ms", "latency_ratio")
@@ -37,7 +38,7 @@ def searched_words(result: Mapping[str, Any]) -> str:
         parts.append(deployed_words(result["deployed"]))
     if "not_deployed" in result:
         parts.append(f"Not deployed: {result['not_deployed']}")
-    parts.append(f"\nOpen the UI: {_ui(result)}")
+    parts.append(f"\nOpen the UI: {ui_words(result)}")
     return "\n".join(parts)
 
 
@@ -118,8 +119,8 @@ def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _ui(result: Mapping[str, Any]) -> str:
-    """The page of the study's run, and the command that serves it where no server does."""
+def ui_words(result: Mapping[str, Any]) -> str:
+    """The page of the result's run, and the command that serves it where no server does."""
     uri, page = (
         str(result["tracking_uri"]),
         f"#/experiments/{result['experiment_id']}/runs/{result['run_id']}",

@@ -20,6 +20,7 @@ from mlflow_nas.config.environment import (
     work_root,
 )
 from mlflow_nas.config.parse import as_option, load_config, without_password
+from mlflow_nas.config.select import SelectConfig
 
 __all__ = [
     "BoardsConfig",
@@ -30,6 +31,7 @@ __all__ = [
     "PromoteConfig",
     "RollbackConfig",
     "SearchConfig",
+    "SelectConfig",
     "TrainConfig",
     "as_option",
     "device_root",

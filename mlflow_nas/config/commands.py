@@ -15,6 +15,7 @@ __all__ = [
     "PromoteConfig",
     "RollbackConfig",
     "SearchConfig",
+    "StudyOptions",
     "TrainConfig",
 ]
 
@@ -100,32 +101,34 @@ class _TrainingOptions(_NetworkOptions):
     )
 
 
-_ARCH = "The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
-
-
-class SearchConfig(_TrainingOptions):
-    """Options of `search` (entry point `main`)."""
+class StudyOptions(_TrainingOptions):
+    """What all commands that train a study's architectures share."""
 
     epochs: int = Field(3, ge=1, le=10_000, description="Epochs of each trial's training")
     set: Settings = Field(
         (), description="Fewer choices: NAME=A,B or NAME=FIRST..LAST:STEP, such as channels=24..64:8"
     )
-    study: Name = Field("demo", description="Name of the study; the same name continues it")
-    trials: int = Field(8, ge=1, le=100_000, description="Stop at so many trials, the baseline included")
     seed_epochs: int = Field(
         10,
         ge=0,
         le=10_000,
         description="Without --weights: epochs that train the seed network, once, before the trials",
     )
+    storage: str | None = Field(
+        None, description="Optuna storage: a journal file or an RDB URL; unset: .nas/STUDY/optuna.journal"
+    )
+
+
+class SearchConfig(StudyOptions):
+    """Options of `search` (entry point `main`)."""
+
+    study: Name = Field("demo", description="Name of the study; the same name continues it")
+    trials: int = Field(8, ge=1, le=100_000, description="Stop at so many trials, the baseline included")
     sampler: Literal["tpe", "nsga2", "random", "auto"] = Field(
         "tpe", description="How architectures are chosen; auto: by the space's size and the trials"
     )
     budget_s: float | None = Field(
         None, gt=0, description="Seconds for the trials of this call: none begins that would end later"
-    )
-    storage: str | None = Field(
-        None, description="Optuna storage: a journal file or an RDB URL; unset: .nas/STUDY/optuna.journal"
     )
     max_latency_ms: float | None = Field(
         None, gt=0, description="Slower candidates are infeasible; measured before any training"

@@ -95,6 +95,8 @@ def _refuse_unknown(model: type[CommandConfig], options: Mapping[str, object]) -
 
 def _sentence(model: type[CommandConfig], detail: Mapping[str, object]) -> str:
     location = detail["loc"]
+    if not location:  # two options that don't go together
+        return f"{detail['msg']}.".removeprefix("Value error, ")
     name = str(location[0]) if isinstance(location, tuple) and location else "?"
     purpose = model.model_fields[name].description if name in model.model_fields else ""
     return f"--{name.replace('_', '-')} {detail['input']!r}: {detail['msg']}. ({purpose}.)"

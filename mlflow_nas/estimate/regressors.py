@@ -36,6 +36,7 @@ __all__ = [
     "fit_xgboost",
 ]
 
+SAMPLES_PER_SCALE = 5
 NU_SVR_DRAWS = 50
 NU_SVR_FOLDS = 3
 
@@ -46,11 +47,14 @@ def fit_bayesian_ridge(features: Floats, target: Floats) -> Predict:
 
 
 def fit_gaussian_process(features: Floats, target: Floats) -> Predict:
-    """Matern 5/2 with a length scale per feature, and white noise."""
-    kernel = (
-        ConstantKernel() * Matern(np.ones(features.shape[1]), length_scale_bounds=(0.1, 1e3), nu=2.5)
-        + WhiteKernel()
-    )
+    """Matern 5/2 and white noise; a length scale per feature where there are five samples for each.
+
+    With fewer, one for all: on 38 one-hot cells of NAS-Bench-201 thirty scales rank by chance (tau .09), one
+    ranks at .5.
+    """
+    n, d = features.shape
+    scales = np.ones(d if n >= SAMPLES_PER_SCALE * d else 1)
+    kernel = ConstantKernel() * Matern(scales, length_scale_bounds=(0.1, 1e3), nu=2.5) + WhiteKernel()
     model = GaussianProcessRegressor(kernel, n_restarts_optimizer=2, random_state=0)
     return _standardised(model, features, target)
 

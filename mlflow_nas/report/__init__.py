@@ -4,6 +4,7 @@ from mlflow_nas.report.detections import draw_detections
 from mlflow_nas.report.figures import pareto_html, pareto_png
 from mlflow_nas.report.front import front_of
 from mlflow_nas.report.profile import profile_png
+from mlflow_nas.report.selection import selection_description, selection_png
 from mlflow_nas.report.tables import study_description, table_columns
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "pareto_html",
     "pareto_png",
     "profile_png",
+    "selection_description",
+    "selection_png",
     "study_description",
     "table_columns",
 ]

@@ -13,6 +13,7 @@ from mlflow_nas.tracking.attach import (
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
 from mlflow_nas.tracking.profile import log_profile
 from mlflow_nas.tracking.read import evaluation_of, trial_runs
+from mlflow_nas.tracking.selection import finish_selection, start_selection
 from mlflow_nas.tracking.server import Client, address, connect, default_uri, server_call
 from mlflow_nas.tracking.study import close_study, experiment_id, experiment_of, open_study
 from mlflow_nas.tracking.trial import fail_stale, finish_trial, start_trial
@@ -32,6 +33,7 @@ __all__ = [
     "fail_stale",
     "fetch_file",
     "fetch_model",
+    "finish_selection",
     "finish_trial",
     "log_dataset",
     "log_file",
@@ -41,6 +43,7 @@ __all__ = [
     "log_table",
     "open_study",
     "server_call",
+    "start_selection",
     "start_trial",
     "trial_runs",
 ]

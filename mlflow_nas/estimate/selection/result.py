@@ -1,6 +1,7 @@
 """What the selection says of each strategy and of their choice."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
@@ -143,8 +144,16 @@ class SelectionResult:
     noise: Noise | None
 
     def as_json(self) -> dict[str, object]:
-        """The result as plain JSON values."""
+        """The result as plain JSON values; what has no value is null."""
         plain = asdict(self)
         plain["noise"] = self.noise._asdict() if self.noise else None
         plain["noise_ceiling"] = self.noise.ceiling if self.noise else None
-        return plain
+        return {name: _plain(value) for name, value in plain.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
