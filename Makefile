@@ -5,10 +5,10 @@ INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint check bench clean
+.PHONY: help setup demo test lint check bench board-arm64 clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 setup: $(INSTALLED) ## create .venv from the pinned packages (PYTHON=python3.12 chooses another Python)
 
@@ -31,6 +31,9 @@ check: lint test ## what CI runs: lint, then test
 
 bench: setup ## measure start-up against a bare interpreter
 	$(BIN)/python benchmarks/start_up.py
+
+board-arm64: setup ## build the emulated arm64 board in .nas/arm64-board (Debian, qemu-user-static)
+	deploy/arm64-board/build .nas/arm64-board
 
 clean: ## remove caches and build output; runs, models and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
-from ssh_server import SshServer, running_ssh_server
+from ssh_server import MISSING, SshServer, running_ssh_server
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
@@ -165,6 +165,21 @@ def ssh_home(ssh_server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def arm64_inventory() -> Path:
+    """Inventory of the emulated arm64 board, built once; without QEMU or packages a skip, in CI a failure."""
+    folder = PROJECT / ".nas/arm64-board"
+    proxies = {name: value for name, value in USERS_PROXIES.items() if value is not None}
+    variables = {name: value for name, value in os.environ.items() if name not in USERS_PROXIES} | proxies
+    command = [str(PROJECT / "deploy/arm64-board/build"), str(folder)]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode == MISSING and not os.environ.get("CI"):
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    if done.returncode != 0:
+        pytest.fail(f"the arm64 board can't be built:\n{done.stderr}")
+    return folder / "devices.yaml"
 
 
 @pytest.fixture(scope="session")

@@ -1,33 +1,26 @@
 """A real OpenSSH server on loopback with keys of its own, and a way to it that breaks."""
 
 import contextlib
-import getpass
 import os
-import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+from mlflow_nas.board import SshTransport
+from mlflow_nas.board.ssh import resolve
+from mlflow_nas.types import Device
+
 START_S = 10.0
-CONFIG = """
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/user_key.pub
-PidFile none
-UsePAM no
-StrictModes no
-PasswordAuthentication no
-PermitRootLogin prohibit-password
-MaxStartups 100
-Subsystem sftp internal-sftp
-"""
+MISSING = 3  # the code of deploy/arm64-board's programs for what must come from outside
+SERVE = Path(__file__).parents[1] / "deploy/arm64-board/serve"
 
 
 @dataclass(frozen=True)
@@ -36,6 +29,7 @@ class SshServer:
 
     folder: Path
     port: int
+    pid: int
 
     @property
     def user_key(self) -> Path:
@@ -48,13 +42,25 @@ class SshServer:
         return " ".join((self.folder / "host_key.pub").read_text(encoding="utf-8").split()[:2])
 
     def write_home(self, home: Path, *, known: bool = True, config: str = "") -> None:
-        """A user's ~/.ssh that knows the server, as `board` too."""
+        """A user's ~/.ssh that knows the server, as `board` and `arm64-board` too."""
         folder = home / ".ssh"
         folder.mkdir(parents=True, exist_ok=True)
         line = f"[127.0.0.1]:{self.port} {self.host_key}\n" if known else ""
         (folder / "known_hosts").write_text(line, encoding="utf-8")
-        board = f"Host board\n HostName 127.0.0.1\n Port {self.port}\n IdentityFile {self.user_key}\n"
-        (folder / "config").write_text(board + config, encoding="utf-8")
+        board = f"Host board arm64-board\n HostName 127.0.0.1\n Port {self.port}\n"
+        key = f" IdentityFile {self.user_key}\n"
+        (folder / "config").write_text(board + key + config, encoding="utf-8")
+
+    def sessions(self) -> list[int]:
+        """The server's processes that serve a connection each."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in children.read_text(encoding="ascii").split()]
+
+    def signal_sessions(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill every connection's process, or stop it: a crash of the device's server, or its hanging."""
+        for pid in self.sessions():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def new_key(path: Path) -> Path:
@@ -62,6 +68,18 @@ def new_key(path: Path) -> Path:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
     subprocess.run(command, check=True)
     return path
+
+
+def ssh_device(folder: Path, host: str = "board", **fields: Any) -> Device:
+    """A device behind ssh that keeps its things in a folder of the test."""
+    settings = {"python": (sys.executable,), **fields}
+    return Device(name="nano", transport="ssh", host=host, directory=str(folder / "device"), **settings)
+
+
+def ssh_transport(folder: Path, port: int, server: SshServer) -> SshTransport:
+    """The bare way to such a device."""
+    endpoint = resolve("127.0.0.1", port=port, key_file=server.user_key)
+    return SshTransport(endpoint, str(folder / "device"), (sys.executable,))
 
 
 def free_port() -> int:
@@ -72,29 +90,20 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running_ssh_server(folder: Path):  # type: ignore[no-untyped-def]  # a generator of SshServer
-    """Start the server, stop it afterwards; without OpenSSH's server skip, in CI fail."""
-    program = shutil.which("sshd", path=SBIN)
-    if program is None:
-        message = "OpenSSH's server is missing (Debian: apt-get install openssh-server)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    server = SshServer(folder, free_port())
-    new_key(folder / "host_key")
-    new_key(folder / "user_key")
-    (folder / "sshd_config").write_text(CONFIG.format(port=server.port, folder=folder), encoding="utf-8")
-    if getpass.getuser() == "root":
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # the server's own, where it is no service
-    log = folder / "sshd.log"
-    command = [program, "-D", "-e", "-f", str(folder / "sshd_config")]
+    """Start the server of deploy/arm64-board, stop it afterwards; without OpenSSH skip, in CI fail."""
+    port, log = free_port(), folder / "serve.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process = subprocess.Popen([str(SERVE), str(folder), str(port)], stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + START_S
-        while not _listens(server.port):
+        while not _listens(port):
+            said = log.read_text(encoding="utf-8")
+            if process.poll() == MISSING and not os.environ.get("CI"):
+                pytest.skip(said)
             if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the SSH server did not start:\n{log.read_text(encoding='utf-8')}")
+                pytest.fail(f"the SSH server did not start:\n{said}")
             time.sleep(0.05)
+        server = SshServer(folder / "ssh", port, process.pid)
         yield server
     finally:
         process.terminate()
@@ -115,13 +124,14 @@ class BreakableWay:
     Args:
         target: the port behind.
         limits: bytes after which the first, second, ... connection is cut; those after are not.
+        port: where it listens; 0 for a free one.
     """
 
-    def __init__(self, target: int, limits: tuple[int, ...] = ()) -> None:
+    def __init__(self, target: int, limits: tuple[int, ...] = (), port: int = 0) -> None:
         self._target = target
         self._limits = list(limits)
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = int(self._listener.getsockname()[1])
         self.sent: list[int] = []
         threading.Thread(target=self._accept, daemon=True).start()

@@ -201,7 +201,7 @@ def test_make_help_lists_every_target() -> None:
     make = ["make", "-s"]
     done = subprocess.run(make, cwd=PROJECT, capture_output=True, text=True, check=True)
     listed = {line.split()[0] for line in done.stdout.splitlines()}
-    assert listed == {"help", "setup", "demo", "test", "lint", "check", "bench", "clean"}
+    assert listed == {"help", "setup", "demo", "test", "lint", "check", "bench", "board-arm64", "clean"}
 
 
 def _setup(python: str, folder: Path) -> subprocess.CompletedProcess[str]:

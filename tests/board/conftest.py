@@ -1,4 +1,4 @@
-"""Small ONNX files, made without torch; a small disk."""
+"""Small ONNX files, made without torch; a small disk; ways over SSH that break."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from ssh_server import BreakableWay, SshServer
 
 Model = Callable[[int], Path]
 
@@ -39,7 +40,24 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
     if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a small tmpfs can be mounted by root only")
+        message = "a small tmpfs can't be mounted: that takes root, and a container that may mount"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     yield folder
     unmount = ["umount", str(folder)]
     subprocess.run(unmount, check=True)
+
+
+@pytest.fixture
+def way(ssh_server: SshServer, ssh_home: Path) -> Iterator[Callable[..., BreakableWay]]:
+    """Makes ways to the SSH server that break, known as it is."""
+    made: list[BreakableWay] = []
+
+    def make(*limits: int, port: int = 0) -> BreakableWay:
+        made.append(BreakableWay(ssh_server.port, limits, port))
+        with (ssh_home / ".ssh/known_hosts").open("a", encoding="utf-8") as file:
+            file.write(f"[127.0.0.1]:{made[-1].port} {ssh_server.host_key}\n")
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

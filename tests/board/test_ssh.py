@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ssh_server import BreakableWay, SshServer, free_port, new_key
+from ssh_server import BreakableWay, SshServer, free_port, new_key, ssh_device, ssh_transport
 
 from mlflow_nas.board import (
     ConnectionLostError,
@@ -25,7 +24,6 @@ from mlflow_nas.board import (
 )
 from mlflow_nas.board.ssh import connection, resolve
 from mlflow_nas.errors import BoardError, ConfigError
-from mlflow_nas.types import Device
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contract.board_contract import BoardContract
@@ -35,46 +33,14 @@ Model = Callable[[int], Path]
 pytestmark = pytest.mark.services
 
 
-def _device(folder: Path, host: str = "board", **fields: Any) -> Device:
-    """A device behind ssh that keeps its things in a folder of the test."""
-    settings = {"python": (sys.executable,), **fields}
-    return Device(name="nano", transport="ssh", host=host, directory=str(folder / "device"), **settings)
-
-
-def _transport(folder: Path, port: int, server: SshServer) -> SshTransport:
-    endpoint = resolve("127.0.0.1", port=port, key_file=server.user_key)
-    return SshTransport(endpoint, str(folder / "device"), (sys.executable,))
-
-
 @pytest.mark.usefixtures("ssh_home")
 class TestSshBoard(BoardContract):
     @pytest.fixture
     def board(self, tmp_path: Path) -> Iterator[DeviceBoard]:
         """This machine, behind its SSH server."""
-        board = get_board(_device(tmp_path), budget_s=0.1)
+        board = get_board(ssh_device(tmp_path), budget_s=0.1)
         yield board
         board.close()
-
-
-def _knowing(home: Path, server: SshServer, port: int) -> None:
-    """The way's own port is the same host."""
-    with (home / ".ssh/known_hosts").open("a", encoding="utf-8") as file:
-        file.write(f"[127.0.0.1]:{port} {server.host_key}\n")
-
-
-@pytest.fixture
-def way(ssh_server: SshServer, ssh_home: Path) -> Iterator[Callable[..., BreakableWay]]:
-    """Makes ways to the server that break."""
-    made: list[BreakableWay] = []
-
-    def make(*limits: int) -> BreakableWay:
-        made.append(BreakableWay(ssh_server.port, limits))
-        _knowing(ssh_home, ssh_server, made[-1].port)
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def test_an_unknown_host_is_refused(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
@@ -83,7 +49,7 @@ def test_an_unknown_host_is_refused(ssh_server: SshServer, ssh_home: Path, tmp_p
     with pytest.raises(
         BoardError, match=r"is unknown: it shows the ssh-ed25519 key SHA256:.*connect once by hand"
     ):
-        get_board(_device(tmp_path)).facts()
+        get_board(ssh_device(tmp_path)).facts()
 
 
 def test_a_changed_host_key_is_refused(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
@@ -94,7 +60,7 @@ def test_a_changed_host_key_is_refused(ssh_server: SshServer, ssh_home: Path, tm
     with pytest.raises(
         BoardError, match=r"changed: known_hosts has SHA256:.*it shows SHA256:.*ssh-keygen -R '\[127"
     ):
-        get_board(_device(tmp_path)).facts()
+        get_board(ssh_device(tmp_path)).facts()
 
 
 @pytest.mark.usefixtures("ssh_home")
@@ -102,21 +68,21 @@ def test_a_refused_user_key_names_the_remedy(tmp_path: Path) -> None:
     """A key that the device does not have."""
     key = new_key(tmp_path / "stranger")
     with pytest.raises(BoardError, match=r"refuses the user's keys.*ssh-copy-id"):
-        get_board(_device(tmp_path, key_file=key)).facts()
+        get_board(ssh_device(tmp_path, key_file=key)).facts()
 
 
 @pytest.mark.usefixtures("ssh_home")
 def test_a_missing_key_file_is_the_users_fault(tmp_path: Path) -> None:
     """It is said before anything is connected."""
     with pytest.raises(ConfigError, match=r"key file .*nowhere does not exist; make one with ssh-keygen"):
-        get_board(_device(tmp_path, key_file=tmp_path / "nowhere"))
+        get_board(ssh_device(tmp_path, key_file=tmp_path / "nowhere"))
 
 
 @pytest.mark.usefixtures("ssh_home")
 def test_a_device_that_is_off_cant_be_reached(ssh_server: SshServer, tmp_path: Path) -> None:
     """Nobody listens there."""
     with pytest.raises(BoardError, match=r"can't be reached: .*refused; check that the device is on"):
-        _transport(tmp_path, free_port(), ssh_server).run(["true"], timeout_s=5)
+        ssh_transport(tmp_path, free_port(), ssh_server).run(["true"], timeout_s=5)
 
 
 @pytest.mark.usefixtures("ssh_home")
@@ -129,7 +95,7 @@ def test_a_server_that_never_speaks_is_given_up(
         socket.create_server(("127.0.0.1", 0)) as mute,
         pytest.raises(BoardError, match=r"can't be reached: .*banner"),
     ):
-        _transport(tmp_path, mute.getsockname()[1], ssh_server).run(["true"], timeout_s=5)
+        ssh_transport(tmp_path, mute.getsockname()[1], ssh_server).run(["true"], timeout_s=5)
 
 
 @pytest.mark.usefixtures("ssh_home")
@@ -143,11 +109,11 @@ def test_a_server_that_never_speaks_is_given_up(
 def test_a_wrong_python_is_said(tmp_path: Path, python: tuple[str, ...], sentence: str) -> None:
     """One that is not there, and one without the packages."""
     with pytest.raises(BoardError, match=sentence):
-        get_board(_device(tmp_path, python=python)).facts()
+        get_board(ssh_device(tmp_path, python=python)).facts()
 
 
 @pytest.mark.usefixtures("ssh_home")
-def test_a_slow_command_is_stopped_on_the_device(tmp_path: Path) -> None:
+def test_a_slow_command_is_stopped_on_thessh_device(tmp_path: Path) -> None:
     """The runtime ends when its host gives up; the error holds the last output."""
     transport = SshTransport(resolve("board"), str(tmp_path), (sys.executable,))
     code = "import sys, time; print('half way', file=sys.stderr, flush=True); time.sleep(60)"
@@ -180,7 +146,7 @@ def test_a_measurement_outlives_a_cut_connection(
 ) -> None:
     """The process that lost its host ends, and the same call measures through another connection."""
     through = way()
-    device = _device(tmp_path, "127.0.0.1", port=through.port, key_file=ssh_server.user_key)
+    device = ssh_device(tmp_path, "127.0.0.1", port=through.port, key_file=ssh_server.user_key)
     board = get_board(device, budget_s=0.5)
     cut: list[int] = []
     cutter = threading.Thread(target=_cut_when_measuring, args=(tmp_path / "device/lock", through, cut))
@@ -204,7 +170,7 @@ def test_a_switch_comes_to_its_end_without_its_host(
 ) -> None:
     """The connection is cut while `activate` runs, which fails later: the device goes back by itself."""
     through, sign = way(), tmp_path / "activating"
-    plain = _device(tmp_path, "127.0.0.1", port=through.port, key_file=ssh_server.user_key)
+    plain = ssh_device(tmp_path, "127.0.0.1", port=through.port, key_file=ssh_server.user_key)
     board = get_board(plain)
     DeployedModels(board).install("person", make_model(5), {"version": "1"})
     board.close()
@@ -233,7 +199,7 @@ def test_an_upload_goes_on_where_it_was_cut(
     file = tmp_path / "big.bin"
     file.write_bytes(os.urandom(3_000_000))
     through = way(1_000_000, 1_000_000)
-    transport = _transport(tmp_path, through.port, ssh_server)
+    transport = ssh_transport(tmp_path, through.port, ssh_server)
     transport.put(file, f"{tmp_path}/device/there/big.bin")
     assert (tmp_path / "device/there/big.bin").read_bytes() == file.read_bytes()
     assert len(through.sent) == 3
@@ -249,7 +215,7 @@ def test_a_part_of_another_content_is_not_continued(ssh_server: SshServer, tmp_p
     part = tmp_path / f"device/incoming/{sha256(b'right content').hexdigest()}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"wrong")
-    transport = _transport(tmp_path, ssh_server.port, ssh_server)
+    transport = ssh_transport(tmp_path, ssh_server.port, ssh_server)
     transport.put(file, f"{tmp_path}/device/model.bin")
     assert (tmp_path / "device/model.bin").read_bytes() == b"right content"
     assert not part.exists()
@@ -262,7 +228,7 @@ def test_a_way_that_stays_broken_is_given_up(
     """After three connections that broke the error says so."""
     file = tmp_path / "big.bin"
     file.write_bytes(os.urandom(3_000_000))
-    transport = _transport(tmp_path, way(300_000, 300_000, 300_000).port, ssh_server)
+    transport = ssh_transport(tmp_path, way(300_000, 300_000, 300_000).port, ssh_server)
     with pytest.raises(ConnectionLostError, match=r"was lost 3 times.*check network and power"):
         transport.put(file, f"{tmp_path}/device/big.bin")
     transport.close()
@@ -302,7 +268,7 @@ def test_a_full_disk_is_said(ssh_server: SshServer, full_disk: Path, tmp_path: P
     """The sentence holds the size of the file and what is left; nothing half arrives."""
     file = tmp_path / "model.bin"
     file.write_bytes(os.urandom(300_000))
-    transport = _transport(full_disk, ssh_server.port, ssh_server)
+    transport = ssh_transport(full_disk, ssh_server.port, ssh_server)
     with pytest.raises(BoardError, match=r"can't keep model.bin \(300000 bytes\).*df says tmpfs.*Free space"):
         transport.put(file, f"{full_disk}/device/model.bin")
     assert not (full_disk / "device/model.bin").exists()
@@ -318,7 +284,7 @@ def test_searches_that_bring_the_same_file_at_once_don_t_disturb_each_other(
     file.write_bytes(os.urandom(300_000))
 
     def upload(number: int) -> bytes:
-        transport = _transport(tmp_path, ssh_server.port, ssh_server)
+        transport = ssh_transport(tmp_path, ssh_server.port, ssh_server)
         target = tmp_path / f"device/{number}/model.bin"
         transport.put(file, str(target))
         transport.close()
@@ -335,7 +301,7 @@ def test_a_device_without_sha256sum_hashes_with_its_python(
     """A system with few tools still says whether the file is whole."""
     file = tmp_path / "model.bin"
     file.write_bytes(b"content")
-    transport = _transport(tmp_path, ssh_server.port, ssh_server)
+    transport = ssh_transport(tmp_path, ssh_server.port, ssh_server)
     run = transport.run
 
     def without_tool(argv: list[str], *, timeout_s: float) -> Finished:

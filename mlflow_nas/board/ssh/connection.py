@@ -1,43 +1,45 @@
 """One connection over SSH, to a host whose key is known."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import paramiko
 
 from mlflow_nas.board.ssh.endpoint import Endpoint
+from mlflow_nas.board.ssh.known import RefuseUnknown, read_known_hosts
 from mlflow_nas.board.transport import UnreachableError
 from mlflow_nas.errors import BoardError
 
-__all__ = ["STEP_S", "Connection"]
+__all__ = ["STEP_S", "Connection", "SilentError", "limited"]
 
 STEP_S = 20.0
-"""Longest time of one step: TCP, banner, log-in, opening a channel, an answer of the file server."""
+"""Longest time of one step: TCP, banner, keys, log-in, opening a channel, an answer of the file server."""
 
 _KEEPALIVE_S = 15
+_NO_KEY = "No authentication methods available"  # paramiko has no error of its own for it
 
 
-class _RefuseUnknown(paramiko.MissingHostKeyPolicy):
-    """An unknown host is refused, with the way to make it known."""
+class SilentError(UnreachableError):
+    """Nobody answers there; a device that is starting may do so later."""
 
-    def __init__(self, hop: Endpoint) -> None:
-        self._hop = hop
 
-    def missing_host_key(
-        self,
-        client: paramiko.SSHClient,  # noqa: ARG002 - paramiko's signature
-        hostname: str,
-        key: paramiko.PKey,
-    ) -> None:
-        """Refuse."""
-        hop = self._hop
-        raise UnreachableError(
-            f"the host {hostname} is unknown: it shows the {key.get_name()} key {key.fingerprint}. Compare "
-            "that with the device's own (there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then "
-            "connect once by hand: ",
-            f"ssh -p {hop.port} {hop.user}@{hop.asked}",
-        )
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+@contextmanager
+def limited(waited_for: _Closable) -> Iterator[None]:
+    """Close what a step waits for when the step takes too long: some of paramiko's waits have no end."""
+    guard = threading.Timer(STEP_S, waited_for.close)
+    guard.daemon = True
+    guard.start()
+    try:
+        yield
+    finally:
+        guard.cancel()
 
 
 class Connection:
@@ -47,7 +49,8 @@ class Connection:
         endpoint: where to.
 
     Raises:
-        BoardError: a host can't be reached, is unknown, shows another key than before, or refuses the user.
+        SilentError: a host can't be reached.
+        UnreachableError: it is unknown, shows another key than before, or refuses the user.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -73,6 +76,17 @@ class Connection:
         """Whether every hop still stands."""
         return all((way := client.get_transport()) and way.is_active() for client in self._clients)
 
+    def check(self) -> None:
+        """Have the last host answer.
+
+        Raises:
+            EOFError: it did not; the connection is closed then.
+        """
+        with limited(self.transport):
+            self.transport.global_request("keepalive@openssh.com")
+        if not self.is_alive:
+            raise EOFError(f"no answer within {STEP_S:g} s")
+
     def close(self) -> None:
         """Close the last hop first."""
         for client in reversed(self._clients):
@@ -80,10 +94,8 @@ class Connection:
 
     def _log_in(self, hop: Endpoint) -> None:
         client = paramiko.SSHClient()
-        for file in hop.known_hosts:
-            if file.is_file():
-                client.load_system_host_keys(str(file))
-        client.set_missing_host_key_policy(_RefuseUnknown(hop))
+        read_known_hosts(hop.known_hosts, client.get_host_keys())
+        client.set_missing_host_key_policy(RefuseUnknown(hop))
         way = self._way(hop)
         self._clients.append(client)
         try:
@@ -95,6 +107,7 @@ class Connection:
                 key_filename=list(hop.key_files) or None,  # type: ignore[arg-type]  # a list is documented
                 allow_agent=hop.use_agent,
                 look_for_keys=not hop.key_files,
+                timeout=2 * STEP_S,  # of the banner and the keys
                 banner_timeout=STEP_S,
                 auth_timeout=STEP_S,
                 channel_timeout=STEP_S,
@@ -137,7 +150,12 @@ def _blame(hop: Endpoint) -> Iterator[None]:
         ) from error
     except (OSError, EOFError, paramiko.SSHException) as error:
         said = str(error) or type(error).__name__
-        raise UnreachableError(
+        if said == _NO_KEY:
+            raise UnreachableError(
+                f"there is no key to offer to {where}, neither a file nor in the agent; make one: ",
+                f"ssh-keygen -t ed25519 && ssh-copy-id -p {hop.port} {hop.user}@{hop.asked}",
+            ) from error
+        raise SilentError(
             f"{where} can't be reached: {said}; ",
             "check that the device is on, its address and its SSH server",
         ) from error

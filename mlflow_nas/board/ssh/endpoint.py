@@ -8,6 +8,7 @@ from typing import Any
 
 import paramiko
 
+from mlflow_nas.board.ssh.user_config import read_user_config
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["Endpoint", "resolve"]
@@ -57,7 +58,7 @@ def resolve(
         raise ConfigError(
             f"the key file {key_file} does not exist; make one with ssh-keygen -t ed25519 -f {key_file}"
         )
-    found = _resolve(host, _user_config(), frozenset())
+    found = _resolve(host, read_user_config(), frozenset())
     return replace(
         found,
         user=user or found.user,
@@ -65,14 +66,6 @@ def resolve(
         key_files=(str(key_file),) if key_file else found.key_files,
         use_agent=found.use_agent and key_file is None,
     )
-
-
-def _user_config() -> paramiko.SSHConfig:
-    path = Path.home() / ".ssh/config"
-    try:
-        return paramiko.SSHConfig.from_path(str(path)) if path.is_file() else paramiko.SSHConfig()
-    except (paramiko.ConfigParseError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read: {error}") from error
 
 
 def _resolve(host: str, config: paramiko.SSHConfig, seen: frozenset[str]) -> Endpoint:
@@ -84,7 +77,10 @@ def _resolve(host: str, config: paramiko.SSHConfig, seen: frozenset[str]) -> End
             f"{host} has a ProxyCommand in ~/.ssh/config, which is not supported: use ProxyJump"
         )
     jumps = said.get("proxyjump", "none")
-    known_hosts = said.get("userknownhostsfile", "~/.ssh/known_hosts").split()
+    known_hosts = [
+        *said.get("userknownhostsfile", "~/.ssh/known_hosts").split(),
+        *said.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts").split(),
+    ]
     return Endpoint(
         asked=host,
         host=said["hostname"],

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import paramiko
 
-from mlflow_nas.board.ssh.connection import STEP_S, Connection
+from mlflow_nas.board.ssh.connection import STEP_S, Connection, SilentError, limited
 from mlflow_nas.board.ssh.endpoint import Endpoint
+from mlflow_nas.board.ssh.upload import upload
 from mlflow_nas.board.transport import ConnectionLostError, Finished, UnreachableError, last_output
 from mlflow_nas.errors import BoardError
 
@@ -22,6 +23,9 @@ __all__ = ["SshTransport"]
 _CHUNK = 32_768
 _ATTEMPTS = 3
 _WAIT_S = 0.2
+_SILENCE_S = 15.0  # so long a running command may say nothing before its host must answer
+_RETURN_S = 60.0  # a device that was there and starts anew is back by then
+_PAUSE_S = 1.0
 _NO_STATUS = -1
 _CANT_READ = 1  # of sha256sum, and of a Python that raises
 _NO_SUCH_COMMAND = 127
@@ -49,6 +53,7 @@ class SshTransport:
         self._open: Connection | None = None
         self._files: paramiko.SFTPClient | None = None
         self._root: str | None = None
+        self._was_there = False
 
     @property
     def root(self) -> str:
@@ -75,7 +80,8 @@ class SshTransport:
         channel = self._channel()
         end = time.monotonic() + timeout_s
         try:
-            channel.exec_command(shlex.join(argv))
+            with limited(channel):
+                channel.exec_command(shlex.join(argv))
             return _collect(channel, end, self._connection())
         except _TookTooLongError as error:
             raise BoardError(
@@ -96,20 +102,12 @@ class SshTransport:
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
         part = f"{self.root}/incoming/{sha256}"
 
-        def upload(files: paramiko.SFTPClient, part: str) -> bool:
-            for folder in (part, target):
-                _make_folder(files, PurePosixPath(folder).parent)
-            try:
-                self._send(files, source, part)
-                whole = self._hash(part) == sha256
-                files.posix_rename(part, target) if whole else files.remove(part)
-            except (FileNotFoundError, FileExistsError):  # another search brings the same file right now
-                return False
-            return whole
+        def bring(files: paramiko.SFTPClient, part: str) -> bool:
+            return upload(files, source, target, part=part, hash_of=self._hash)
 
         try:
             alone = f"{part}-{uuid.uuid4().hex}.part"
-            if not any(self._with_files(partial(upload, part=name)) for name in (f"{part}.part", alone)):
+            if not any(self._with_files(partial(bring, part=name)) for name in (f"{part}.part", alone)):
                 raise BoardError(f"{source.name} arrived damaged on {self._endpoint.asked}; repeat the call")
         except OSError as error:
             raise BoardError(
@@ -127,11 +125,27 @@ class SshTransport:
             ) from error
 
     def _connection(self) -> Connection:
-        if self._open is not None and not self._open.is_alive:
+        if not self._connected:
             self.close()
         if self._open is None:
-            self._open = Connection(self._endpoint)
+            patience_s, self._was_there = _RETURN_S if self._was_there else 0, False
+            self._open = self._connect(patience_s)
+            self._was_there = True
         return self._open
+
+    @property
+    def _connected(self) -> bool:
+        return self._open is not None and self._open.is_alive
+
+    def _connect(self, patience_s: float) -> Connection:
+        end = time.monotonic() + patience_s
+        while True:
+            try:
+                return Connection(self._endpoint)
+            except SilentError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(_PAUSE_S)
 
     def _channel(self) -> paramiko.Channel:
         """A fresh channel; a connection that died since the last call is made anew."""
@@ -155,9 +169,8 @@ class SshTransport:
             OSError: the file server says no.
         """
         for attempt in range(_ATTEMPTS):
-            files = self._file_server()
             try:
-                return work(files)
+                return work(self._file_server())
             except (OSError, EOFError, paramiko.SSHException, ConnectionLostError) as error:
                 if isinstance(error, OSError) and not self._is_lost(error):
                     raise
@@ -172,54 +185,25 @@ class SshTransport:
     def _is_lost(self, error: OSError) -> bool:
         """Whether the error is the connection's; otherwise the file server said no."""
         lost = isinstance(error, ConnectionError | TimeoutError)
-        return lost or self._open is None or not self._open.is_alive
+        return lost or not self._connected
 
     def _file_server(self) -> paramiko.SFTPClient:
-        connection = self._connection()
+        self._connection()  # a dead one takes its file server with it
         if self._files is None:
+            channel = self._channel()
+            channel.settimeout(STEP_S)
             try:
-                self._files = paramiko.SFTPClient.from_transport(connection.transport)
+                with limited(channel):
+                    channel.invoke_subsystem("sftp")
+                self._files = paramiko.SFTPClient(channel)
             except _LOST as error:
+                if not self._connected:
+                    raise
                 raise UnreachableError(
                     f"{self._endpoint.asked} has no file server: {str(error) or type(error).__name__}; ",
                     "install openssh-sftp-server there",
                 ) from error
-            if self._files is None:
-                raise BoardError(f"{self._endpoint.asked} opens no channel for files; restart its SSH server")
-            self._files.get_channel().settimeout(STEP_S)  # type: ignore[union-attr]  # it was just opened
         return self._files
-
-    def _send(self, files: paramiko.SFTPClient, source: Path, part: str) -> None:
-        """Send what the device does not have yet of a file.
-
-        A part is never emptied: who else writes to it writes the same bytes to the same places.
-        """
-        content = source.read_bytes()
-        offset = self._kept_bytes(files, content, part)
-        with files.open(part, "r+b") if offset else self._fresh(files, part) as remote:
-            remote.seek(offset)
-            for start in range(offset, len(content), _CHUNK):
-                remote.write(content[start : start + _CHUNK])
-
-    def _fresh(self, files: paramiko.SFTPClient, part: str) -> paramiko.SFTPFile:
-        try:
-            return files.open(part, "wxb")
-        except OSError as error:
-            if _exists(files, part):
-                raise FileExistsError(part) from error
-            raise
-
-    def _kept_bytes(self, files: paramiko.SFTPClient, content: bytes, part: str) -> int:
-        """How many bytes of an interrupted upload are the file's own beginning."""
-        try:
-            size = files.stat(part).st_size or 0
-            prefix = hashlib.sha256(content[:size]).hexdigest()
-            if 0 < size <= len(content) and self._hash(part) == prefix:
-                return size
-            files.remove(part)
-        except FileNotFoundError:
-            pass
-        return 0
 
     def _hash(self, path: str) -> str:
         """Sha256 of a file on the device, by its own tool or its Python."""
@@ -251,6 +235,7 @@ class _TookTooLongError(Exception):
 def _collect(channel: paramiko.Channel, end: float, connection: Connection) -> Finished:
     """Both streams of a command until its end."""
     out, err = bytearray(), bytearray()
+    heard = time.monotonic()
     while True:
         if channel.recv_ready():
             out += channel.recv(_CHUNK)
@@ -263,23 +248,8 @@ def _collect(channel: paramiko.Channel, end: float, connection: Connection) -> F
             return Finished(channel.exit_status, out.decode(errors="replace"), err.decode(errors="replace"))
         elif time.monotonic() > end:
             raise _TookTooLongError(bytes(err or out))
+        elif time.monotonic() > heard + _SILENCE_S:
+            connection.check()
+            heard = time.monotonic()
         else:
             select.select([channel], [], [], _WAIT_S)
-
-
-def _exists(files: paramiko.SFTPClient, path: str) -> bool:
-    try:
-        files.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _make_folder(files: paramiko.SFTPClient, folder: PurePosixPath) -> None:
-    for step in (*reversed(folder.parents), folder):
-        if not _exists(files, str(step)):
-            try:
-                files.mkdir(str(step))
-            except OSError:
-                if not _exists(files, str(step)):  # else another search was faster
-                    raise
