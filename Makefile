@@ -29,8 +29,9 @@ lint: setup ## ruff and mypy
 
 check: lint test ## what CI runs: lint, then test
 
-bench: setup ## measure start-up against a bare interpreter
+bench: setup ## measure start-up, and the selection of estimates on public tables
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/selection_protocol.py
 
 board-arm64: setup ## build the emulated arm64 board in .nas/arm64-board (Debian, qemu-user-static)
 	deploy/arm64-board/build .nas/arm64-board

@@ -92,6 +92,12 @@ def fastestdet_weights() -> Path:
 
 
 @pytest.fixture(scope="session")
+def nasbench() -> Path:
+    """Public tables of NAS-Bench-201: accuracies, operations, zero-cost scores, their published taus."""
+    return _shared("data/nasbench")
+
+
+@pytest.fixture(scope="session")
 def backbone_weights() -> Path:
     """The published ImageNet backbone in torchvision's names."""
     return _shared("weights/shufflenet_v2_x0_5_imagenet_backbone.pth")
