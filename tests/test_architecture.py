@@ -59,7 +59,7 @@ OWNERS = {
     "torchmetrics": {"train"},
     "torchvision": {"space", "data", "train"},
     "xgboost": {"estimate"},
-    "yaml": {"config", "board"},
+    "yaml": {"config", "board", "data"},
 }
 MAX_MODULE_LINES = 300
 MAX_BODY_LINES = 50

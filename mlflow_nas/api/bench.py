@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mlflow_nas.board import get_board
 from mlflow_nas.config import SearchConfig, TrainConfig, find_device, measurements_root
-from mlflow_nas.data import load_dataset
+from mlflow_nas.data import load_splits
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.search import Workbench
 from mlflow_nas.space import is_whole, load_backbone_weights, load_seed_weights, load_space, narrow
@@ -31,10 +31,14 @@ def make_bench(
     space = load_space(config.space)
     seed_weights = load_seed_weights(config.weights).for_classes(config.classes) if config.weights else None
     recipe = named_recipe(config.recipe, freeze=config.freeze)
+    data = load_splits(
+        config.data, config.classes, on_bad_image=config.on_bad_image, test_fraction=config.test_fraction
+    )
     return Workbench(
         space=narrow(space, config.set) if isinstance(config, SearchConfig) else space,
-        train=load_dataset(config.data, "train", config.classes),
-        val=load_dataset(config.data, "val", config.classes),
+        train=data.train,
+        val=data.val,
+        test=data.test,
         board=board,
         folder=folder,
         epochs=config.epochs,

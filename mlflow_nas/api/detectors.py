@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow_nas.config import EvaluateConfig
+from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out
 from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import OnnxDetector, is_quantized
@@ -13,7 +14,7 @@ from mlflow_nas.space import COCO_CLASSES, input_size, load_seed_weights, load_s
 from mlflow_nas.tracking import connect, default_uri, fetch_model
 from mlflow_nas.train import Detector, NetworkDetector
 
-__all__ = ["Opened", "open_detector"]
+__all__ = ["Opened", "load_split", "open_detector"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,26 @@ def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
     if config.onnx is not None:
         return _open_onnx(config, config.onnx, str(config.onnx))
     return _open_onnx(config, _fetch(str(config.model), folder), str(config.model))
+
+
+def load_split(config: EvaluateConfig) -> DetectionDataset:
+    """The split that the options name.
+
+    Raises:
+        ConfigError: the data can't be used, or has no such split.
+    """
+    if config.split == "train":
+        return load_dataset(config.data, "train", config.classes, on_bad_image=config.on_bad_image)
+    val, test = load_held_out(
+        config.data, config.classes, on_bad_image=config.on_bad_image, test_fraction=config.test_fraction
+    )
+    if config.split == "val":
+        return val
+    if test is None:
+        raise ConfigError(
+            f"data {config.data!r} has no test split: give --test-fraction to take one from val."
+        )
+    return test
 
 
 def _fetch(model: str, folder: Path) -> Path:

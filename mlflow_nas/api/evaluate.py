@@ -19,28 +19,31 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
         options: fields of `mlflow_nas.config.EvaluateConfig`.
 
     Returns:
-        map, map_50, images, boxes (those to be found and those to be ignored), ignored, classes, detector,
-        precision, img_size (height, width), data, split, dataset (its digest), seconds.
+        map, map_50, images, boxes (those to be found and those to be ignored), ignored, skipped (images that
+        can't be used), classes, detector, precision, img_size (height, width),
+        data, split, dataset (its digest), seconds.
 
     Raises:
         ConfigError: an option, data or a file; RegistryError: there is no such model.
     """
     chosen = load_config(EvaluateConfig, options, file=config)
-    from mlflow_nas.api.detectors import open_detector
-    from mlflow_nas.data import in_order, load_dataset
+    from mlflow_nas.api.detectors import load_split, open_detector
+    from mlflow_nas.data import in_order
     from mlflow_nas.train import evaluate_detector
 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         opened = open_detector(chosen, folder=Path(folder))
-        dataset = load_dataset(chosen.data, chosen.split, chosen.classes)
+        dataset = load_split(chosen)
         batches = in_order(dataset, img_size=opened.img_size)
         accuracy = evaluate_detector(opened.detector, batches, classes=opened.indexes)
-    _log_to_project_run(accuracy, dataset.digest)
+    tags = {"nas.dataset": dataset.digest, "nas.split": chosen.split}
+    _log_to_project_run(accuracy, tags)
     return {
         **accuracy,
         "images": len(dataset),
         "boxes": sum(len(record.boxes) for record in dataset.records),
+        "skipped": len(dataset.skipped),
         "ignored": sum(int(record.ignore.sum()) for record in dataset.records),
         "classes": list(dataset.classes),
         "detector": opened.source,
@@ -53,9 +56,9 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
     }
 
 
-def _log_to_project_run(accuracy: dict[str, float], digest: str) -> None:
+def _log_to_project_run(accuracy: dict[str, float], tags: dict[str, str]) -> None:
     run_id = take_project_run_id()
     if run_id:
         from mlflow_nas.tracking import connect, default_uri, log_measurement
 
-        log_measurement(connect(default_uri()), run_id, accuracy, {"nas.dataset": digest})
+        log_measurement(connect(default_uri()), run_id, accuracy, tags)

@@ -8,7 +8,6 @@ from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
     from mlflow_nas.search import Conclusion, Progress, StudyBook, Workbench
-    from mlflow_nas.types import Evaluation
 
 __all__ = ["search"]
 
@@ -42,13 +41,13 @@ def search(
     with study_lock(folder):
         bench = make_bench(chosen, folder=folder, max_latency_ms=chosen.max_latency_ms)
         book = _open_book(chosen, bench, project_run)
-        evaluations, conclusion = _run(chosen, bench, book, folder, progress or Silent())
+        conclusion = _run(chosen, bench, book, folder, progress or Silent())
     return {
         "study": chosen.study,
         "run_id": book.parent_id,
         "experiment_id": book.experiment_id,
         "tracking_uri": book.client.tracking_uri,
-        "trials": [evaluation.as_row() for evaluation in evaluations],
+        "trials": [evaluation.as_row() for evaluation in conclusion.evaluations],
         "front": [evaluation.as_row() for evaluation in conclusion.front],
         "registry": conclusion.registry.as_json() if conclusion.registry else None,
         **_deploy(chosen, device, conclusion, book),
@@ -57,8 +56,8 @@ def search(
 
 def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None) -> "StudyBook":
     from mlflow_nas.api.runs import as_params, experiment_for
-    from mlflow_nas.search import StudyBook
-    from mlflow_nas.tracking import connect, default_uri, log_dataset, open_study
+    from mlflow_nas.search import StudyBook, log_data
+    from mlflow_nas.tracking import connect, default_uri, open_study
 
     client = connect(default_uri())
     experiment = experiment_for(client, project_run, config.experiment)
@@ -71,14 +70,14 @@ def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None
         params=as_params(config),
         run_id=project_run,
     )
-    log_dataset(client, parent, bench.train, context="training")
-    log_dataset(client, parent, bench.val, context="validation")
-    return StudyBook(client=client, experiment_id=experiment, parent_id=parent, study=config.study, tags=tags)
+    book = StudyBook(client=client, experiment_id=experiment, parent_id=parent, study=config.study, tags=tags)
+    log_data(bench, book)
+    return book
 
 
 def _run(
     config: SearchConfig, bench: "Workbench", book: "StudyBook", folder: Path, progress: "Progress"
-) -> "tuple[list[Evaluation], Conclusion]":
+) -> "Conclusion":
     from mlflow_nas.search import Decision, Search, choose_sampler, conclude, open_storage, open_study
     from mlflow_nas.tracking import close_study
 
@@ -103,9 +102,8 @@ def _run(
             seed_epochs=config.seed_epochs,
             budget_s=config.budget_s,
         )
-        evaluations = search.run(config.trials)
         conclusion = conclude(
-            evaluations,
+            search.run(config.trials),
             bench=bench,
             book=book,
             model=config.model,
@@ -121,7 +119,7 @@ def _run(
         close_study(book.client, book.parent_id, "FAILED")
         raise
     close_study(book.client, book.parent_id)
-    return evaluations, conclusion
+    return conclusion
 
 
 def _receiver(config: SearchConfig) -> str | None:

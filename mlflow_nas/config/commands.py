@@ -48,12 +48,22 @@ class CommandConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_DATA = "Data: synthetic[:options], coco:DIR or voc:VOCdevkit[?year=2012]"
+_DATA = "Data: synthetic, coco:DIR, voc:DIR, yolo:DIR or voc-download:2012; README: Your own data"
 _CLASSES = "Names of the classes, comma-separated"
 _SPACE = "Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME"
 _ARCH = "The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
 _ASPECT = "Width / height of the network's input"
 _DEVICES = "Inventory of devices; unset: MLFLOW_NAS_DEVICES, else ./devices.yaml"
+
+
+class _DataOptions(CommandConfig):
+    data: str = Field("synthetic", description=_DATA)
+    on_bad_image: Literal["refuse", "skip"] = Field(
+        "refuse", description="What to do with data in which images can't be read"
+    )
+    test_fraction: float = Field(
+        0.0, ge=0, lt=1, description="Share of val, by a hash of each image, that becomes the test split"
+    )
 
 
 class _BoardOptions(CommandConfig):
@@ -80,8 +90,7 @@ class _NetworkOptions(_BoardOptions):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling, training and calibration")
 
 
-class _TrainingOptions(_NetworkOptions):
-    data: str = Field("synthetic", description=_DATA)
+class _TrainingOptions(_DataOptions, _NetworkOptions):
     epochs: int = Field(12, ge=1, le=10_000, description="Epochs of one training")
     batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
     backbone_weights: Path | None = Field(
@@ -152,7 +161,7 @@ class TrainConfig(_TrainingOptions):
     img_width: int = Field(320, description="Input width in pixels: 220..320 step 4")
 
 
-class EvaluateConfig(CommandConfig):
+class EvaluateConfig(_DataOptions):
     """Options of `evaluate`: one detector, one split."""
 
     weights: Path | None = Field(None, description="State dict of a detector, in the architecture of --arch")
@@ -163,8 +172,7 @@ class EvaluateConfig(CommandConfig):
         None,
         description="ONNX file: RGB 0..1 [1, 3, H, W] to objectness, 4 box terms, classes [1, 5 + N, h, w]",
     )
-    data: str = Field("synthetic", description=_DATA)
-    split: Literal["train", "val"] = Field("val", description="What to measure on")
+    split: Literal["train", "val", "test"] = Field("val", description="What to measure on")
     classes: Names = Field(("person",), min_length=1, description=_CLASSES)
     img_width: int | None = Field(
         None, ge=32, le=4096, description="Input width in pixels; unset: the architecture's, or the file's"

@@ -9,6 +9,7 @@ from mlflow_nas.data.loading import MemoryLoader, stack_targets
 from mlflow_nas.data.module import DetectionDataModule, in_order, prepare_batch
 from mlflow_nas.data.sample import Batch, RawBatch, Sample
 from mlflow_nas.data.sampling import BatchPlan, SequentialPlans, ShuffledPlans
+from mlflow_nas.data.splits import Splits, load_held_out, load_splits
 from mlflow_nas.data.uri import load_dataset
 
 __all__ = [
@@ -23,10 +24,13 @@ __all__ = [
     "Sample",
     "SequentialPlans",
     "ShuffledPlans",
+    "Splits",
     "augment_batch",
     "calibration_images",
     "in_order",
     "load_dataset",
+    "load_held_out",
+    "load_splits",
     "prepare_batch",
     "read_image",
     "resize_image",

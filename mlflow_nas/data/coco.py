@@ -1,4 +1,4 @@
-"""COCO folders: images/, train.json and val.json."""
+"""COCO folders: images/, train.json, val.json and perhaps test.json."""
 
 import json
 from collections.abc import Sequence
@@ -6,20 +6,19 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from mlflow_nas.data.annotations import Annotation, to_records
-from mlflow_nas.data.dataset import DetectionDataset
+from mlflow_nas.data.annotations import Annotated, Annotation, MissingSplitError
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.sample import ImageSize, Split
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["load_coco"]
+__all__ = ["read_coco"]
 
 _SECTIONS = ("images", "annotations", "categories")
 _BOX_NUMBERS = 4
 
 
-def load_coco(location: str, split: Split, classes: Sequence[str]) -> DetectionDataset:
-    """Load one split of a COCO folder; crowds are ignored boxes.
+def read_coco(location: str, split: Split, classes: Sequence[str]) -> Annotated:
+    """Read one split of a COCO folder; crowds are ignored boxes.
 
     Args:
         location: the folder.
@@ -39,20 +38,15 @@ def load_coco(location: str, split: Split, classes: Sequence[str]) -> DetectionD
             _add_box(entry, annotations, labels)
         except (KeyError, TypeError, ValueError) as error:
             raise _malformed(file, f"annotation {_id_of(entry)}", error) from error
-    return DetectionDataset(
-        to_records(annotations.values()),
-        name=folder.resolve().name,
-        uri=f"coco:{location}",
-        classes=classes,
-    )
+    return Annotated(folder.resolve().name, f"coco:{location}", list(annotations.values()))
 
 
 def _read_json(file: Path) -> dict[str, list[Any]]:
     try:
         document: dict[str, list[Any]] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"{file}: missing; a coco: folder holds images/, train.json and val.json"
+        raise MissingSplitError(
+            f"{file}: missing; a coco: folder holds images/, train.json, val.json and perhaps test.json"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: not readable as JSON ({error}); export the annotations again") from error

@@ -74,27 +74,43 @@ class DetectionDataset:
         name: short name for people, such as "penn-fudan".
         uri: where it came from.
         classes: names that the labels index.
+        skipped: ids of images that could not be used and were left out.
     """
 
-    def __init__(self, records: Sequence[Record], *, name: str, uri: str, classes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        *,
+        name: str,
+        uri: str,
+        classes: Sequence[str],
+        skipped: Sequence[str] = (),
+    ) -> None:
         self.records = tuple(records)
+        self.skipped = tuple(skipped)
         self.name = name
         self.uri = uri
         self.classes = tuple(classes)
 
     @cached_property
     def digest(self) -> str:
-        """Twelve hex digits of the content: images, boxes and classes, not the place.
+        """Twelve hex digits of the content: images, boxes and classes, not places and file names.
 
         Results of data sets with different digests must not be compared.
         """
         state = hashlib.sha256("\0".join(self.classes).encode())
         for record in self.records:
             image = hashlib.sha256(record.source.content()).digest()
-            state.update(record.image_id.encode() + image)
+            state.update(image)
             for values in (record.boxes, record.labels, record.ignore):
                 state.update(len(values).to_bytes(8, "little") + values.astype("<f4").tobytes())
         return state.hexdigest()[:_DIGEST_CHARACTERS]
+
+    def part(self, records: Sequence[Record]) -> "DetectionDataset":
+        """Some of the records, as a data set of the same name."""
+        return DetectionDataset(
+            records, name=self.name, uri=self.uri, classes=self.classes, skipped=self.skipped
+        )
 
     def __len__(self) -> int:
         return len(self.records)

@@ -9,7 +9,7 @@ from mlflow_nas.data.images import to_rgb
 from mlflow_nas.data.sample import ByteImage, ImageSize
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["ImageFile", "inspect_image", "read_image"]
+__all__ = ["DecodedFile", "ImageFile", "inspect_image", "read_image"]
 
 _ORIENTATION_TAG = 0x0112
 # EXIF orientations that exchange width and height.
@@ -44,6 +44,27 @@ class ImageFile:
         return self.path.read_bytes()
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedFile:
+    """An image on disk that was decoded once and is kept."""
+
+    file: ImageFile
+    image: ByteImage
+
+    @property
+    def size(self) -> ImageSize:
+        """(height, width) in pixels."""
+        return self.file.size
+
+    def read(self) -> ByteImage:
+        """A copy of the image."""
+        return self.image.copy()
+
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        return self.file.content()
+
+
 def read_image(path: Path, *, upright: bool = True) -> ByteImage:
     """Decode any image file to RGB uint8 [h, w, 3].
 
@@ -61,7 +82,9 @@ def read_image(path: Path, *, upright: bool = True) -> ByteImage:
         raise _unreadable(path, error) from error
 
 
-def inspect_image(path: Path, *, annotated_size: ImageSize | None, named_by: Path) -> ImageFile:
+def inspect_image(
+    path: Path, *, annotated_size: ImageSize | None, named_by: Path, upright: bool = False
+) -> ImageFile:
     """Read an image's header and settle its orientation.
 
     Boxes are drawn on the stored pixels unless the annotated size says that they were drawn on the
@@ -71,27 +94,30 @@ def inspect_image(path: Path, *, annotated_size: ImageSize | None, named_by: Pat
         path: the image.
         annotated_size: (height, width) that the annotations name; None when they name none.
         named_by: the annotation file that names the image, for the error.
+        upright: whether boxes without an annotated size were drawn on the upright image.
 
     Raises:
         ConfigError: the file is missing, is no image, or has another size than annotated.
     """
     if not path.is_file():
-        raise ConfigError(f"{path}: missing image, named by {named_by}; restore it or remove its entry there")
+        raise ConfigError(f"{path}: missing image, named by {named_by}")
     try:
         with Image.open(path) as photo:
             stored = (photo.height, photo.width)
             sideways = photo.getexif().get(_ORIENTATION_TAG) in _SIDEWAYS
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
+    if annotated_size is None and upright:
+        return ImageFile(path=path, size=stored[::-1] if sideways else stored, upright=True)
     if annotated_size is None or annotated_size == stored:
         return ImageFile(path=path, size=stored, upright=False)
     if sideways and annotated_size == stored[::-1]:
         return ImageFile(path=path, size=annotated_size, upright=True)
     raise ConfigError(
         f"{path}: the image has {stored[1]}x{stored[0]} pixels, {named_by} says "
-        f"{annotated_size[1]}x{annotated_size[0]}; correct the annotation or restore the original image"
+        f"{annotated_size[1]}x{annotated_size[0]}; correct the annotation"
     )
 
 
 def _unreadable(path: Path, error: Exception) -> ConfigError:
-    return ConfigError(f"{path}: not a readable image ({error}); replace the file or remove its entry")
+    return ConfigError(f"{path}: not a readable image ({error})")

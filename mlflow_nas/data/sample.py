@@ -11,7 +11,7 @@ __all__ = ["Batch", "ByteImage", "ImageSize", "RawBatch", "Sample", "Split"]
 
 ByteImage: TypeAlias = NDArray[np.uint8]
 ImageSize: TypeAlias = tuple[int, int]
-Split: TypeAlias = Literal["train", "val"]
+Split: TypeAlias = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from numpy.random import default_rng
 
+from mlflow_nas.data.annotations import MissingSplitError
 from mlflow_nas.data.dataset import DetectionDataset
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.options import parse_options, whole_number
@@ -15,7 +16,13 @@ from mlflow_nas.errors import ConfigError
 __all__ = ["SyntheticOptions", "load_synthetic"]
 
 _CLASS = "person"
-_BOUNDS = {"train": (1, 10_000), "val": (1, 10_000), "seed": (0, 2**31), "size": (64, 1024)}
+_BOUNDS = {
+    "train": (1, 10_000),
+    "val": (1, 10_000),
+    "test": (0, 10_000),
+    "seed": (0, 2**31),
+    "size": (64, 1024),
+}
 _MAX_BYTES = 2 * 1024**3
 
 
@@ -26,18 +33,20 @@ class SyntheticOptions:
     Attributes:
         train: images of the training split.
         val: images of the validation split.
+        test: images of the test split; 0 for none.
         seed: of all drawing.
         size: height and width of the images, in pixels.
     """
 
     train: int = 112
     val: int = 32
+    test: int = 0
     seed: int = 0
     size: int = 320
 
     @classmethod
     def parse(cls, text: str) -> "SyntheticOptions":
-        """Read ``train=112,val=32,seed=0,size=320``; all are optional.
+        """Read ``train=112,val=32,test=0,seed=0,size=320``; all are optional.
 
         Raises:
             ConfigError: an option is unknown or out of bounds, or the images would not fit in memory.
@@ -48,11 +57,11 @@ class SyntheticOptions:
             for name, value in given.items()
         }
         options = cls(**numbers)
-        needed = (options.train + options.val) * options.size**2 * 3
+        needed = (options.train + options.val + options.test) * options.size**2 * 3
         if needed > _MAX_BYTES:
             raise ConfigError(
                 f"data synthetic:{text} takes {needed} bytes of memory, {_MAX_BYTES} is the most; "
-                "lower train, val or size"
+                "lower train, val, test or size"
             )
         return options
 
@@ -72,7 +81,10 @@ def load_synthetic(location: str, split: Split, classes: Sequence[str]) -> Detec
         if name != _CLASS:
             raise ConfigError(f"data synthetic: {unknown_name('class', name, (_CLASS,))}")
     options = SyntheticOptions.parse(location)
-    count, stream = (options.train, 0) if split == "train" else (options.val, 1)
+    counts = {"train": options.train, "val": options.val, "test": options.test}
+    count, stream = counts[split], list(counts).index(split)
+    if not count:
+        raise MissingSplitError(f"data synthetic:{location}: no {split} split; give {split}=8, for example")
     records = []
     for index in range(count):
         # Image by image, so that a larger split begins with the scenes of a smaller one.

@@ -4,22 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from mlflow_nas.data.annotations import Annotation, to_records
-from mlflow_nas.data.dataset import DetectionDataset
+from mlflow_nas.data.annotations import Annotated, Annotation, MissingSplitError
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.options import parse_options, whole_number
 from mlflow_nas.data.sample import ImageSize, Split
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["load_voc"]
+__all__ = ["read_voc"]
 
 _DEFAULT_YEAR = "2012"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def load_voc(location: str, split: Split, classes: Sequence[str]) -> DetectionDataset:
-    """Load one split of a VOCdevkit; difficult boxes are ignored boxes.
+def read_voc(location: str, split: Split, classes: Sequence[str]) -> Annotated:
+    """Read one split of a VOCdevkit; difficult boxes are ignored boxes.
 
     Pixel indexes of VOC start at 1 and include both ends, so the box from xmin to xmax covers
     xmin - 1 .. xmax in coordinates (The PASCAL Visual Object Classes Challenge 2012 Development Kit,
@@ -46,9 +45,7 @@ def load_voc(location: str, split: Split, classes: Sequence[str]) -> DetectionDa
     for name in classes:
         if name not in names:
             raise ConfigError(f"{folder} ({split}): {unknown_name('class', name, names)}")
-    return DetectionDataset(
-        to_records(annotations), name=folder.name.lower(), uri=f"voc:{location}", classes=classes
-    )
+    return Annotated(folder.name.lower(), f"voc:{location}", annotations)
 
 
 def _image_ids(folder: Path, split: Split) -> list[str]:
@@ -56,6 +53,8 @@ def _image_ids(folder: Path, split: Split) -> list[str]:
     try:
         # Lists of one class hold a second column, 1 or -1.
         ids = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError as error:
+        raise MissingSplitError(f"{file}: missing; list one image id per line there") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: not readable ({error}); list one image id per line there") from error
     if not ids:

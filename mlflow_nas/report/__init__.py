@@ -1,6 +1,6 @@
 """Evaluations in, pictures and tables out."""
 
-from mlflow_nas.report.detections import draw_detections
+from mlflow_nas.report.detections import draw_boxes
 from mlflow_nas.report.figures import pareto_html, pareto_png
 from mlflow_nas.report.front import front_of
 from mlflow_nas.report.profile import profile_png
@@ -8,7 +8,7 @@ from mlflow_nas.report.selection import selection_description, selection_png
 from mlflow_nas.report.tables import study_description, table_columns
 
 __all__ = [
-    "draw_detections",
+    "draw_boxes",
     "front_of",
     "pareto_html",
     "pareto_png",

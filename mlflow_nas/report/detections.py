@@ -1,4 +1,4 @@
-"""What a detector sees in a photograph."""
+"""Boxes on photographs: what a detector sees, or what it is taught."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,26 +9,30 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-__all__ = ["draw_detections"]
+__all__ = ["draw_boxes"]
 
-Found = tuple[NDArray[np.float32], Sequence[float], Sequence[str]]
-"""Boxes [n, 4] xyxy in pixels, n scores, n class names."""
+Picture = tuple[NDArray[np.uint8], NDArray[np.float32], Sequence[str]]
+"""A photograph [h, w, 3], boxes [n, 4] xyxy in its pixels, n words."""
+
+_IN_A_ROW = 4
 
 
-def draw_detections(pictures: Sequence[tuple[NDArray[np.uint8], Found]], path: Path) -> Path:
-    """Draw boxes, classes and scores on photographs [h, w, 3], side by side, into one PNG."""
-    figure = Figure(figsize=(4 * len(pictures), 4), dpi=110, layout="constrained")
+def draw_boxes(pictures: Sequence[Picture], path: Path) -> Path:
+    """Draw boxes and words on photographs, four in a row, into one PNG."""
+    columns = min(len(pictures), _IN_A_ROW)
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(4 * columns, 4 * rows), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (image, (boxes, scores, names)) in zip(
-        np.ravel(figure.subplots(1, len(pictures))), pictures, strict=True
-    ):
-        axes.imshow(image)
+    places = np.ravel(figure.subplots(rows, columns))
+    for axes in places:
         axes.set_axis_off()
-        for (left, top, right, bottom), score, name in zip(boxes, scores, names, strict=True):
+    for axes, (image, boxes, words) in zip(places, pictures, strict=False):
+        axes.imshow(image)
+        for (left, top, right, bottom), word in zip(boxes, words, strict=True):
             box = Rectangle(
                 (left, top), right - left, bottom - top, fill=False, edgecolor="#E69F00", linewidth=1.5
             )
             axes.add_patch(box)
-            axes.text(left, top, f"{name} {score:.2f}", fontsize=6, color="black", backgroundcolor="#E69F00")
+            axes.text(left, top, word, fontsize=6, color="black", backgroundcolor="#E69F00")
     figure.savefig(path)
     return path

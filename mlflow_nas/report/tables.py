@@ -9,7 +9,10 @@ from mlflow_nas.types import Evaluation
 
 __all__ = ["study_description", "table_columns"]
 
-_METRICS = ("map", "map_50", "map_fp32", "latency_ms", "latency_ratio", "flops", "params", "train_s")
+_METRICS = (
+    *("map", "map_50", "map_fp32", "test_map", "test_map_50"),
+    *("latency_ms", "latency_ratio", "flops", "params", "train_s"),
+)
 COMPARED = 100
 _SHOWN = ("map", "latency_ms", "latency_ratio")
 

@@ -3,6 +3,7 @@
 from mlflow_nas.search.ask import tried
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import Conclusion, conclude, publish
+from mlflow_nas.search.data_log import log_data
 from mlflow_nas.search.lock import study_lock
 from mlflow_nas.search.planner import Decision, choose_sampler
 from mlflow_nas.search.progress import Progress, Silent
@@ -24,6 +25,7 @@ __all__ = [
     "conclude",
     "evaluate_candidate",
     "failed_evaluation",
+    "log_data",
     "open_storage",
     "open_study",
     "publish",

@@ -8,9 +8,9 @@ from mlflow_nas.data import calibration_images
 from mlflow_nas.export import check_parity, export_onnx, quantize_int8
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import FastestDet
-from mlflow_nas.types import Architecture
+from mlflow_nas.types import Architecture, Evaluation
 
-__all__ = ["INT8_FILE", "Artefact", "baseline_artefact", "make_artefact"]
+__all__ = ["Artefact", "baseline_artefact", "make_artefact", "shipped_file"]
 
 FP32_FILE, INT8_FILE = "model.onnx", "model.int8.onnx"
 CALIBRATION_IMAGES = 32
@@ -68,3 +68,8 @@ def baseline_artefact(bench: Workbench) -> Artefact:
         return known
     baseline = bench.space.baseline
     return make_artefact(bench.build(baseline), baseline, bench=bench, folder=folder)
+
+
+def shipped_file(evaluation: Evaluation, bench: Workbench) -> Path:
+    """Where the file that a trial measured lies on this machine."""
+    return bench.folder / evaluation.key / (FP32_FILE if bench.precision == "fp32" else INT8_FILE)

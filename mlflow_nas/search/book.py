@@ -11,6 +11,7 @@ from mlflow_nas.tracking import (
     fetch_file,
     finish_trial,
     log_file,
+    log_measurement,
     start_trial,
     trial_runs,
 )
@@ -53,6 +54,10 @@ class StudyBook:
     def finish(self, evaluation: Evaluation) -> None:
         """Write a trial's evaluation into its run and end the run."""
         finish_trial(self.client, str(evaluation.run_id), evaluation)
+
+    def add_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Write what was measured after a trial's end into its run."""
+        log_measurement(self.client, run_id, metrics, {})
 
     def start_seed(self, key: str) -> str:
         """Open the run of the seed network's training; returns its id."""

@@ -11,15 +11,16 @@ from mlflow_nas.data import resize_to_bytes
 from mlflow_nas.export import GOLDEN_FILE, OnnxDetector, model_sha256, write_golden
 from mlflow_nas.registry import Reconciliation, reconcile, register_model
 from mlflow_nas.report import (
-    draw_detections,
+    draw_boxes,
     front_of,
     pareto_html,
     pareto_png,
     study_description,
     table_columns,
 )
-from mlflow_nas.search.artefact import INT8_FILE
+from mlflow_nas.search.artefact import shipped_file
 from mlflow_nas.search.book import StudyBook
+from mlflow_nas.search.held_out import measure_test
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.tracking import describe, log_file, log_int8_model, log_table
 from mlflow_nas.train import predict_boxes
@@ -33,18 +34,18 @@ GOLDEN_IMAGES = 3
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The end of a study: its front, fastest first, and the registry after it.
+    """The end of a study.
 
-    The registry is None without a front, and for float files, which are for comparison.
+    Attributes:
+        evaluations: all of them; the front and the baseline with what the test split says, if there is one.
+        front: fastest first.
+        registry: after it; None without a front, and for float files, which are for comparison.
     """
+
+    evaluations: tuple[Evaluation, ...]
 
     front: tuple[Evaluation, ...]
     registry: Reconciliation | None
-
-
-def int8_file(evaluation: Evaluation, bench: Workbench) -> Path:
-    """Where a trial's int8 file lies on this machine."""
-    return bench.folder / evaluation.key / INT8_FILE
 
 
 def publish(evaluation: Evaluation, *, bench: Workbench, book: StudyBook) -> str:
@@ -53,7 +54,7 @@ def publish(evaluation: Evaluation, *, bench: Workbench, book: StudyBook) -> str
     Returns:
         The logged model's id.
     """
-    file = int8_file(evaluation, bench)
+    file = shipped_file(evaluation, bench)
     with tempfile.TemporaryDirectory() as folder:
         logged = log_int8_model(
             book.client,
@@ -84,9 +85,12 @@ def _picture(file: Path, bench: Workbench, path: Path) -> Path:
     for index in range(min(PICTURES, len(bench.val))):
         image = bench.val[index].image
         found = predict_boxes(detector, image, img_size=detector.img_size)
-        names = [bench.val.classes[label] for label in found.labels.tolist()]
-        pictures.append((image, (found.boxes.numpy(), found.scores.tolist(), names)))
-    return draw_detections(pictures, path)
+        words = [
+            f"{bench.val.classes[label]} {score:.2f}"
+            for label, score in zip(found.labels.tolist(), found.scores.tolist(), strict=True)
+        ]
+        pictures.append((image, found.boxes.numpy(), words))
+    return draw_boxes(pictures, path)
 
 
 def conclude(
@@ -98,15 +102,16 @@ def conclude(
     max_map_drop: float,
     settings: Mapping[str, object],
 ) -> Conclusion:
-    """Report on the study's run, register the front, reconcile the registry.
+    """Measure the test split, report on the study's run, register the front, reconcile the registry.
 
     Raises:
         RegistryError: MLflow does not answer; the same command finishes the work later.
     """
+    evaluations = measure_test(evaluations, bench=bench, book=book)
     _report(evaluations, book, settings)
     front = front_of(evaluations)
     if not front or bench.precision != "int8":
-        return Conclusion(tuple(front), None)
+        return Conclusion(tuple(evaluations), tuple(front), None)
     baseline_key = bench.space.key(bench.space.baseline)
     baseline = next((e for e in evaluations if e.key == baseline_key and "map" in e.metrics), None)
     for evaluation in front:
@@ -115,9 +120,10 @@ def conclude(
             model,
             run_id=str(evaluation.run_id),
             model_id=publish(evaluation, bench=bench, book=book),
-            tags=_version_tags(evaluation, baseline, int8_file(evaluation, bench), book),
+            tags=_version_tags(evaluation, baseline, shipped_file(evaluation, bench), book),
         )
-    return Conclusion(tuple(front), reconcile(book.client, model, max_map_drop=max_map_drop))
+    registry = reconcile(book.client, model, max_map_drop=max_map_drop)
+    return Conclusion(tuple(evaluations), tuple(front), registry)
 
 
 def _version_tags(

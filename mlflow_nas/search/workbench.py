@@ -1,5 +1,6 @@
 """What every trial of a study shares: data, board, budget, first weights."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ from mlflow_nas.types import Architecture, Board
 
 __all__ = ["Workbench"]
 
+_DIGEST_CHARACTERS = 12
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workbench:
@@ -23,6 +26,7 @@ class Workbench:
         space: where candidates come from.
         train: training split; also the source of calibration images.
         val: split on which mAP is measured.
+        test: split that decides nothing, measured at the end; None for none.
         board: where latency is measured.
         folder: where files go, one sub-folder per architecture.
         epochs: of one training.
@@ -49,14 +53,24 @@ class Workbench:
     aspect: float = 1.0
     weights: SeedWeights | None = None
     backbone_weights: BackboneWeights | None = None
+    test: DetectionDataset | None = None
     max_latency_ms: float | None = None
     precision: Literal["int8", "fp32"] = "int8"
     max_int8_drop: float = 0.02
 
     @property
     def dataset_tag(self) -> str:
-        """Name and content digest of the data, so that results of different data are never compared."""
-        return f"{self.val.name}@{self.val.digest}"
+        """The data's format and a digest of what is trained and measured on, wherever it lies.
+
+        Results of different tags are never compared.
+        """
+        both = hashlib.sha256(f"{self.train.digest} {self.val.digest}".encode()).hexdigest()
+        return f"{self.val.uri.partition(':')[0]}@{both[:_DIGEST_CHARACTERS]}"
+
+    @property
+    def skipped(self) -> int:
+        """Images that could not be used and were left out."""
+        return len({*self.train.skipped, *self.val.skipped, *(self.test.skipped if self.test else ())})
 
     @property
     def tags(self) -> dict[str, str]:

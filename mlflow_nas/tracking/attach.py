@@ -20,6 +20,7 @@ __all__ = [
     "describe",
     "fetch_file",
     "fetch_model",
+    "has_file",
     "log_dataset",
     "log_file",
     "log_measurement",
@@ -78,6 +79,16 @@ def log_file(client: MlflowClient, run_id: str, path: Path, folder: str | None =
         RegistryError: MLflow does not answer, or the file can't be read.
     """
     client.log_artifact(run_id, str(path), folder)
+
+
+@server_call("list the files")
+def has_file(client: MlflowClient, run_id: str, name: str) -> bool:
+    """Whether a run has a file of that name.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    return any(item.path == name for item in client.list_artifacts(run_id))
 
 
 @server_call("fetch the file")

@@ -138,6 +138,7 @@ def test_a_project_run_holds_the_measurement(
     data = client.get_run(run_id).data
     assert data.metrics == {name: found[name] for name in ("map", "map_50")}
     assert data.tags["nas.dataset"] == found["dataset"]
+    assert data.tags["nas.split"] == "val"
     assert mlflow.active_run() is None
 
 

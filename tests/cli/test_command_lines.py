@@ -230,7 +230,7 @@ def test_a_training_on_photographs(shell: Shell, penn_fudan: Path, fastestdet_we
     )  # fmt: skip
     run = shell.runs()[-1]
     assert run.data.metrics["map_50"] > 0.8
-    assert run.data.tags["nas.dataset"].startswith("penn-fudan@")
+    assert run.data.tags["nas.dataset"].startswith("coco@")
 
 
 def test_an_installed_wheel_works_in_another_folder(shell: Shell, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from mlflow_nas.report import (
-    draw_detections,
+    draw_boxes,
     front_of,
     pareto_html,
     pareto_png,
@@ -76,8 +76,8 @@ def test_the_description_links_the_comparison_of_the_complete_trials() -> None:
 
 
 def test_detections_are_drawn(tmp_path: Path) -> None:
-    """Also an image without any."""
+    """Also an image without any, and more images than fit in a row."""
     image = np.zeros((40, 60, 3), np.uint8)
     box = np.array([[5, 5, 20, 30]], np.float32)
-    pictures = [(image, (box, [0.9], ["person"])), (image, (box[:0], [], []))]
-    assert draw_detections(pictures, tmp_path / "d.png").read_bytes().startswith(PNG)
+    pictures = [(image, box, ["person 0.90"]), *[(image, box[:0], list[str]())] * 4]
+    assert draw_boxes(pictures, tmp_path / "d.png").read_bytes().startswith(PNG)

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from mlflow_nas import api
+from mlflow_nas.api.bench import make_bench
+from mlflow_nas.config import SearchConfig
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
 from mlflow_nas.search import Candidate, Silent
 from mlflow_nas.search import seed as seed_module
@@ -19,7 +21,7 @@ from mlflow_nas.train import resume as resume_module
 from mlflow_nas.types import Architecture, Evaluation
 
 OPTIONS = {
-    "data": "synthetic:train=8,val=4,size=128",
+    "data": "synthetic:train=8,val=4,test=3,size=128",
     "epochs": 1,
     "seed_epochs": 1,
     "board": "fake",
@@ -83,10 +85,61 @@ def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
     assert all(wanted <= run.data.metrics.keys() for run in trials)
     assert trials[0].data.params["arch.img_width"] == "320"
     artifacts = {item.path for item in mlflow.MlflowClient().list_artifacts(first["run_id"])}
-    assert {"pareto.png", "pareto.html", "trials.json"} <= artifacts
+    assert {"pareto.png", "pareto.html", "trials.json", "training_batch.png"} <= artifacts
+    _check_test_split(more, trials)
 
     promoted = api.promote(model="person-detector")
     assert promoted["changes"] == []
+
+
+def _check_test_split(result: dict[str, Any], trials: list[mlflow.entities.Run]) -> None:
+    """Front and baseline were measured on the test split, once each; nobody else was."""
+    tested = {0} | {row["trial"] for row in result["front"]}
+    for row, run in zip(result["trials"], trials, strict=True):
+        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "test_map")
+        if row["trial"] in tested:
+            assert [point.value for point in history] == [row["test_map"]]
+            assert "test_map_50" in run.data.metrics
+        elif not history:
+            assert "test_map" not in row
+    assert len({run.data.tags["nas.dataset"] for run in trials}) == 1
+    assert trials[0].data.tags["nas.dataset"].startswith("synthetic@")
+
+
+def test_data_are_told_apart_by_what_is_trained_on_too() -> None:
+    """Another training image is another data set; the test split decides nothing and is no part of it."""
+    tags = [
+        make_bench(
+            SearchConfig(data=f"synthetic:{options},size=64", board="fake"),
+            folder=Path(),
+            max_latency_ms=None,
+        ).dataset_tag
+        for options in ("train=4,val=4", "train=5,val=4", "train=4,val=5", "train=4,val=4,test=2")
+    ]
+    assert len(set(tags)) == 3
+    assert tags[0] == tags[3]
+
+
+def test_a_skipped_image_is_counted_in_the_studys_run(
+    penn_fudan: Path, fastestdet_weights: Path, tmp_path: Path
+) -> None:
+    """With --on-bad-image skip; without it the search is refused before anything is trained."""
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    for file in [*penn_fudan.glob("*.json"), *penn_fudan.glob("images/*")]:
+        (data / file.relative_to(penn_fudan)).symlink_to(file)
+    (data / "images/FudanPed00001.jpg").unlink()
+    (data / "images/FudanPed00001.jpg").write_bytes(b"no photograph")
+    options = {
+        "data": f"coco:{data}",
+        "weights": str(fastestdet_weights),
+        "trials": 1,
+        "max_latency_ms": 1e-6,
+    }
+    with pytest.raises(ConfigError, match=r"1 of \d+ images can't be used, .*FudanPed00001.jpg"):
+        _search(**options)
+    result = _search(**options, on_bad_image="skip")
+    assert mlflow.get_run(result["run_id"]).data.tags["nas.skipped_images"] == "1"
 
 
 def _seeds(result: dict[str, Any]) -> list[mlflow.entities.Run]:
