@@ -29,9 +29,10 @@ lint: setup ## ruff and mypy
 
 check: lint test ## what CI runs: lint, then test
 
-bench: setup ## measure start-up, and the selection of estimates on public tables
+bench: setup ## measure start-up, the selection of estimates, and how well latency repeats (minutes)
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/selection_protocol.py
+	$(BIN)/python benchmarks/latency_repeats.py
 
 board-arm64: setup ## build the emulated arm64 board in .nas/arm64-board (Debian, qemu-user-static)
 	deploy/arm64-board/build .nas/arm64-board

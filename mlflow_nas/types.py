@@ -70,10 +70,12 @@ class Latency:
         spread: coefficient of variation of the ratio (of the median without a baseline) over the parts of
             the measurement: how well it agrees with itself.
         attempts: how often it was measured until the spread was small enough.
-        unstable: the spread stayed too large, or the board throttled: the numbers are not to be trusted.
+        unstable: the spread stayed too large, too few runs kept the processor, or the board throttled: the
+            numbers are not to be trusted.
         board: name of the board in the device inventory.
         baseline_p50_ms: median of the baseline network measured in turn; None without a baseline.
-        ratio: p50_ms / baseline_p50_ms; None without a baseline.
+        ratio: to the baseline, of the medians of processor time, so that other processes add nothing to it
+            (of the wall's where an accelerator computes); None without a baseline.
         power_w: mean power while the model ran; None without a sensor.
         energy_mj: energy of one inference, millijoules; None without a sensor.
         emulated: the board imitates another processor: this is no latency.
@@ -113,6 +115,7 @@ class Latency:
             "latency_cv": self.cv,
             "latency_spread": self.spread,
             "latency_runs": float(self.runs),
+            "latency_attempts": float(self.attempts),
             "latency_ratio": self.ratio,
             "baseline_latency_ms": self.baseline_p50_ms,
             "power_w": self.power_w,
@@ -186,11 +189,10 @@ class Evaluation:
     run_id: str | None = None
 
     def as_row(self) -> dict[str, object]:
-        """The evaluation as one flat row: trial, key, state, arch.*, metrics."""
+        """The evaluation as one flat row: trial, key, state, arch.*, metrics, latency_unstable."""
         row: dict[str, object] = {"trial": self.number, "key": self.key, "state": self.state}
         row.update({f"arch.{name}": value for name, value in self.architecture.items()})
-        row.update(self.metrics)
-        return row
+        return {**row, **self.metrics, "latency_unstable": self.latency_unstable}
 
     def as_json(self) -> dict[str, object]:
         """The evaluation as plain JSON values."""

@@ -132,7 +132,9 @@ class DeviceBoard:
             models=list(models),
             session=self.session,
             lock=self.lock,
-            protocol={"budget_s": self._budget_s, "min_runs": _PROTOCOL["min_runs"], "max_runs": max_runs},
+            budget_s=self._budget_s,
+            min_runs=_PROTOCOL["min_runs"],
+            max_runs=max_runs,
             wait_s=self._wait_s + _BUDGETS * self._budget_s,
         )
 

@@ -44,7 +44,8 @@ def searched_words(result: Mapping[str, Any]) -> str:
 
 def trained_words(result: Mapping[str, Any]) -> str:
     """The measured numbers of one architecture."""
-    row = {"trial": result["number"], "key": result["key"], "state": result["state"], **result["metrics"]}
+    known = {name: result[name] for name in ("key", "state", "latency_unstable")}
+    row = {"trial": result["number"], **known, **result["metrics"]}
     return f"{table([_shown(row)])}\nRun {result['run_id']}"
 
 
@@ -100,7 +101,10 @@ def _devices(result: Mapping[str, Any]) -> str:
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row.get(name) for name in ("trial", "key", "state", *_SHOWN)}
+    shown = {name: row.get(name) for name in ("trial", "key", "state", *_SHOWN)}
+    if row.get("latency_unstable"):
+        shown["latency_ms"] = f"{_cell(shown['latency_ms'])} unstable"
+    return shown
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -31,6 +31,7 @@ def table_columns(evaluations: Sequence[Evaluation]) -> dict[str, list[object]]:
         columns[f"arch.{name}"] = [evaluation.architecture.get(name) for evaluation in evaluations]
     for name in _METRICS:
         columns[name] = [evaluation.metrics.get(name) for evaluation in evaluations]
+    columns["latency_unstable"] = [evaluation.latency_unstable for evaluation in evaluations]
     columns["error"] = [evaluation.error for evaluation in evaluations]
     return columns
 
@@ -51,6 +52,7 @@ def study_description(
     for evaluation in front_of(evaluations):
         link = f"[{evaluation.number}](#/experiments/{experiment_id}/runs/{evaluation.run_id})"
         shown = [f"{evaluation.metrics[name]:.3f}" if name in evaluation.metrics else "-" for name in _SHOWN]
+        shown[1] += " (unstable)" if evaluation.latency_unstable else ""
         lines.append(f"| {' | '.join([link, evaluation.key, *shown])} |")
     return "\n".join([*lines, "", f"[Compare the trials]({_comparison(evaluations, experiment_id)})"])
 

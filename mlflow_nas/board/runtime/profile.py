@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from mlflow_nas.board.runtime.facts import before_and_after, facts
 from mlflow_nas.board.runtime.failure import Answer, Failure
 from mlflow_nas.board.runtime.lock import exclusive
 from mlflow_nas.board.runtime.session import load
-from mlflow_nas.board.runtime.timing import warm_up
+from mlflow_nas.board.runtime.turns import take_turns, warm_up
 
 __all__ = ["profile"]
 
@@ -25,7 +24,13 @@ SIZES = ("activation_size", "parameter_size", "output_size")
 
 
 def profile(
-    models: Sequence[str], session: Answer, lock: Answer, protocol: Answer, root: str = "/"
+    models: Sequence[str],
+    session: Answer,
+    lock: Answer,
+    budget_s: float,
+    min_runs: int,
+    max_runs: int,
+    root: str = "/",
 ) -> Answer:
     """Time every node of the models, which run in turn, alone on the device.
 
@@ -33,29 +38,22 @@ def profile(
         models: paths of the files; ONNX Runtime's profiles are written beside them.
         session: how they run, as `load` takes it.
         lock: how the device is held, as `exclusive` takes it.
-        protocol: `budget_s` of timed runs, `min_runs` and `max_runs` of each model.
+        budget_s: seconds of timed runs.
+        min_runs: of each model, at least.
+        max_runs: of each model, at most.
         root: of the file system, for tests.
     """
     core = session["cores"][0] if session.get("cores") else 0
     with exclusive(**lock):
         before = facts(root, core)
         loaded = [load(model, profile=f"{model}-profile", **session) for model in models]
-        turns = _take_turns([run for _, run in loaded], **protocol)
+        runs = [run for _, run in loaded]
+        warm_up(runs, budget_s / 3)
+        turns = len(take_turns(runs, budget_s, min_runs, max_runs)[0].wall)
         found = [_summary(_events(network.end_profiling()), turns) for network, _ in loaded]
         after = facts(root, core)
     said = {"threads": str(session["threads"])}
     return {"models": found, "facts": {**before_and_after(before, after), **said}}
-
-
-def _take_turns(runs: Sequence[Any], budget_s: float, min_runs: int, max_runs: int) -> int:
-    """Warm up, then run each in turn until the budget is used; how often each has run since."""
-    warm_up(runs, budget_s / 3)
-    turns, end = 0, time.monotonic() + budget_s
-    while turns < max_runs and (turns < min_runs or time.monotonic() < end):
-        for run in runs:
-            run()
-        turns += 1
-    return turns
 
 
 def _events(path: str) -> list[Event]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import resource
 import statistics
-import time
 from collections.abc import Sequence
 
 from mlflow_nas.board.runtime.facts import before_and_after, facts, is_throttled
@@ -13,13 +11,12 @@ from mlflow_nas.board.runtime.failure import Answer
 from mlflow_nas.board.runtime.lock import exclusive
 from mlflow_nas.board.runtime.power import energy
 from mlflow_nas.board.runtime.session import Run, load
+from mlflow_nas.board.runtime.turns import Clocked, take_turns, warm_up
 
-__all__ = ["spread", "time_", "warm_up"]
+__all__ = ["spread", "time_"]
 
 Times = list[list[float]]
 
-WARM_UP_RUNS = 5  # warm-up compares the medians of this many runs
-WARM_UP_CHANGE = 0.02
 PARTS = 5  # a measurement is stable when its consecutive parts agree
 
 
@@ -27,6 +24,10 @@ def time_(
     model: str, baseline: str | None, session: Answer, lock: Answer, protocol: Answer, root: str = "/"
 ) -> Answer:
     """Time the model in turn with the baseline, alone on the device.
+
+    The times are those of runs that kept the processor; where too few did, those of the processor's clock,
+    and the measurement is unstable. The ratio is that of the medians by the processor's clock, to which other
+    processes add nothing; where an accelerator computes, by the wall's.
 
     Args:
         model: path of the file.
@@ -40,51 +41,74 @@ def time_(
     with exclusive(**lock):
         before = facts(root, core)
         runs = [load(path, **session)[1] for path in (model, baseline) if path]
-        measured = _best_of_attempts(runs, **protocol)
+        measured = _best_of_attempts(runs, **protocol, on_cpu=_is_on_cpu(session))
         after = facts(root, core)
         power = energy(runs[0], protocol["budget_s"] / 3, root)
-    said = {"threads": str(session["threads"]), "preempted": f"{measured.pop('preempted'):.2f}"}
+    disturbed, preempted = measured.pop("disturbed"), measured.pop("preempted")
+    said = {"threads": str(session["threads"]), "preempted": f"{preempted:.2f}"}
     if "sensor" in power:
         said["power_sensor"] = power.pop("sensor")
     return {
         **measured,
         **power,
-        "unstable": is_throttled(before, after) or measured["spread"] > protocol["max_spread"],
+        "unstable": disturbed or is_throttled(before, after) or measured["spread"] > protocol["max_spread"],
         "facts": {**before_and_after(before, after), **said},
     }
 
 
+def _is_on_cpu(session: Answer) -> bool:
+    """Whether the calling thread computes throughout a run, and does not wait for an accelerator."""
+    return all(name == "CPUExecutionProvider" for name, _ in session.get("providers", ()))
+
+
 def _best_of_attempts(
-    runs: Sequence[Run], budget_s: float, min_runs: int, max_runs: int, max_spread: float, attempts: int
+    runs: Sequence[Run],
+    budget_s: float,
+    min_runs: int,
+    max_runs: int,
+    max_spread: float,
+    attempts: int,
+    on_cpu: bool,
 ) -> Answer:
-    """Measure until the parts agree; of several attempts the one whose parts agree best."""
+    """Measure until the parts agree; of several attempts the one that was disturbed least."""
     found: list[Answer] = []
     for _ in range(attempts):
-        found.append(_measure(runs, budget_s, min_runs, max_runs))
-        if found[-1]["spread"] <= max_spread:
+        found.append(_measure(runs, budget_s, min_runs, max_runs, on_cpu))
+        if found[-1]["spread"] <= max_spread and not found[-1]["disturbed"]:
             break
-    return {**min(found, key=lambda answer: float(answer["spread"])), "attempts": len(found)}
+    best = min(found, key=lambda answer: (answer["disturbed"], float(answer["spread"])))
+    return {**best, "attempts": len(found)}
 
 
-def _measure(runs: Sequence[Run], budget_s: float, min_runs: int, max_runs: int) -> Answer:
+def _measure(runs: Sequence[Run], budget_s: float, min_runs: int, max_runs: int, on_cpu: bool) -> Answer:
     """Warm up, take turns, sum up."""
-    import numpy as np
-
     warm_up(runs, budget_s / 3)
     gc.collect()
     gc.disable()
     try:
-        times, preempted = _take_turns(runs, budget_s, min_runs, max_runs)
+        clocked = take_turns(runs, budget_s, min_runs, max_runs)
     finally:
         gc.enable()
+    return _summary(clocked, min_runs, on_cpu)
+
+
+def _summary(clocked: Sequence[Clocked], min_runs: int, on_cpu: bool) -> Answer:
+    """Quantiles and mean of the undisturbed runs; where too few were, of all runs' processor time."""
+    import numpy as np
+
+    quiet = [own.undisturbed() for own in clocked]
+    disturbed = min(len(times) for times in quiet) < min_runs
+    work = [own.processor if on_cpu else own.wall for own in clocked]
+    times = work if disturbed else quiet
     p50, p90, p99 = np.percentile(times[0], [50, 90, 99]).tolist()
     mean = statistics.fmean(times[0])
     answer = {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "min_ms": min(times[0]), "mean_ms": mean}
-    answer.update(cv=statistics.pstdev(times[0]) / mean, runs=len(times[0]))
-    if len(times) > 1:
+    answer.update(cv=statistics.pstdev(times[0]) / mean, runs=len(times[0]), disturbed=disturbed)
+    if len(clocked) > 1:
         answer["baseline_p50_ms"] = statistics.median(times[1])
-        answer["ratio"] = p50 / answer["baseline_p50_ms"]
-    return {**answer, "spread": spread(times), "preempted": preempted}
+        answer["ratio"] = statistics.median(work[0]) / statistics.median(work[1])
+    preempted = 1 - len(quiet[0]) / len(clocked[0].wall)
+    return {**answer, "spread": spread(work), "preempted": preempted}
 
 
 def spread(times: Times) -> float:
@@ -98,33 +122,3 @@ def _parts(times: Sequence[float]) -> list[Sequence[float]]:
     """So many parts of one length; fewer where there are fewer times."""
     size = max(len(times) // PARTS, 1)
     return [times[start : start + size] for start in range(0, size * PARTS, size) if start < len(times)]
-
-
-def _take_turns(runs: Sequence[Run], budget_s: float, least: int, most: int) -> tuple[Times, float]:
-    """The times of each run in ms, taken in turn (first, second, first, ...), and the share preempted.
-
-    A run that lost the processor to another process is left out as long as the least number remains.
-    """
-    every: Times = [[] for _ in runs]
-    quiet: Times = [[] for _ in runs]
-    clock, end = time.perf_counter_ns, time.perf_counter_ns() + int(budget_s * 1e9)
-    while len(every[0]) < most and (len(every[0]) < least or clock() < end):
-        for turn, run in enumerate(runs):
-            switches, start = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, clock()
-            run()
-            every[turn].append((clock() - start) / 1e6)
-            if resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw == switches:
-                quiet[turn].append(every[turn][-1])
-    kept = quiet if min(len(times) for times in quiet) >= least else every
-    return kept, 1 - len(quiet[0]) / len(every[0])
-
-
-def warm_up(runs: Sequence[Run], budget_s: float) -> None:
-    """Run in turn until every median moves by less than WARM_UP_CHANGE, or the budget is used."""
-    end = time.perf_counter() + budget_s
-    before = [0.0] * len(runs)
-    while time.perf_counter() < end:
-        now = [statistics.median(times) for times in _take_turns(runs, 0, WARM_UP_RUNS, WARM_UP_RUNS)[0]]
-        if all(abs(now[turn] - before[turn]) < WARM_UP_CHANGE * now[turn] for turn in range(len(runs))):
-            return
-        before = now
