@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train",
     "evaluate": "evaluate",
     "profile": "profile",
+    "focus": "focus",
     "boards": "boards",
     "doctor": "doctor",
     "promote": "promote",

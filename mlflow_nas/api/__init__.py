@@ -3,6 +3,7 @@
 from mlflow_nas.api.boards import boards, doctor
 from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
+from mlflow_nas.api.focus import focus
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
 from mlflow_nas.api.rollback import rollback
@@ -15,6 +16,7 @@ __all__ = [
     "deploy",
     "doctor",
     "evaluate",
+    "focus",
     "profile",
     "promote",
     "rollback",

@@ -192,7 +192,7 @@ def pair_nodes(profiles: Mapping[str, Profile]) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
     for precision, profile in profiles.items():
         for key, node in _numbered(profile.nodes):
-            row = rows.setdefault(key, {"node": node.name, "operator": node.kind})
+            row = rows.setdefault(key, {"node": node.name, "module": node.module, "operator": node.kind})
             row |= {f"{precision}_ms": node.ms, f"{precision}_op": node.op, f"{precision}_on": node.provider}
             row |= {"flops": node.flops, "bytes": node.bytes}
     titles = [f"{precision}_{what}" for precision in profiles for what in ("ms", "op", "on")]

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlflow_nas.cli.words import table
 
-__all__ = ["examined_words", "listed_words", "profiled_words"]
+__all__ = ["examined_words", "focused_words", "listed_words", "profiled_words"]
 
 _SLOWER_SHOWN = 10
 
@@ -73,11 +73,52 @@ def profiled_words(result: Mapping[str, Any]) -> str:
     return "\n".join([*parts, f"\nChart {result['chart']}\nRun {result['run_id']}"])
 
 
+def focused_words(result: Mapping[str, Any]) -> str:
+    """The slowest modules, what each space acts on, and the command that searches there."""
+    suggested = result["suggested"]
+    parameters = [
+        {
+            "parameter": one["name"],
+            "acts on": ", ".join(one["acts_on"]) or "(the whole network)",
+            "share": _per_cent(one["share"]),
+            "choices": one["choices"] if one["free"] else "(the baseline's)",
+        }
+        for one in suggested["parameters"]
+    ]
+    spaces = [
+        {
+            "space": one["space"],
+            "acts on": _per_cent(one["share"]),
+            "architectures": f"{one['size']:,}",
+            "focused": f"{one['focused_size']:,}",
+        }
+        for one in result["spaces"]
+    ]
+    slowest = [{**row, "share": _per_cent(row["share"])} for row in result["bottleneck"]]
+    emulated = " (emulated: no latencies)" if result["emulated"] else ""
+    return "\n".join(
+        [
+            f"Where the time of the {result['precision']} file goes on {result['board']}{emulated}:",
+            table(slowest),
+            "\nHow much of it the spaces act on, beside what acts on the whole network:",
+            table(spaces),
+            f"\nFocused {suggested['space']}: {suggested['focused_size']:,} of {suggested['size']:,} "
+            "architectures.",
+            table(parameters),
+            f"\nSearch there: {suggested['command']}",
+        ]
+    )
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as people read it: per cent, millions, kilobytes."""
     times = {name: value for name, value in row.items() if name not in ("share", "flops", "bytes")}
     counts = {"MFLOPs": row["flops"] / 1e6, "kB": row["bytes"] / 1e3}
-    return {**times, "share": f"{100 * row['share']:.1f} %", **counts}
+    return {**times, "share": _per_cent(row["share"]), **counts}
 
 
 def _slower(nodes: Sequence[Mapping[str, Any]]) -> str:

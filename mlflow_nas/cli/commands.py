@@ -5,7 +5,7 @@ import sys
 import click
 
 from mlflow_nas import api
-from mlflow_nas.cli.board_words import examined_words, listed_words, profiled_words
+from mlflow_nas.cli.board_words import examined_words, focused_words, listed_words, profiled_words
 from mlflow_nas.cli.options import config_file, config_options
 from mlflow_nas.cli.output import result_of
 from mlflow_nas.cli.select_words import selected_words
@@ -22,6 +22,7 @@ from mlflow_nas.config import (
     DeployConfig,
     DoctorConfig,
     EvaluateConfig,
+    FocusConfig,
     ProfileConfig,
     PromoteConfig,
     RollbackConfig,
@@ -94,6 +95,13 @@ def profile(*, config: str, as_json: bool, **options: str) -> None:
     result_of(
         lambda: api.profile(config=config_file(config), **options), as_json=as_json, show=profiled_words
     )
+
+
+@main.command()
+@config_options(FocusConfig)
+def focus(*, config: str, as_json: bool, **options: str) -> None:
+    """Say which choices act on the bottleneck, and how large the space of them is."""
+    result_of(lambda: api.focus(config=config_file(config), **options), as_json=as_json, show=focused_words)
 
 
 @main.command()

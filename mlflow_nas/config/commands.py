@@ -11,6 +11,7 @@ __all__ = [
     "DeployConfig",
     "DoctorConfig",
     "EvaluateConfig",
+    "FocusConfig",
     "ProfileConfig",
     "PromoteConfig",
     "RollbackConfig",
@@ -196,6 +197,18 @@ class ProfileConfig(_NetworkOptions):
     )
     arch: str | None = Field(None, description=_ARCH)
     depth: int = Field(2, ge=1, le=20, description="Parts of a module's path by which time is summed")
+
+
+class FocusConfig(_NetworkOptions):
+    """Options of `focus`."""
+
+    profile: Path | None = Field(
+        None, description="profile.json of `profile`; unset: --arch of --space is profiled now"
+    )
+    arch: str | None = Field(None, description=_ARCH)
+    min_share: float = Field(
+        0.1, ge=0, le=1, description="A parameter that acts on less of the time keeps the baseline's value"
+    )
 
 
 class BoardsConfig(CommandConfig):

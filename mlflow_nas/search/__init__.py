@@ -4,6 +4,7 @@ from mlflow_nas.search.ask import tried
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import Conclusion, conclude, publish
 from mlflow_nas.search.data_log import log_data
+from mlflow_nas.search.focus import Acting, Focus, focus, most_covering
 from mlflow_nas.search.lock import study_lock
 from mlflow_nas.search.planner import Decision, choose_sampler
 from mlflow_nas.search.progress import Progress, Silent
@@ -13,9 +14,11 @@ from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evalua
 from mlflow_nas.search.workbench import Workbench
 
 __all__ = [
+    "Acting",
     "Candidate",
     "Conclusion",
     "Decision",
+    "Focus",
     "Progress",
     "Search",
     "Silent",
@@ -25,7 +28,9 @@ __all__ = [
     "conclude",
     "evaluate_candidate",
     "failed_evaluation",
+    "focus",
     "log_data",
+    "most_covering",
     "open_storage",
     "open_study",
     "publish",

@@ -12,7 +12,8 @@ from mlflow_nas.errors import BoardError, ConfigError
 
 
 @pytest.mark.parametrize(
-    "command", ["search", "select", "train", "evaluate", "profile", "boards", "doctor", "promote", "deploy"]
+    "command",
+    ["search", "select", "train", "evaluate", "profile", "focus", "boards", "doctor", "promote", "deploy"],
 )
 def test_every_command_explains_its_options(command: str) -> None:
     """Each option has a sentence and a default."""
