@@ -106,12 +106,11 @@ class DeployedModels:
             "install",
             root=self._root,
             name=name,
-            staged=path,
-            sha256=sha256,
+            file={"path": path, "sha256": sha256, "max_bytes": self._board.device.max_model_bytes},
             manifest=dict(manifest),
             session=self._board.session,
-            max_bytes=self._board.device.max_model_bytes,
             replaces=replaces,
+            passages=[f"{self._board.root}/{folder}" for folder in ("staging", "incoming")],
             **self._switch,
         )
 

@@ -80,7 +80,8 @@ def deployed_words(result: Mapping[str, Any]) -> str:
     before = result.get("previous")
     kept = f"; version {before['version']} is kept" if before else ""
     proof = result.get("proof", {})
-    shown = f", {proof['latency_ms']:.3f} ms there" if "latency_ms" in proof else ""
+    unstable = " (unstable)" if proof.get("latency_unstable") else ""
+    shown = f", {proof['latency_ms']:.3f} ms there{unstable}" if "latency_ms" in proof else ""
     return (
         f"Deployed {result['model']} version {result['version']} as {result['name']} "
         f"(sha256 {str(result['sha256'])[:12]}{shown}){kept}{_devices(result)}."

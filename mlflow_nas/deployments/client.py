@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import mlflow
+from click import ClickException
 from mlflow import MlflowClient
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 from mlflow.exceptions import MlflowException
@@ -21,21 +22,25 @@ from mlflow_nas.deployments.target import SCHEME, find_target
 from mlflow_nas.errors import ConfigError, NasError
 from mlflow_nas.tracking import connect
 
-__all__ = ["EdgeDeploymentClient", "run_local", "target_help"]
+__all__ = ["DeploymentError", "EdgeDeploymentClient", "run_local", "target_help"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class DeploymentError(MlflowException, ClickException):  # type: ignore[misc]  # both keep the one sentence
+    """MLflow's error for callers; click's for MLflow's command line, which then prints it as one sentence."""
+
+
 def _raises_mlflow(function: Callable[P, R]) -> Callable[P, R]:
-    """Our errors become MLflow's, which its command line prints without a traceback."""
+    """Our errors become MLflow's."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except NasError as error:
-            raise MlflowException(str(error)) from error
+            raise DeploymentError(str(error)) from error
 
     return call
 
@@ -46,7 +51,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
     Args:
         target_uri: nas-edge://DEVICE or nas-edge://group/NAME.
 
-    Every method raises MlflowException with one sentence that names value, bound and remedy.
+    Every method raises DeploymentError, an MlflowException, with a sentence that names value, bound, remedy.
     """
 
     def __init__(self, target_uri: str) -> None:

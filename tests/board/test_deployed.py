@@ -110,7 +110,8 @@ def test_kill_at_any_step_of_an_install_leaves_old_or_new(
     DeployedModels(_board(root)).install("person", make_model(5), {"version": "old"})
     (root / "staged.onnx").write_bytes(new.read_bytes())
     options = _options(root, activate)
-    options |= {"staged": f"{root}/staged.onnx", "sha256": sha256(new.read_bytes()).hexdigest()}
+    hashed = sha256(new.read_bytes()).hexdigest()
+    options |= {"file": {"path": f"{root}/staged.onnx", "sha256": hashed, "max_bytes": None}}
     options |= {"session": {"threads": 1}, "manifest": {"version": "new"}}
     after = _killed(root, "install", options)
     seen = [_active(folder)["version"] for folder in after]
@@ -285,6 +286,19 @@ def test_a_disk_that_is_full_before_the_switch_changes_nothing(full_disk: Path, 
         models.install_there("person", str(staged), {}, sha256=hashed)
     assert _active(full_disk) == before
     assert len(list((full_disk / "deployed/person/models").iterdir())) == 1
+
+
+def test_what_dead_hosts_have_left_is_removed_a_day_later(tmp_path: Path, make_model: Model) -> None:
+    """Their uploads would fill the device; those of today may still be wanted."""
+    left = [tmp_path / "staging/old/0-model.onnx", tmp_path / "staging/new/0-model.onnx"]
+    left += [tmp_path / "incoming/old.part", tmp_path / "incoming/new.part"]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half a model")
+    for path in (left[0].parent, left[2]):
+        os.utime(path, (0, 0))
+    DeployedModels(_board(tmp_path)).install("person", make_model(5), {"version": "1"})
+    assert [path.exists() for path in left] == [False, True, False, True]
 
 
 def test_a_version_that_somebody_else_replaced_meanwhile_is_not_overwritten(

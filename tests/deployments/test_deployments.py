@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from click.testing import CliRunner
 from mlflow import MlflowClient
+from mlflow.cli import cli as mlflow_cli
 from mlflow.deployments import get_deploy_client
 from mlflow.exceptions import MlflowException
 
@@ -111,11 +113,22 @@ def test_run_local_deploys_to_this_machine(register: Register) -> None:
 @pytest.mark.usefixtures("client")
 def test_command_line_creates_and_lists() -> None:
     """MLflow's own command line drives the plugin."""
-    base = [sys.executable, "-m", "mlflow", "deployments"]
-    target = ["-t", "nas-edge://fake"]
-    subprocess.run([*base, "create", *target, "--name", "door", "-m", MODEL_URI], check=True)
-    listed = subprocess.run([*base, "list", *target], check=True, capture_output=True, text=True)
-    assert "door" in listed.stdout
+    words, target = ["deployments"], ["-t", "nas-edge://fake"]
+    made = CliRunner().invoke(mlflow_cli, [*words, "create", *target, "--name", "door", "-m", MODEL_URI])
+    assert (made.exit_code, "door is created" in made.output) == (0, True)
+    assert "door" in CliRunner().invoke(mlflow_cli, [*words, "list", *target]).output
+
+
+@pytest.mark.usefixtures("client")
+def test_the_command_line_prints_one_sentence() -> None:
+    """MLflow's command line shows our error without a traceback, and fails."""
+    words = ["deployments", "update", "-t", "nas-edge://fake", "--name", "door", "-C", "rollback=true"]
+    done = CliRunner().invoke(mlflow_cli, words)
+    assert done.exit_code == 1
+    assert done.output == (
+        "Error: device fake, rollback: door has no previous version on the device: deploy the version you "
+        "want. Nothing is active as door on fake.\n"
+    )
 
 
 def test_help_and_import_are_light() -> None:

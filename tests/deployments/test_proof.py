@@ -1,5 +1,6 @@
 """What is refused, and what must be shown on the device, before a version becomes the active one."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,46 @@ def test_a_device_that_fails_at_any_step_keeps_its_version_and_says_so(
     with pytest.raises(BoardError, match=r"unplugged\. Version 1 is active as person-detector on fake"):
         deploy(client, "person-detector", device="fake")
     assert _active() == "1"
+
+
+DEADLY = """
+import os, runpy, signal, sys
+if sys.argv[2] == os.environ.get("DEADLY"):
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.argv[:] = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_process_that_is_killed_on_the_device_leaves_the_version(
+    store: MlflowClient,
+    register: Register,
+    inventory: Inventory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kill -9 of each of the device's processes in turn; `test_deployed.py` kills within the switch."""
+    script = tmp_path / "python.py"
+    script.write_text(DEADLY, encoding="utf-8")
+    fields = {
+        "transport": "local",
+        "directory": str(tmp_path / "gate"),
+        "python": [sys.executable, str(script)],
+    }
+    options = Options(max_regression=None)
+    monkeypatch.setattr(switch_module, "get_board", lambda device: get_board(device, budget_s=0.1))
+    inventory(gate=fields)
+    register(**{"nas.board": "gate"})
+    deploy(store, "person-detector", device="gate", options=options)
+    register(**{"nas.board": "gate"})
+    for command in ("infer", "time", "install"):
+        inventory(gate={**fields, "environment": {"DEADLY": command}})
+        sentence = rf"gate, {command}: .*code -9 without an answer.*Version 1 is active as person-detector on"
+        with pytest.raises(BoardError, match=sentence):
+            deploy(store, "person-detector", device="gate", options=options)
+    assert _active("gate") == "1"
+    inventory(gate=fields)
+    assert deploy(store, "person-detector", device="gate", options=options)["previous"]["version"] == "1"
 
 
 def test_a_switch_that_is_still_under_way_is_said(

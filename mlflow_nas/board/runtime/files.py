@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import time
 from pathlib import Path
 
 from mlflow_nas.board.runtime.failure import Answer, Failure
 
-__all__ = ["is_whole", "refuse_link", "sync", "verify", "write_json"]
+__all__ = ["is_whole", "refuse_link", "sweep", "sync", "verify", "write_json"]
+
+
+LEFT_S = 24 * 3600.0
 
 
 def refuse_link(path: Path) -> None:
@@ -38,6 +43,18 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     os.fsync(handle)
     os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what hosts that died have left in a folder of files on their way, a day later."""
+    old = time.time() - LEFT_S
+    for left in folder.glob("*"):
+        if left.lstat().st_mtime > old:
+            continue
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink()
 
 
 def write_json(path: Path, content: Answer) -> Path:

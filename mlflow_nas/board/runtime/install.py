@@ -6,11 +6,12 @@ that a way back needs is on the disk before the switch: with a full disk, too, t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow_nas.board.runtime.activate import activate, check_health
 from mlflow_nas.board.runtime.failure import Answer, Failure
-from mlflow_nas.board.runtime.files import is_whole, sync, verify, write_json
+from mlflow_nas.board.runtime.files import is_whole, sweep, sync, verify, write_json
 from mlflow_nas.board.runtime.lock import exclusive
 from mlflow_nas.board.runtime.session import load
 from mlflow_nas.board.runtime.store import MANIFEST, SCHEMA, folder_of, model_file, read_manifest
@@ -23,36 +24,36 @@ ANY_VERSION = "any"
 def install(
     root: str,
     name: str,
-    staged: str,
-    sha256: str,
+    file: Answer,
     manifest: Answer,
     session: Answer,
     lock: Answer,
     activation: Answer,
     replaces: str | None = ANY_VERSION,
-    max_bytes: int | None = None,
+    passages: Sequence[str] = (),
 ) -> Answer:
     """Verify, try and place the staged file, then make it the active version of NAME; keep the one before.
 
     Args:
         root: folder of the deployed models.
         name: of the deployment.
-        staged: path of the file.
-        sha256: its hash.
+        file: `path`, `sha256`, and `max_bytes` that it may have, None for any.
         manifest: what is kept beside it.
         session: how it runs, as `load` takes it.
         lock: how the device is held, as `exclusive` takes it.
         activation: the commands `activate` and `health`, each a list of words, with `activate_s`, `health_s`.
         replaces: hash of the version that must be active now, None for none, "any" for whatever.
-        max_bytes: a larger file is refused.
+        passages: folders of files on their way, in which nothing of yesterday is wanted.
     """
-    folder, source = folder_of(root, name), Path(staged)
+    folder, source, sha256 = folder_of(root, name), Path(file["path"]), file["sha256"]
     with exclusive(**lock):
+        for passage in passages:
+            sweep(Path(passage))
         active = read_manifest(folder)
         _refuse_other(name, active, replaces)
-        _refuse_large(source, max_bytes)
+        _refuse_large(source, file["max_bytes"])
         verify(source, sha256)
-        load(staged, **{**session, "cores": ()})  # what `activate` starts must not inherit the cores
+        load(str(source), **{**session, "cores": ()})  # what `activate` starts must not inherit the cores
         entry = {**manifest, "schema": SCHEMA, "name": name, "sha256": sha256}
         same = active is not None and _identity(active) == _identity(entry)
         previous = active and active["previous"] if same else _fallback(folder, active)
