@@ -144,7 +144,7 @@ class DeployedModels:
         return found
 
     def list(self) -> list[Manifest]:
-        """The active manifest of every deployment, by name.
+        """The active manifest of every deployment, by name; of one that is refused `name` and `refused`.
 
         Raises:
             BoardError: the device can't be reached.

@@ -1,7 +1,7 @@
 """The client behind `mlflow deployments -t nas-edge://DEVICE`."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 from mlflow.exceptions import MlflowException
 
-from mlflow_nas.board import DeployedModels, get_board
+from mlflow_nas.board import DeployedModels, Manifest, get_board
 from mlflow_nas.deployments.deploy import deploy
 from mlflow_nas.deployments.note import note_removal
 from mlflow_nas.deployments.options import Options, parse_options
@@ -103,15 +103,16 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         parse_options(config, allowed=())
         for device in find_target(self._target).devices:
             with closing(get_board(device)) as board:
-                models = DeployedModels(board)
-                removed = [found for found in models.list() if found["name"] == name]
-                models.delete(name)
-            for manifest in removed:
-                note_removal(_client(), device.name, manifest)
+                removed = _remove(DeployedModels(board), name)
+            if removed is not None:
+                note_removal(_client(), device.name, removed)
 
     @_raises_mlflow
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
-        """The manifests of all names on the device, or on each device of the group, with its name."""
+        """The manifests of all names on the device, or on each device of the group, with its name.
+
+        One that can't be read has only `name`, and `refused`: why.
+        """
         _refuse_endpoint(endpoint)
         found = []
         for device in find_target(self._target).devices:
@@ -167,6 +168,15 @@ class EdgeDeploymentClient(BaseDeploymentClient):
 
 def _client() -> MlflowClient:
     return connect(mlflow.get_tracking_uri(), mlflow.get_registry_uri())
+
+
+def _remove(models: DeployedModels, name: str) -> Manifest | None:
+    """Delete a deployment, also one whose manifest can't be read; its manifest where it can."""
+    found = None
+    with suppress(NasError):
+        found = models.find(name)
+    models.delete(name)
+    return found and found.manifest
 
 
 def _described(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -355,8 +355,9 @@ def test_a_symbolic_link_in_the_store_is_refused(tmp_path: Path, make_model: Mod
     for call in (models.find, models.delete, models.rollback, _installer(models, make_model(6))):
         with pytest.raises(BoardError, match="is a symbolic link: remove it"):
             call("person")
-    with pytest.raises(BoardError, match="is a symbolic link: remove it"):
-        models.list()
+    (listed,) = models.list()
+    assert listed["name"] == "person"
+    assert "is a symbolic link: remove it" in listed["refused"]
     assert (sorted(outside.rglob("*")) or outside.read_bytes()) == held
 
 
@@ -412,4 +413,6 @@ def test_a_manifest_that_cant_be_trusted_is_refused(
         with pytest.raises(error, match=sentence):
             call("person")
     assert path.read_text("utf-8") == text
+    models.install("well", make_model(5), {"version": "1"})
+    assert [list(listed) == ["name", "refused"] for listed in models.list()] == [True, False]
     assert models.delete("person")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from mlflow.cli import cli as mlflow_cli
 from mlflow.deployments import get_deploy_client
 from mlflow.exceptions import MlflowException
 
-from mlflow_nas.deployments import deploy, run_local, target_help
+from mlflow_nas.deployments import deploy, release, run_local, target_help
 
 MODEL_URI = "models:/person-detector@champion"
 
@@ -80,6 +81,31 @@ def test_tags_of_the_versions_say_what_is_where(client: MlflowClient, register: 
     assert (tags("1")["deploy.fake"], tags("2")) == ("door", {})
     edge.delete_deployment("door")
     assert tags("1") == {}
+
+
+@pytest.mark.usefixtures("client")
+def test_a_deployment_whose_manifest_is_damaged_can_be_deleted(tmp_path: Path) -> None:
+    """That is what the refusal says; the other names are listed meanwhile."""
+    edge = get_deploy_client("nas-edge://fake")
+    for name in ("door", "gate"):
+        edge.create_deployment(name, MODEL_URI)
+    (manifest,) = (tmp_path / "home").rglob("door/manifest.json")
+    manifest.write_text("{", encoding="utf-8")
+    with pytest.raises(MlflowException, match=r"is damaged .*: delete door, deploy it again"):
+        edge.get_deployment("door")
+    door, gate = edge.list_deployments()
+    assert (door["name"], "is damaged" in door["refused"], gate["version"]) == ("door", True, "1")
+    edge.delete_deployment("door")
+    assert [found["name"] for found in edge.list_deployments()] == ["gate"]
+
+
+@pytest.mark.services
+def test_the_manifest_keeps_the_address_of_the_runs_page(mlflow_server: str) -> None:
+    """Whoever stands before the device finds the run in a browser."""
+    client = MlflowClient(mlflow_server)
+    run = client.create_run("0").info
+    assert release._run_address(client, run.run_id) == f"{mlflow_server}/#/experiments/0/runs/{run.run_id}"
+    assert release._run_address(client, None) is None
 
 
 def test_a_server_that_is_gone_after_the_switch_stops_nothing(

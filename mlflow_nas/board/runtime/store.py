@@ -87,6 +87,14 @@ def get(root: str, name: str) -> Answer:
 
 
 def list_(root: str) -> Answer:
-    """The active manifests of all names, in the order of the names."""
-    folders = [folder_of(root, path.parent.name) for path in sorted(Path(root).glob(f"*/{MANIFEST}"))]
-    return {"manifests": [read_manifest(folder) for folder in folders]}
+    """The active manifests of all names, in their order; of one that is refused its name and why."""
+    return {
+        "manifests": [_listed(root, path.parent.name) for path in sorted(Path(root).glob(f"*/{MANIFEST}"))]
+    }
+
+
+def _listed(root: str, name: str) -> Answer | None:
+    try:
+        return read_manifest(folder_of(root, name))
+    except Failure as refused:
+        return {"name": name, "refused": str(refused)}
