@@ -24,6 +24,7 @@ class NodeCost(NamedTuple):
     """A weighted node of a file: its name, FLOPs (two per multiply-accumulate) and bytes of weights."""
 
     node: str
+    op: str
     flops: int
     weight_bytes: int
 
@@ -97,14 +98,49 @@ def profile_files(
 
 
 def _profile(answer: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> Profile:
-    nodes = tuple(_node(node, costs) for node in answer["nodes"])
+    nodes = tuple(_node(node, costs) for node in _with_lost_names(answer["nodes"], costs))
     return Profile(run_ms=answer["run_ms"], runs=answer["runs"], nodes=nodes)
+
+
+def _with_lost_names(
+    nodes: Sequence[Mapping[str, Any]], costs: Mapping[str, NodeCost]
+) -> list[Mapping[str, Any]]:
+    """Give weighted nodes their names back.
+
+    ONNX Runtime 1.19 calls int8 convolutions QLinearConv_token_7 and the like, numbered in the file's order.
+    They get the names of the file's nodes that nobody else has, where there are as many of both.
+    """
+    names = [_ADDED.sub("", str(node["name"])) for node in nodes]
+    kinds = [_kind_of(node["op"]) for node in nodes]
+    taken = {
+        costs[name].node for name, kind in zip(names, kinds, strict=True) if _is_weighted(name, kind, costs)
+    }
+    found = list(nodes)
+    for kind in _WEIGHTED:
+        lost = [i for i, node in enumerate(nodes) if kinds[i] == kind and names[i] == node["op"]]
+        lost.sort(key=lambda i: _number(str(nodes[i]["name"])))
+        own = dict.fromkeys(cost.node for cost in costs.values() if _kind_of(cost.op) == kind)
+        free = [name for name in own if name not in taken]
+        if len(lost) == len(free):
+            for index, name in zip(lost, free, strict=True):
+                found[index] = {**nodes[index], "name": name}
+    return found
+
+
+def _is_weighted(name: str, kind: str, costs: Mapping[str, NodeCost]) -> bool:
+    return kind in _WEIGHTED and name in costs
+
+
+def _number(name: str) -> int:
+    """That of a node that ONNX Runtime numbered; the first one has none."""
+    found = re.search(r"_token_(\d+)$", name)
+    return int(found[1]) if found else -1
 
 
 def _node(said: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> NodeTime:
     name = _ADDED.sub("", str(said["name"]))
-    cost = costs.get(name) if _kind_of(said["op"]) in _WEIGHTED else None
-    name, flops, weight_bytes = cost or (name, 0, 0)
+    cost = costs[name] if _is_weighted(name, _kind_of(said["op"]), costs) else None
+    name, _, flops, weight_bytes = cost or (name, "", 0, 0)
     weights = max(int(said["parameter_size"]), weight_bytes)
     return NodeTime(
         name=name,

@@ -40,8 +40,10 @@ _MACS: Mapping[str, tuple[int, Callable[[onnx.NodeProto, Shapes, Sequence[int]],
 """Operator to the place of its weights among its inputs, and its multiply-accumulates."""
 
 
-def node_costs(path: Path) -> dict[str, tuple[str, int, int]]:
-    """The weighted nodes by name: that name, FLOPs (two per multiply-accumulate) and bytes of weights.
+def node_costs(path: Path) -> dict[str, tuple[str, str, int, int]]:
+    """The weighted nodes in the file's order: name to name, operator, FLOPs and bytes of weights.
+
+    A multiply-accumulate is two FLOPs.
 
     What takes their outputs stands there too, under its name and the tensor's: ONNX Runtime calls what it
     fuses after the last node, or after a tensor. Nodes of shapes that can't be inferred are absent.
@@ -59,7 +61,7 @@ def node_costs(path: Path) -> dict[str, tuple[str, int, int]]:
     weights = {tensor.name: tensor for tensor in graph.initializer}
     shapes |= {name: list(tensor.dims) for name, tensor in weights.items()}
     makers = {output: node for node in graph.node for output in node.output}
-    costs: dict[str, tuple[str, int, int]] = {}
+    costs: dict[str, tuple[str, str, int, int]] = {}
     for node in graph.node:
         cost = _cost(node, shapes, weights, makers)
         if cost is None and node.input:
@@ -74,7 +76,7 @@ def _cost(
     shapes: Shapes,
     weights: Mapping[str, onnx.TensorProto],
     makers: Mapping[str, onnx.NodeProto],
-) -> tuple[str, int, int] | None:
+) -> tuple[str, str, int, int] | None:
     if node.op_type not in _MACS:
         return None
     place, macs = _MACS[node.op_type]
@@ -85,4 +87,4 @@ def _cost(
     if not shape or not all((*shape, *shapes.get(node.output[0], [0]), *shapes.get(node.input[0], [0]))):
         return None
     size = numpy_helper.to_array(weights[name]).nbytes if name in weights else 0
-    return node.name or node.output[0], 2 * macs(node, shapes, shape), size
+    return node.name or node.output[0], node.op_type, 2 * macs(node, shapes, shape), size

@@ -33,7 +33,7 @@ def log_profile(
         experiment_id: where the run is made.
         run_id: the run that `mlflow run` created; None creates one.
         name: of the run.
-        params: the command's options.
+        params: the command's options; those that `mlflow run` has logged are left as they are.
         metrics: name to value.
         facts: what the board said of itself, as tags `nas.board.*`.
         tags: further tags, such as nas.board.
@@ -44,13 +44,14 @@ def log_profile(
     Raises:
         RegistryError: MLflow does not answer.
     """
-    own = run_id or str(client.create_run(experiment_id, run_name=name).info.run_id)
+    run = client.get_run(run_id) if run_id else client.create_run(experiment_id, run_name=name)
+    own = str(run.info.run_id)
     now_ms = time.time_ns() // 1_000_000
     named = {names.ROLE: ROLE, **tags, **{f"{names.FACT}{fact}": value for fact, value in facts.items()}}
     client.log_batch(
         own,
         metrics=[Metric(metric, float(value), now_ms, 0) for metric, value in metrics.items()],
-        params=[Param(param, str(value)) for param, value in params.items()],
+        params=[Param(param, str(value)) for param, value in params.items() if param not in run.data.params],
         tags=[RunTag(tag, value) for tag, value in named.items()],
         synchronous=True,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlflow_nas.board import NodeCost, NodeTime, Profile, compare, get_board, pair_nodes, profile_files
-from mlflow_nas.board.profile import _module, _node
+from mlflow_nas.board.profile import _module, _node, _with_lost_names
 from mlflow_nas.board.runtime import profile as runtime_profile
 from mlflow_nas.board.runtime.failure import Failure
 from mlflow_nas.types import Device
@@ -67,7 +67,7 @@ def _said(name: str, op: str, ms: float = 1.0) -> dict[str, Any]:
     return {"name": name, "op": op, "provider": "CPUExecutionProvider", "ms": ms, **sizes}
 
 
-COSTS = dict.fromkeys(("neck.0/Conv", "neck.2/Relu"), NodeCost("neck.0/Conv", 600, 7))
+COSTS = dict.fromkeys(("neck.0/Conv", "neck.2/Relu"), NodeCost("neck.0/Conv", "Conv", 600, 7))
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,17 @@ def test_what_onnx_runtime_calls_a_node(name: str, op: str, expected: tuple[str,
     """Its additions go; a weighted node keeps its name and its cost, whatever was fused into it."""
     node = _node(_said(name, op), COSTS)
     assert (node.module, node.kind, node.flops, node.bytes) == expected
+
+
+def test_an_older_onnx_runtime_gets_its_lost_names_back() -> None:
+    """Unnamed convolutions are numbered in the file's order; where the numbers differ nothing is made up."""
+    costs = {
+        f"{name}/Conv": NodeCost(f"{name}/Conv", "Conv", flops, 1) for name, flops in (("a", 1), ("b", 2))
+    }
+    said = [_said("QLinearConv_token_9", "QLinearConv"), _said("QLinearConv_token_4", "QLinearConv")]
+    named = [_node(node, costs) for node in _with_lost_names(said, costs)]
+    assert [(node.module, node.flops) for node in named] == [("b", 2), ("a", 1)]
+    assert _with_lost_names(said[:1], costs) == said[:1]
 
 
 def _profile(*nodes: tuple[str, str, float]) -> Profile:

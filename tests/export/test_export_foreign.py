@@ -68,9 +68,9 @@ def test_a_shape_that_does_not_fit_is_refused(
 def test_costs_are_those_of_the_shapes(dynamic: Path, tmp_path: Path) -> None:
     """Two FLOPs per multiply-accumulate; what may be fused after a node has its cost, too."""
     costs = node_costs(fix_input_shapes(dynamic, tmp_path / "fixed.onnx", {"x": [1, 3, 8, 6]}))
-    assert costs["/body/body.0/Conv"] == ("/body/body.0/Conv", 2 * 4 * 8 * 6 * 27, 4 * 27 * 4)
+    assert costs["/body/body.0/Conv"] == ("/body/body.0/Conv", "Conv", 2 * 4 * 8 * 6 * 27, 4 * 27 * 4)
     assert costs["/body/body.1/Relu"] == costs["c"] == costs["/body/body.0/Conv"]
-    assert costs["/head/Gemm"] == ("/head/Gemm", 2 * 2 * 4 * 8 * 6, 2 * 4 * 8 * 6 * 4)
+    assert costs["/head/Gemm"] == ("/head/Gemm", "Gemm", 2 * 2 * 4 * 8 * 6, 2 * 4 * 8 * 6 * 4)
 
 
 def test_shapes_that_cant_be_inferred_have_no_cost(dynamic: Path) -> None:
@@ -81,8 +81,8 @@ def test_shapes_that_cant_be_inferred_have_no_cost(dynamic: Path) -> None:
 def test_int8_weights_are_found_behind_their_scale(small_fp32: Path, small_int8: Path) -> None:
     """The same FLOPs as in float, a quarter of the bytes."""
     fp32, int8 = node_costs(small_fp32), node_costs(small_int8)
-    name, flops, weight_bytes = fp32["head/Conv"]
-    assert int8["head/Conv"] == (name, flops, weight_bytes // 4)
+    name, op, flops, weight_bytes = fp32["head/Conv"]
+    assert int8["head/Conv"] == (name, op, flops, weight_bytes // 4)
 
 
 def test_quantized_files_are_known(small_fp32: Path, small_int8: Path) -> None:
