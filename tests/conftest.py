@@ -173,6 +173,20 @@ def ssh_home(ssh_server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return home
 
 
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        message = "a small tmpfs can't be mounted: that takes root, and a container that may mount"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    yield folder
+    unmount = ["umount", str(folder)]
+    subprocess.run(unmount, check=True)
+
+
 @pytest.fixture(scope="session")
 def arm64_inventory() -> Path:
     """Inventory of the emulated arm64 board, built once; without QEMU or packages a skip, in CI a failure."""

@@ -1,6 +1,7 @@
 """How a host reaches a device: run a command there, put a file, get a file."""
 
 import contextlib
+import filecmp
 import os
 import shutil
 import subprocess
@@ -78,6 +79,8 @@ class Transport(Protocol):
     def put(self, source: Path, target: str) -> None:
         """Copy a file to the device, making its folder; the target appears whole or not at all.
 
+        A target that holds the same content stays as it is: it needs no room on a full disk.
+
         Raises:
             BoardError: the device can't be reached, or can't keep the file.
         """
@@ -144,6 +147,8 @@ class LocalTransport:
         """Copy a file into the device's folder; see Transport."""
         partial = Path(f"{target}.{uuid.uuid4().hex}.part")
         try:
+            if Path(target).is_file() and filecmp.cmp(source, target, shallow=False):
+                return
             partial.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, partial)
             partial.replace(target)

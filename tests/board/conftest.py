@@ -1,7 +1,5 @@
-"""Small ONNX files, made without torch; a small disk; ways over SSH that break."""
+"""Small ONNX files, made without torch; ways over SSH that break."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,20 +29,6 @@ def make_model(tmp_path: Path) -> Model:
         return path
 
     return make
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        message = "a small tmpfs can't be mounted: that takes root, and a container that may mount"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    yield folder
-    unmount = ["umount", str(folder)]
-    subprocess.run(unmount, check=True)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ _CHUNK = 32_768
 def upload(files: paramiko.SFTPClient, source: Path, target: str, *, part: str, hash_of: Hash) -> bool:
     """Send what the device lacks of a file, verify it there, then let it appear under its name.
 
+    A file that is there already, whole, takes no upload: nor does it need room on a full disk.
+
     Args:
         files: the device's file server.
         source: the file here.
@@ -30,6 +32,8 @@ def upload(files: paramiko.SFTPClient, source: Path, target: str, *, part: str, 
         OSError: the device can't keep it.
     """
     content = source.read_bytes()
+    if _is_there(files, target, content, hash_of):
+        return True
     for path in (part, target):
         _make_folder(files, PurePosixPath(path).parent)
     try:
@@ -73,6 +77,14 @@ def _kept_bytes(files: paramiko.SFTPClient, content: bytes, part: str, hash_of: 
     except FileNotFoundError:
         pass
     return 0
+
+
+def _is_there(files: paramiko.SFTPClient, target: str, content: bytes, hash_of: Hash) -> bool:
+    try:
+        size = files.stat(target).st_size
+        return size == len(content) and hash_of(target) == hashlib.sha256(content).hexdigest()
+    except FileNotFoundError:
+        return False
 
 
 def _exists(files: paramiko.SFTPClient, path: str) -> bool:
