@@ -29,8 +29,11 @@ lint: setup ## ruff and mypy
 
 check: lint test ## what CI runs: lint, then test
 
-bench: setup ## measure start-up, the selection of estimates, and how well latency repeats (minutes)
+bench: setup ## measure start-up, training, evaluation, estimates, and how well latency repeats (minutes)
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/trial_start.py
+	$(BIN)/python benchmarks/evaluation_speed.py
+	$(BIN)/python benchmarks/training_throughput.py
 	$(BIN)/python benchmarks/selection_protocol.py
 	$(BIN)/python benchmarks/latency_repeats.py
 

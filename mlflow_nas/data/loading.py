@@ -50,15 +50,13 @@ class BatchSource(Dataset[RawBatch]):
     Args:
         dataset: the images.
         img_size: (height, width) of the network's input, in pixels.
-        in_memory: decode and resize every image now and keep its bytes.
-
-    Raises:
-        ConfigError: an image can't be decoded; without ``in_memory`` a batch raises it.
+        in_memory: keep each image's resized bytes from its first use on: a training's first step waits for
+            one batch, not for all images.
     """
 
     def __init__(self, dataset: DetectionDataset, *, img_size: ImageSize, in_memory: bool) -> None:
         self._dataset, self._img_size = dataset, img_size
-        self._kept = [self._read(index) for index in range(len(dataset))] if in_memory else None
+        self._kept: dict[int, _Resized] | None = {} if in_memory else None
 
     def _read(self, index: int) -> _Resized:
         sample = self._dataset[index]
@@ -67,9 +65,20 @@ class BatchSource(Dataset[RawBatch]):
         image = resize_to_bytes(sample.image, self._img_size).permute(1, 2, 0).contiguous()
         return _Resized(image, to_targets(sample), (height, width))
 
+    def _item(self, index: int) -> _Resized:
+        if self._kept is None:
+            return self._read(index)
+        if index not in self._kept:
+            self._kept[index] = self._read(index)
+        return self._kept[index]
+
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
-        """The planned batch."""
-        chosen = [self._kept[index] if self._kept else self._read(index) for index in plan.indices]
+        """The planned batch.
+
+        Raises:
+            ConfigError: an image can't be decoded.
+        """
+        chosen = [self._item(index) for index in plan.indices]
         return RawBatch(
             images=torch.stack([item.image for item in chosen]).permute(0, 3, 1, 2),
             targets=stack_targets([item.targets for item in chosen]),

@@ -2,7 +2,9 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -19,9 +21,31 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.export.files import PRECISION, read_model, set_metadata, write_model
 
-__all__ = ["quantize_int8"]
+__all__ = ["Quantization", "quantize_int8"]
 
 _WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+
+
+_METHODS = {
+    "min-max": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """What is quantized, and how ranges are found; the defaults are what ships.
+
+    Attributes:
+        float_tail: keep what follows the last weighted layers in float: the last sigmoid, softmax and concat.
+        float_modules: module paths whose nodes stay in float as well, such as "head.box".
+        method: how a tensor's range is found from the calibration images.
+    """
+
+    float_tail: bool = True
+    float_modules: tuple[str, ...] = ()
+    method: Literal["min-max", "entropy", "percentile"] = "min-max"
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
@@ -37,7 +61,9 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is un
         return None if image is None else {self._input_name: image[np.newaxis]}
 
 
-def quantize_int8(fp32: Path, path: Path, *, calibration: NDArray[np.float32]) -> Path:
+def quantize_int8(
+    fp32: Path, path: Path, *, calibration: NDArray[np.float32], choices: Quantization | None = None
+) -> Path:
     """Quantize a float ONNX file: per-channel int8 weights, uint8 activations, min-max calibration.
 
     The last sigmoid, softmax and concat stay in float: objectness (0..1), raw box terms and classes can't
@@ -48,6 +74,7 @@ def quantize_int8(fp32: Path, path: Path, *, calibration: NDArray[np.float32]) -
         fp32: the file from `export_onnx`.
         path: where the int8 file goes; it carries the same metadata with precision "int8".
         calibration: float32 [n, 3, H, W] in 0..1, images of the training split.
+        choices: other ways, for comparison; None for what ships.
 
     Raises:
         ConfigError: no calibration image, images of another size, or a file can't be read or written.
@@ -63,7 +90,7 @@ def quantize_int8(fp32: Path, path: Path, *, calibration: NDArray[np.float32]) -
         )
     metadata = {entry.key: entry.value for entry in source.metadata_props}
     try:
-        model = _quantize(source, _Images(taken.name, calibration))
+        model = _quantize(source, _Images(taken.name, calibration), choices or Quantization())
     except OSError as error:
         raise ConfigError(
             f"{fp32.name} can't be quantized in {tempfile.gettempdir()}: {error.strerror}. Free space, or "
@@ -75,7 +102,9 @@ def quantize_int8(fp32: Path, path: Path, *, calibration: NDArray[np.float32]) -
     return write_model(model, path)
 
 
-def _quantize(source: onnx.ModelProto, images: CalibrationDataReader) -> onnx.ModelProto:
+def _quantize(
+    source: onnx.ModelProto, images: CalibrationDataReader, choices: Quantization
+) -> onnx.ModelProto:
     # The exporter has folded and inferred what ONNX Runtime's pre-processing would; the mark says so, and
     # keeps ONNX Runtime from advising it in the log. The pre-processing itself would rename nodes.
     add_pre_process_metadata(source)
@@ -90,10 +119,16 @@ def _quantize(source: onnx.ModelProto, images: CalibrationDataReader) -> onnx.Mo
             # On x86 int8 activations take twice as long; on arm64 kernels both take the same.
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=_tail_of(source.graph),
+            calibrate_method=_METHODS[choices.method],
+            nodes_to_exclude=_kept_in_float(source.graph, choices),
         )
         return onnx.load(quantized)
+
+
+def _kept_in_float(graph: onnx.GraphProto, choices: Quantization) -> list[str]:
+    tail = _tail_of(graph) if choices.float_tail else []
+    inside = tuple(f"{path}{end}" for path in choices.float_modules for end in "./")
+    return tail + [node.name for node in graph.node if inside and node.name.startswith(inside)]
 
 
 def _tail_of(graph: onnx.GraphProto) -> list[str]:

@@ -16,6 +16,7 @@ from stand_in import StandIn
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.export import (
     OnnxDetector,
+    Quantization,
     check_parity,
     export_onnx,
     model_sha256,
@@ -194,17 +195,17 @@ def test_a_batch_gives_what_its_images_give(small_fp32: Path, small_images: NDAr
 @pytest.mark.parametrize(
     ("taken", "given"),
     [
-        ([1, 3, "height", 48], [1, 5, 2, 3]),
+        ([2, 3, 32, 48], [2, 5, 2, 3]),
         ([1, 1, 32, 48], [1, 5, 2, 3]),
         ([1, 3, 32], [1, 5, 2, 3]),
         ([1, 3, 32, 48], [1, 4, 2, 3]),
         ([1, 3, 32, 48], [5, 2]),
     ],
 )
-def test_a_file_that_is_no_detector_of_fixed_size_is_refused(
+def test_a_file_that_is_no_detector_is_refused(
     taken: list[int | str], given: list[int], tmp_path: Path
 ) -> None:
-    """A free axis, a gray image, a missing axis or too few channels: the sentence says what the file has."""
+    """Two images, a gray one, a missing axis or too few channels: the sentence says what the file has."""
     graph = helper.make_graph(
         [
             helper.make_node(
@@ -218,7 +219,7 @@ def test_a_file_that_is_no_detector_of_fixed_size_is_refused(
     path = tmp_path / "other.onnx"
     onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)]), path)
     with pytest.raises(
-        ConfigError, match=r"other\.onnx is no detector: it takes \[1, .* not a fixed"
+        ConfigError, match=r"other\.onnx is no detector: it takes \[[12], .* and gives .*, not "
     ) as caught:
         OnnxDetector(path)
     assert f"takes {taken} and gives {given}" in str(caught.value)
@@ -232,3 +233,33 @@ def test_int8_sums_do_not_saturate_on_any_cpu(tmp_path: Path) -> None:
     fp32 = export_onnx(layer, tmp_path / "a.onnx", img_size=(32, 48), metadata={})
     int8 = quantize_int8(fp32, tmp_path / "b.onnx", calibration=images)
     assert OnnxDetector(int8)(images) == pytest.approx(27.0, rel=0.01)
+
+
+def _in_int8(path: Path) -> set[str]:
+    """Names of the convolutions with int8 weights, and of the sigmoids whose input is dequantized."""
+    graph = onnx.load(path).graph
+    restored = {output for node in graph.node if node.op_type == "DequantizeLinear" for output in node.output}
+    return {
+        node.name
+        for node in graph.node
+        if node.op_type in {"Conv", "Sigmoid"}
+        and node.input[-1 if node.op_type == "Sigmoid" else 1] in restored
+    }
+
+
+def test_what_is_quantized_can_be_chosen_for_comparison(
+    small_fp32: Path, small_int8: Path, small_images: NDArray[np.float32], tmp_path: Path
+) -> None:
+    """Modules by their path, the tail as well, and how ranges are found."""
+
+    def quantized(name: str, choices: Quantization) -> Path:
+        return quantize_int8(small_fp32, tmp_path / name, calibration=small_images, choices=choices)
+
+    ships = _in_int8(small_int8)
+    whole = _in_int8(quantized("whole.onnx", Quantization(float_tail=False)))
+    part = _in_int8(quantized("part.onnx", Quantization(float_modules=("blocks.1", "head"))))
+    assert whole - ships == {"detector/Sigmoid"}
+    assert ships - part == {"blocks.1.branch.0/Conv", "head/Conv"}
+    ranges = quantized("ranges.onnx", Quantization(method="percentile"))
+    assert _in_int8(ranges) == ships
+    assert model_sha256(ranges) != model_sha256(small_int8)

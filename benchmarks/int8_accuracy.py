@@ -1,0 +1,108 @@
+"""What quantization costs, in mAP and in milliseconds, by what is quantized and how.
+
+Trains the baseline and spread architectures from the published detector, quantizes each in every way, and
+measures the mAP of every file and its time in turn with the float file on this machine. Results go to --out,
+one line each; the same command goes on where it was interrupted. Once per data set:
+
+    python benchmarks/int8_accuracy.py --data voc:../shared/data/voc-persons/VOCdevkit
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from common import Results, make_parser, open_bench, spread, table
+
+from mlflow_nas.board import get_board
+from mlflow_nas.config import find_device
+from mlflow_nas.data import calibration_images
+from mlflow_nas.export import OnnxDetector, Quantization, export_onnx, quantize_int8
+from mlflow_nas.search import Workbench
+from mlflow_nas.train import evaluate_detector, fit
+from mlflow_nas.types import Architecture
+
+IDENTITY = ("data", "key", "epochs", "choice")
+FLOAT = "float"
+OUTPUTS = ("head.objectness", "head.box", "head.classes")
+# Name to what stays in float, and how many images the ranges are taken from.
+CHOICES: dict[str, tuple[Quantization, int]] = {
+    "float tail (ships)": (Quantization(), 32),
+    "whole graph": (Quantization(float_tail=False), 32),
+    "float outputs": (Quantization(float_modules=OUTPUTS), 32),
+    "float head": (Quantization(float_modules=("head",)), 32),
+    "float stem": (Quantization(float_modules=("backbone.conv1",)), 32),
+    "entropy": (Quantization(method="entropy"), 32),
+    "percentile": (Quantization(method="percentile"), 32),
+    "128 images": (Quantization(), 128),
+}
+
+
+def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str, float, float, float]]:
+    """Choice, mAP, median milliseconds and ratio to the float file's, of one trained architecture."""
+    network, data = bench.build(architecture), bench.data(architecture)
+    fit(network, data, epochs=bench.epochs, seed=bench.seed, recipe=bench.recipe, accelerator="cpu")
+    size, folder = bench.input_size(architecture), bench.folder / bench.space.key(architecture)
+    folder.mkdir(parents=True, exist_ok=True)
+    fp32 = export_onnx(network, folder / "float.onnx", img_size=size, metadata={})
+    board = get_board(find_device("local"), threads=1)
+    files = {FLOAT: fp32}
+    for name, (choices, count) in CHOICES.items():
+        images = calibration_images(bench.train, img_size=size, count=count, seed=bench.seed)
+        path = folder / f"{len(files)}.onnx"
+        files[name] = quantize_int8(fp32, path, calibration=images, choices=choices)
+    for name, file in files.items():
+        accuracy = evaluate_detector(OnnxDetector(file), data.batches("val"))
+        latency = board.measure(file, baseline=fp32)
+        yield name, accuracy["map"], latency.p50_ms, latency.ratio or 1.0
+
+
+def run(options: argparse.Namespace, results: Results) -> list[str]:
+    """Measure what is not in the results yet; the keys of all architectures."""
+    bench = replace(open_bench(options), epochs=options.epochs)
+    keys = []
+    for architecture in spread(bench.space, options.architectures):
+        keys.append(bench.space.key(architecture))
+        row = {"data": options.data, "key": keys[-1], "epochs": options.epochs}
+        if all(results.has({**row, "choice": choice}) for choice in (FLOAT, *CHOICES)):
+            continue
+        for choice, map_, p50_ms, ratio in measure(bench, architecture):
+            if not results.has({**row, "choice": choice}):
+                results.add({**row, "choice": choice, "map": map_, "latency_ms": p50_ms, "ratio": ratio})
+    return keys
+
+
+def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> str:
+    """One row per choice: what it costs in mAP (mean, worst, baseline) and its time against float."""
+    found = {
+        (row["key"], row["choice"]): row
+        for row in results
+        if (row["data"], row["epochs"]) == (options.data, options.epochs)
+    }
+    rows = []
+    for choice in (FLOAT, *CHOICES):
+        own = [found[key, choice] for key in keys]
+        drops = [found[key, FLOAT]["map"] - row["map"] for key, row in zip(keys, own, strict=True)]
+        figures = (own[0]["map"], drops[0], statistics.fmean(drops), max(drops))
+        milliseconds, ratio = own[0]["latency_ms"], statistics.fmean(row["ratio"] for row in own)
+        rows.append((choice, *(f"{value:.4f}" for value in figures), f"{milliseconds:.2f}", f"{ratio:.3f}"))
+    head = ("choice", "baseline mAP", "its drop", "mean drop", "worst drop", "baseline ms", "time / float")
+    return table(head, rows)
+
+
+def main() -> None:
+    """Measure, then print the table."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--architectures", type=int, default=9, help="the baseline and spread ones")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--out", type=Path, default=Path("int8_accuracy.jsonl"))
+    options = parser.parse_args()
+    results = Results(options.out, IDENTITY)
+    keys = run(options, results)
+    sys.stdout.write(report(options, results, keys))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""How much of the bare network's speed is left to a whole training.
+
+The whole loop is `fit`: loading, augmentation, loss, optimizer, average. The bare network is forward and
+backward of the same network on one batch in memory, with channels last and without, whichever is faster. They
+are measured in turn, so that a busy machine meets both; the ratio is what counts.
+
+    python benchmarks/training_throughput.py --threads 2 --batch-size 16
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+
+import torch
+from common import make_parser, open_bench, table
+
+from mlflow_nas.data import DetectionDataModule
+from mlflow_nas.search import Workbench
+from mlflow_nas.train import fit
+
+EPOCHS = 3
+MIN_STEPS = 2
+
+
+def bare_images_per_s(bench: Workbench, memory_format: torch.memory_format, *, steps: int) -> float:
+    """Forward and backward, nothing else."""
+    baseline = bench.space.baseline
+    network = bench.build(baseline).to(memory_format=memory_format).train()
+    height, width = bench.input_size(baseline)
+    images = torch.rand(bench.batch_size, 3, height, width).contiguous(memory_format=memory_format)
+    start = 0.0
+    for step in range(steps + 1):  # the first one warms up
+        if step == 1:
+            start = time.perf_counter()
+        network.zero_grad()
+        total = torch.cat([part.flatten() for part in network.raw(images) if part is not None]).sum()
+        total.backward()  # type: ignore[no-untyped-call]  # torch's
+    return steps * bench.batch_size / (time.perf_counter() - start)
+
+
+def loop_images_per_s(bench: Workbench) -> float:
+    """What an epoch more costs a training; its validation is one image."""
+    short, long = (_fit_s(bench, epochs) for epochs in (1, EPOCHS))
+    return (EPOCHS - 1) * len(bench.train) / (long - short)
+
+
+def _fit_s(bench: Workbench, epochs: int) -> float:
+    baseline = bench.space.baseline
+    network = bench.build(baseline)
+    data = DetectionDataModule(
+        bench.train,
+        bench.val.part(bench.val.records[:1]),
+        img_size=bench.input_size(baseline),
+        batch_size=bench.batch_size,
+        seed=bench.seed,
+    )
+    start = time.perf_counter()
+    fit(network, data, epochs=epochs, seed=bench.seed, recipe=bench.recipe, accelerator="cpu")
+    return time.perf_counter() - start
+
+
+def measure(options: argparse.Namespace) -> Iterator[tuple[float, float, float]]:
+    """Bare NCHW, bare channels last and the loop, in images per second, round by round."""
+    bench = open_bench(options)
+    steps = max(len(bench.train) // bench.batch_size, MIN_STEPS)
+    for _ in range(options.rounds):
+        plain, last = (
+            bare_images_per_s(bench, memory_format, steps=steps)
+            for memory_format in (torch.contiguous_format, torch.channels_last)
+        )
+        yield plain, last, loop_images_per_s(bench)
+
+
+def main() -> None:
+    """Measure in turn, then print medians and the ratio."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.set_defaults(threads=2, batch_size=16)
+    rounds = list(measure(parser.parse_args()))
+    plain, last, loop = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ratio = statistics.median(one[2] / max(one[:2]) for one in rounds)
+    rows = [(f"{plain:.1f}", f"{last:.1f}", f"{loop:.1f}", f"{ratio:.2f}")]
+    head = ("bare NCHW, images/s", "bare channels last", "whole loop", "loop / fastest bare")
+    sys.stdout.write(table(head, rows))
+
+
+if __name__ == "__main__":
+    main()

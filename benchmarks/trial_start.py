@@ -1,0 +1,56 @@
+"""How long a trial takes from its architecture to its first training step; the first trial warms up.
+
+python benchmarks/trial_start.py --data voc:../shared/data/voc-persons/VOCdevkit
+"""
+
+import statistics
+import sys
+import time
+from typing import NoReturn
+
+from common import make_parser, open_bench, spread, table
+
+from mlflow_nas.search import Workbench
+from mlflow_nas.train import DetectorModule, fit
+from mlflow_nas.types import Architecture
+
+
+class _FirstStep(Exception):  # noqa: N818 - no error: the measurement ends there
+    """Reached."""
+
+
+def start_s(bench: Workbench, architecture: Architecture) -> float:
+    """Seconds until the first batch lies before the network."""
+    start = time.perf_counter()
+    try:
+        fit(bench.build(architecture), bench.data(architecture), epochs=1, seed=0, accelerator="cpu")
+    except _FirstStep:
+        return time.perf_counter() - start
+    raise AssertionError("no step was taken")
+
+
+def _stop(*_: object) -> NoReturn:
+    raise _FirstStep
+
+
+def main() -> None:
+    """Start one trial per architecture."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--architectures", type=int, default=6)
+    options = parser.parse_args()
+    bench = open_bench(options)
+    DetectorModule.training_step = _stop  # type: ignore[method-assign,assignment]  # the measurement ends there
+    first, *rest = [
+        start_s(bench, architecture) for architecture in spread(bench.space, options.architectures)
+    ]
+    row = (
+        len(bench.train) + len(bench.val),
+        f"{first:.2f}",
+        f"{statistics.median(rest):.2f}",
+        f"{max(rest):.2f}",
+    )
+    sys.stdout.write(table(("images", "first, s", "later, median", "later, slowest"), [row]))
+
+
+if __name__ == "__main__":
+    main()
