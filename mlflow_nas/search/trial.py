@@ -97,7 +97,8 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     metrics |= fitted.metrics | accuracy | {"model_size_bytes": float(artefact.shipped.stat().st_size)}
 
     on_step("board")
-    check_board_outputs(bench.board, artefact, bench.real_images(architecture, BOARD_IMAGES))
+    images = bench.real_images(architecture, BOARD_IMAGES)
+    metrics["board_drift"] = check_board_outputs(bench.board, artefact, images)
 
     on_step("latency")
     latency = _measure(artefact, bench)

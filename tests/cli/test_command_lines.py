@@ -125,6 +125,19 @@ def test_train_logs_exactly_one_run(shell: Shell) -> None:
     assert {"map", "map_50", "map_fp32", "latency_ms", "latency_ratio"} <= run.data.metrics.keys()
 
 
+@pytest.mark.usefixtures("searched")
+def test_a_profile_by_mlflow_run_leads_to_a_focused_space(shell: Shell) -> None:
+    """Any file of the search is profiled in the project's run; focus reads what it leaves."""
+    model = next((shell.folder / "work").rglob("model.int8.onnx"))
+    printed = shell.mlflow_run("-e", "profile", "-P", f"model={model}").stdout
+    assert "By module, the slowest first:" in printed
+    run = shell.runs()[-1]
+    assert (run.info.status, run.data.tags["nas.role"]) == ("FINISHED", "profile")
+    profile = shell.folder / "work/profile/local/profile.json"
+    words = ["-m", "mlflow_nas", "focus", "--profile", str(profile), "--json"]
+    assert json.loads(shell(sys.executable, *words).stdout)["suggested"]["focused_size"] > 1
+
+
 def test_a_mistake_ends_the_project_with_one_sentence(shell: Shell) -> None:
     """The run is FAILED, the sentence has value, bound and remedy."""
     done = shell.mlflow_run("-e", "train", "-P", "channels=97", code=1)

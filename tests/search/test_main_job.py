@@ -78,6 +78,7 @@ def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
         "map_50_fp32",
         "latency_ms",
         "latency_ratio",
+        "board_drift",
         "flops",
         "macs",
         "params",
