@@ -24,6 +24,7 @@ Register = Callable[..., str]
 Inventory = Callable[..., None]
 
 DEPLOY = importlib.import_module("mlflow_nas.deployments.deploy")  # the package's name of it is the function
+fetch_module = importlib.import_module("mlflow_nas.board.runtime.fetch")
 VIA = Options(via="s3://models/edge/v1/")
 
 pytestmark = pytest.mark.services
@@ -205,6 +206,17 @@ def test_a_store_that_is_too_slow_is_given_up(board: FakeBoard) -> None:
     with (
         pytest.raises(BoardError, match="only 0 of 10 bytes came in time"),
         board.pulled(address, sha256="0" * 64, size_bytes=10, limit_s=0),
+    ):
+        pass
+
+
+def test_a_store_that_falls_silent_is_given_up(board: FakeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its answers has its time, too."""
+    monkeypatch.setattr(fetch_module, "STEP_S", 0.3)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        pytest.raises(BoardError, match=r"can't fetch http://127.0.0.1.*timed out; check its network"),
+        board.pulled(f"http://127.0.0.1:{mute.getsockname()[1]}/x", sha256="0" * 64, size_bytes=10),
     ):
         pass
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import time
 from http.client import HTTPException
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = ["fetch"]
 
 STEP_S = 20.0  # longest silence of the store
 CHUNK = 65_536
+TIMEOUTS = (TimeoutError, socket.timeout)  # two kinds until Python 3.10
 
 
 def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -> Answer:
@@ -50,7 +52,7 @@ def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -
         raise Failure(
             "device", f"{shown} answers {error.code} {error.reason}: check the bucket, and the device's clock"
         ) from error
-    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+    except (URLError, HTTPException, ConnectionError, *TIMEOUTS) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split())
         raise Failure(
             "device", f"the device can't fetch {shown}: {reason}; check its network and the store"
