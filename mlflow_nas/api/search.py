@@ -7,7 +7,17 @@ from mlflow_nas.config import SearchConfig, load_config, take_project_run_id, wo
 from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
-    from mlflow_nas.search import Conclusion, Progress, StudyBook, Workbench
+    from mlflow_nas.search import (
+        Conclusion,
+        Estimated,
+        EstimateOptions,
+        Progress,
+        SamplerName,
+        Search,
+        StudyBook,
+        Workbench,
+    )
+    from mlflow_nas.types import Evaluation
 
 __all__ = ["search"]
 
@@ -17,7 +27,8 @@ def search(
 ) -> dict[str, object]:
     """Search architectures: train, quantize, time, log, promote, deploy.
 
-    Calling it again with the same `study` continues the study and stops at `trials`.
+    Calling it again with the same `study` continues the study and stops at `trials`, or, with an estimator,
+    when `top_k` of the candidates that it chose are trained.
 
     Args:
         config: a YAML file with options.
@@ -25,7 +36,8 @@ def search(
         options: fields of `mlflow_nas.config.SearchConfig`.
 
     Returns:
-        study, run_id, experiment_id, tracking_uri, trials (a row each), front, registry, deployed, and
+        study, run_id, experiment_id, tracking_uri, trials (a row each), estimate (what became of
+        it, or None), front, registry, deployed, and
         not_deployed (why) where that failed.
 
     Raises:
@@ -36,18 +48,20 @@ def search(
     from mlflow_nas.api.bench import make_bench
     from mlflow_nas.search import Silent, study_lock
 
+    estimate_options(chosen)  # an unknown strategy is refused before anything is opened
     project_run, device = take_project_run_id(), _receiver(chosen)
     folder = work_root() / chosen.study
     with study_lock(folder):
         bench = make_bench(chosen, folder=folder, max_latency_ms=chosen.max_latency_ms)
         book = _open_book(chosen, bench, project_run)
-        conclusion = _run(chosen, bench, book, folder, progress or Silent())
+        conclusion, estimated = _run(chosen, bench, book, folder, progress or Silent())
     return {
         "study": chosen.study,
         "run_id": book.parent_id,
         "experiment_id": book.experiment_id,
         "tracking_uri": book.client.tracking_uri,
         "trials": [evaluation.as_row() for evaluation in conclusion.evaluations],
+        "estimate": estimated.as_json() if estimated else None,
         "front": [evaluation.as_row() for evaluation in conclusion.front],
         "registry": conclusion.registry.as_json() if conclusion.registry else None,
         **_deploy(chosen, device, conclusion, book),
@@ -77,15 +91,11 @@ def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None
 
 def _run(
     config: SearchConfig, bench: "Workbench", book: "StudyBook", folder: Path, progress: "Progress"
-) -> "Conclusion":
-    from mlflow_nas.search import Decision, Search, choose_sampler, conclude, open_storage, open_study
+) -> "tuple[Conclusion, Estimated | None]":
+    from mlflow_nas.search import Search, conclude, open_storage, open_study
     from mlflow_nas.tracking import close_study
 
-    if config.sampler == "auto":
-        sampler, decision = choose_sampler(bench.space.size, config.trials)
-    else:
-        sampler, decision = config.sampler, Decision(config.sampler, "chosen with --sampler")
-    book.note({"nas.sampler": decision.choice, "nas.sampler_because": decision.because})
+    sampler, because = _sampler(config, bench, book)
     study = open_study(
         config.study,
         storage=open_storage(config.storage, folder),
@@ -102,15 +112,17 @@ def _run(
             seed_epochs=config.seed_epochs,
             budget_s=config.budget_s,
         )
+        evaluations, estimated = _evaluate(config, search)
         conclusion = conclude(
-            search.run(config.trials),
+            evaluations,
             bench=bench,
             book=book,
             model=config.model,
             max_map_drop=config.max_map_drop,
             settings={
                 "space": bench.space.name,
-                "sampler": f"{decision.choice} ({decision.because})",
+                "sampler": because,
+                "estimator": config.estimator,
                 "board": config.board,
                 "data": bench.dataset_tag,
             },
@@ -119,7 +131,54 @@ def _run(
         close_study(book.client, book.parent_id, "FAILED")
         raise
     close_study(book.client, book.parent_id)
-    return conclusion
+    return conclusion, estimated
+
+
+def _sampler(config: SearchConfig, bench: "Workbench", book: "StudyBook") -> "tuple[SamplerName, str]":
+    """The sampler, and the choice in words, which the study's run holds as well."""
+    from mlflow_nas.search import Decision, choose_sampler
+
+    if config.sampler == "auto":
+        sampler, decision = choose_sampler(bench.space.size, config.trials)
+    else:
+        sampler, decision = config.sampler, Decision(config.sampler, "chosen with --sampler")
+    book.note({"nas.sampler": decision.choice, "nas.sampler_because": decision.because})
+    return sampler, f"{decision.choice} ({decision.because})"
+
+
+def _evaluate(config: SearchConfig, search: "Search") -> "tuple[list[Evaluation], Estimated | None]":
+    """Train trial after trial, or what an estimate chose."""
+    from mlflow_nas.search import account_full, search_estimated
+
+    options = estimate_options(config)
+    if options is not None:
+        return search_estimated(search, options)
+    evaluations = search.run(config.trials)
+    account_full(search)
+    return evaluations, None
+
+
+def estimate_options(config: SearchConfig) -> "EstimateOptions | None":
+    """What the options say of the estimate; None for a search without.
+
+    Raises:
+        ConfigError: there is no such strategy.
+    """
+    if config.estimator == "full":
+        return None
+    from mlflow_nas.estimate import strategy_named
+    from mlflow_nas.search import EstimateOptions
+
+    return EstimateOptions(
+        strategy=strategy_named(config.estimator),
+        candidates=config.candidates,
+        top_k=config.top_k,
+        per_combination=config.per_combination,
+        latency=config.latency,
+        latency_samples=config.latency_samples,
+        max_macs=config.max_macs,
+        max_params=config.max_params,
+    )
 
 
 def _receiver(config: SearchConfig) -> str | None:

@@ -28,6 +28,8 @@ def searched_words(result: Mapping[str, Any]) -> str:
         "\nPareto front, fastest first:",
         table([_shown(row) for row in result["front"]]) if front else "(empty: no trial was completed)",
     ]
+    if result["estimate"]:
+        parts.append(_estimated_words(result["estimate"]))
     registry = result["registry"]
     if registry:
         aliases = ", ".join(
@@ -40,6 +42,20 @@ def searched_words(result: Mapping[str, Any]) -> str:
         parts.append(f"Not deployed: {result['not_deployed']}")
     parts.append(f"\nOpen the UI: {ui_words(result)}")
     return "\n".join(parts)
+
+
+def _estimated_words(estimate: Mapping[str, Any]) -> str:
+    """How many candidates were scored, how their latency was known, and what the measured mAP decided."""
+    costs, decided = estimate["costs"], estimate["decided"]
+    model = estimate["latency_model"] or "measured for every candidate"
+    trained = f"{costs['chosen']:.0f} of them trained in {costs['post_search_s']:.0f} s"
+    best = f"{decided['key']} (trial {decided['trial']}, mAP {decided['map']:.3f})" if decided else "nothing"
+    return (
+        f"\nEstimate by {estimate['estimator']}: {costs['candidates']:.0f} candidates in "
+        f"{costs['search_s']:.0f} s, {trained}.\n"
+        f"Latency of candidates: {model}.\n"
+        f"Best by measured mAP of those and {costs['samples']:.0f} samples: {best}."
+    )
 
 
 def trained_words(result: Mapping[str, Any]) -> str:

@@ -137,6 +137,30 @@ class SearchConfig(StudyOptions):
     sampler: Literal["tpe", "nsga2", "random", "auto"] = Field(
         "tpe", description="How architectures are chosen; auto: by the space's size and the trials"
     )
+    estimator: str = Field(
+        "full",
+        min_length=1,
+        description="full: train every trial; or a strategy: train what it ranks best of many candidates",
+    )
+    candidates: int = Field(
+        2000, ge=1, le=1_000_000, description="With an estimator: so many candidates are scored"
+    )
+    top_k: int = Field(8, ge=1, le=10_000, description="With an estimator: so many candidates are trained")
+    per_combination: int = Field(
+        2, ge=1, le=10_000, description="Of these: so many may differ in sizes (channels, width) only"
+    )
+    latency: Literal["predict", "measure"] = Field(
+        "predict", description="Latency of candidates: from a model of measured ones, or all measured"
+    )
+    latency_samples: int = Field(
+        24, ge=10, le=100_000, description="Measured latencies that the model is fitted on"
+    )
+    max_macs: float | None = Field(
+        None, gt=0, description="With an estimator: candidates of more multiply-accumulates are left out"
+    )
+    max_params: float | None = Field(
+        None, gt=0, description="With an estimator: candidates of more parameters are left out"
+    )
     budget_s: float | None = Field(
         None, gt=0, description="Seconds for the trials of this call: none begins that would end later"
     )

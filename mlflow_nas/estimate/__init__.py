@@ -2,7 +2,7 @@
 
 from mlflow_nas.estimate.choose import Chooser, Measured, choose_from_table
 from mlflow_nas.estimate.complexity import complexity
-from mlflow_nas.estimate.contract import Probe, Score, Strategy, UndefinedScoreError
+from mlflow_nas.estimate.contract import Curve, Floats, Probe, Score, Strategy, UndefinedScoreError
 from mlflow_nas.estimate.evidence import evidence_of, evidence_of_score
 from mlflow_nas.estimate.facts import Facts
 from mlflow_nas.estimate.gather import gather, single_strategies
@@ -14,7 +14,9 @@ from mlflow_nas.estimate.table import MeasuredTable, read_table
 __all__ = [
     "STRATEGIES",
     "Chooser",
+    "Curve",
     "Facts",
+    "Floats",
     "Measured",
     "MeasuredTable",
     "Probe",

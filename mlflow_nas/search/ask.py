@@ -1,15 +1,16 @@
 """Which architecture comes next: the baseline first, then what the sampler says, nothing twice."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mlflow_nas.search.samplers import distributions
 from mlflow_nas.space import SearchSpace, Value
+from mlflow_nas.types import Architecture
 
-__all__ = ["KEY", "OUTCOME", "RUN_ID", "architecture_of", "ask", "tried"]
+__all__ = ["KEY", "OUTCOME", "RUN_ID", "architecture_of", "ask", "ask_for", "tried"]
 
 KEY = "nas.key"
 RUN_ID = "nas.run_id"
@@ -43,11 +44,7 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
     A baseline that lies outside of a narrowed space is a trial without parameters, told as pruned: samplers
     can make nothing of values that they may not choose.
     """
-    known = {
-        str(trial.user_attrs[KEY]): trial
-        for trial in tried(study)
-        if trial.user_attrs[OUTCOME] != "unmeasured"
-    }
+    known = _known(study)
     if space.key(space.baseline) not in known:
         if not space.offers(space.baseline):
             return study.ask()
@@ -63,6 +60,59 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
         return None
     study.enqueue_trial(unseen)
     return study.ask(distributions(space))
+
+
+def ask_for(
+    study: optuna.Study, space: SearchSpace, wanted: Sequence[Architecture], *, count: int
+) -> optuna.Trial | None:
+    """The next trial of a list: the baseline first, then in the list's order.
+
+    Args:
+        study: the study.
+        space: the study's space.
+        wanted: members of the space, best first.
+        count: so many of them are trained. One that misses the latency limit untrained was not, and the
+            next takes its place.
+
+    Returns:
+        None when so many were trained, or the list is at its end.
+    """
+    while True:
+        known = _known(study)
+        if space.key(space.baseline) not in known:
+            return ask(study, space, seed=0)
+        following = _following(space, wanted, known, count)
+        if following is None:
+            return None
+        study.enqueue_trial(dict(following))
+        trial = study.ask(distributions(space))
+        twin = known.get(space.key(trial.params))
+        if twin is None:
+            return trial
+        _answer_like(study, trial, twin)  # what a killed process had put there
+
+
+def _following(
+    space: SearchSpace, wanted: Sequence[Architecture], known: Mapping[str, FrozenTrial], count: int
+) -> Architecture | None:
+    trained = 0
+    for architecture in wanted:
+        trial = known.get(space.key(architecture))
+        if trained == count:
+            return None
+        if trial is None:
+            return architecture
+        trained += trial.state is not TrialState.PRUNED
+    return None
+
+
+def _known(study: optuna.Study) -> dict[str, FrozenTrial]:
+    """Key to trial of what need not be evaluated again."""
+    return {
+        str(trial.user_attrs[KEY]): trial
+        for trial in tried(study)
+        if trial.user_attrs[OUTCOME] != "unmeasured"
+    }
 
 
 def architecture_of(trial: optuna.Trial | FrozenTrial, space: SearchSpace) -> dict[str, Value]:

@@ -1,8 +1,10 @@
 """The study's book in MLflow: one parent run, one child run per trial."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from mlflow_nas.tracking import (
     Client,
@@ -11,10 +13,14 @@ from mlflow_nas.tracking import (
     fetch_file,
     finish_trial,
     log_file,
+    log_json,
     log_measurement,
+    read_json,
+    run_tags,
     start_trial,
     trial_runs,
 )
+from mlflow_nas.tracking.names import COST, ESTIMATOR, SHORTLIST
 from mlflow_nas.types import Evaluation
 
 __all__ = ["StudyBook"]
@@ -38,8 +44,8 @@ class StudyBook:
     study: str
     tags: Mapping[str, str]
 
-    def start(self, number: int, key: str, *, is_baseline: bool) -> str:
-        """Open a trial's run; returns its id."""
+    def start(self, number: int, key: str, *, is_baseline: bool, chosen_by: str | None = None) -> str:
+        """Open a trial's run, with the strategy whose estimate chose it, if one did; returns its id."""
         return start_trial(
             self.client,
             experiment_id=self.experiment_id,
@@ -48,7 +54,7 @@ class StudyBook:
             number=number,
             role="baseline" if is_baseline else "trial",
             name=f"{number:03d}-{key}",
-            tags=self.tags,
+            tags={**self.tags, ESTIMATOR: chosen_by} if chosen_by else self.tags,
         )
 
     def finish(self, evaluation: Evaluation) -> None:
@@ -85,6 +91,11 @@ class StudyBook:
             fetch_file(self.client, trained[0].info.run_id, target.name, target)
         return bool(trained)
 
+    def seed_seconds(self) -> float:
+        """What training the seed network took; 0 when the study trained none."""
+        runs = trial_runs(self.client, self.experiment_id, self.parent_id, roles=("seed",))
+        return float(sum(run.data.metrics.get("train_s", 0.0) for run in runs))
+
     def interrupt(self, run_id: str) -> None:
         """End a run that was interrupted."""
         self.client.set_terminated(run_id, "KILLED")
@@ -100,6 +111,34 @@ class StudyBook:
 
     def evaluations(self) -> list[Evaluation]:
         """All ended trials of the study, in the order of their numbers, read back from MLflow."""
+        return self._read(lambda _tags: True)
+
+    def samples(self) -> list[Evaluation]:
+        """The ended trials that no estimate chose: what a strategy may be judged by, or learn from."""
+        return self._read(lambda tags: ESTIMATOR not in tags)
+
+    def _read(self, wanted: Callable[[Mapping[str, str]], bool]) -> list[Evaluation]:
         runs = trial_runs(self.client, self.experiment_id, self.parent_id)
-        ended = [evaluation_of(run) for run in runs if "nas.state" in run.data.tags]
+        ended = [evaluation_of(run) for run in runs if "nas.state" in run.data.tags and wanted(run.data.tags)]
         return sorted(ended, key=lambda evaluation: evaluation.number)
+
+    def keep_shortlist(self, estimator: str, shortlist: Mapping[str, object], *, settings: str) -> None:
+        """Store what an estimate chose and cost, and last the settings that it belongs to."""
+        log_json(self.client, self.parent_id, shortlist, _shortlist_file(estimator))
+        self.note({f"{SHORTLIST}{estimator}": settings})
+
+    def shortlist(self, estimator: str, *, settings: str) -> dict[str, Any] | None:
+        """What an estimate chose earlier with the same settings; None when it did not."""
+        if run_tags(self.client, self.parent_id).get(f"{SHORTLIST}{estimator}") != settings:
+            return None
+        found: dict[str, Any] = read_json(self.client, self.parent_id, _shortlist_file(estimator))
+        return found
+
+    def log_costs(self, estimator: str, costs: Mapping[str, float]) -> None:
+        """Write what a search cost and found into the study's run."""
+        named = {f"{COST}{estimator}/{term}": value for term, value in costs.items() if isfinite(value)}
+        log_measurement(self.client, self.parent_id, named, {})
+
+
+def _shortlist_file(estimator: str) -> str:
+    return f"estimate/{estimator}.json"

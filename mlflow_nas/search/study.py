@@ -2,14 +2,16 @@
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import optuna
 from optuna.trial import TrialState
 
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
 from mlflow_nas.report import front_of
-from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, architecture_of, ask, tried
+from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, architecture_of, ask, ask_for, tried
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import publish
 from mlflow_nas.search.planner import judge_budget
@@ -17,7 +19,7 @@ from mlflow_nas.search.progress import Progress
 from mlflow_nas.search.seed import needs_seed_network, with_seed_network
 from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evaluation
 from mlflow_nas.search.workbench import Workbench
-from mlflow_nas.types import Evaluation
+from mlflow_nas.types import Architecture, Evaluation
 
 __all__ = ["Search"]
 
@@ -38,6 +40,7 @@ class Search:
         progress: told what happens.
         seed_epochs: of the seed network's training; 0 for none.
         budget_s: no trial begins that would end later, counted from the first of this call; None for no end.
+        chosen_by: the strategy whose estimate chooses the trials; None for the sampler.
     """
 
     study: optuna.Study
@@ -46,6 +49,7 @@ class Search:
     progress: Progress
     seed_epochs: int
     budget_s: float | None = None
+    chosen_by: str | None = None
 
     def run(self, trials: int) -> list[Evaluation]:
         """Go on until the study has so many trials, the baseline and failed ones included.
@@ -57,11 +61,44 @@ class Search:
             BoardError: two hardware failures in a row.
             RegistryError: MLflow does not answer; the same call continues the study later.
         """
-        self._recover()
+        self.resume()
         done = len(tried(self.study))
-        self._refuse_half(done)
         if done < trials:
-            self._seeded(trials, done)._go_on(trials - done)
+            search = self._seeded(trials, done)
+            search._go_on(trials - done, lambda: ask(self.study, self.bench.space, seed=self.bench.seed))
+        return self.book.evaluations()
+
+    def resume(self) -> list[Evaluation]:
+        """Put in order what a killed process left, and read the study's evaluations.
+
+        Raises:
+            ConfigError: one half of the study is missing.
+            RegistryError: MLflow does not answer.
+        """
+        self._recover()
+        self._refuse_half(len(tried(self.study)))
+        return self.book.evaluations()
+
+    def train(self, wanted: Sequence[Architecture], *, count: int, chosen_by: str) -> list[Evaluation]:
+        """Evaluate the baseline, then the first of a list until so many of it are trained.
+
+        Args:
+            wanted: best first; longer than `count`, as some may miss the latency limit.
+            count: so many are trained, counting those of earlier calls.
+            chosen_by: the strategy that made the list.
+
+        Returns:
+            Every evaluation of the study.
+
+        Raises:
+            BoardError: two hardware failures in a row.
+            RegistryError: MLflow does not answer; the same call continues the study later.
+        """
+        self.resume()
+        done = len(tried(self.study))
+        following = partial(ask_for, self.study, self.bench.space, wanted, count=count)
+        search = replace(self._seeded(done + count, done), chosen_by=chosen_by)
+        search._go_on(1 + len(wanted), following)
         return self.book.evaluations()
 
     def _seeded(self, trials: int, done: int) -> "Search":
@@ -71,15 +108,16 @@ class Search:
         bench = with_seed_network(self.bench, self.book, epochs=self.seed_epochs, on_step=self.progress.step)
         return replace(self, bench=bench)
 
-    def _go_on(self, trials: int) -> None:
+    def _go_on(self, trials: int, following: Callable[[], optuna.Trial | None]) -> None:
         failures_in_a_row = 0
         began = time.monotonic()
         for done in range(trials):
             if not self._fits(trials, done, time.monotonic() - began):
                 break
-            trial = ask(self.study, self.bench.space, seed=self.bench.seed)
+            trial = following()
             if trial is None:
-                _log.warning("All %d architectures of the space are evaluated.", self.bench.space.size)
+                if self.chosen_by is None:
+                    _log.warning("All %d architectures of the space are evaluated.", self.bench.space.size)
                 break
             error = self._run_trial(trial)
             failures_in_a_row = failures_in_a_row + 1 if isinstance(error, BoardError) else 0
@@ -131,12 +169,18 @@ class Search:
         space = self.bench.space
         architecture = architecture_of(trial, space)
         key = space.key(architecture)
-        run_id = self.book.start(trial.number, key, is_baseline=architecture == space.baseline)
+        is_baseline = architecture == space.baseline
+        run_id = self.book.start(
+            trial.number, key, is_baseline=is_baseline, chosen_by=None if is_baseline else self.chosen_by
+        )
         trial.set_user_attr(KEY, key)
         trial.set_user_attr(RUN_ID, run_id)
         self.progress.trial(trial.number, architecture)
         candidate = Candidate(architecture=architecture, bench=self.bench, number=trial.number, run_id=run_id)
+        began = time.monotonic()
         evaluation, error = self._attempt(candidate)
+        spent = {"trial_s": time.monotonic() - began}
+        evaluation = replace(evaluation, metrics={**evaluation.metrics, **spent})
         # Optuna's side is complete before MLflow's, and told last: a killed process leaves nothing half told.
         for name, value in evaluation.constraints.items():
             trial.set_constraint(name, value)

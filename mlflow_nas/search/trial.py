@@ -1,6 +1,5 @@
 """One candidate from start to end: read this file first."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,14 @@ from mlflow_nas.errors import NasError
 from mlflow_nas.estimate import complexity
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search.agreement import check_board_outputs, check_int8_accuracy
-from mlflow_nas.search.artefact import Artefact, baseline_artefact, make_artefact
+from mlflow_nas.search.artefact import make_artefact
+from mlflow_nas.search.timing import measure
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import save_weights
 from mlflow_nas.train import Fitted, evaluate_detector, fit
 from mlflow_nas.types import Architecture, Evaluation, Latency
 
 __all__ = ["Candidate", "OnStep", "evaluate_candidate", "failed_evaluation"]
-
-_log = logging.getLogger(__name__)
 
 BOARD_IMAGES = 2
 """So many images of the validation split show whether the board computes what the host does."""
@@ -71,7 +69,7 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     if bench.max_latency_ms is not None:
         on_step("latency limit")
         untrained = make_artefact(network, architecture, bench=bench, folder=candidate.folder / "untrained")
-        latency = _measure(untrained, bench)
+        latency = measure(untrained, bench)
         if latency.p50_ms > bench.max_latency_ms:
             return _conclude(candidate, metrics, latency)
 
@@ -101,21 +99,8 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     metrics["board_drift"] = check_board_outputs(bench.board, artefact, images)
 
     on_step("latency")
-    latency = _measure(artefact, bench)
+    latency = measure(artefact, bench)
     return _conclude(candidate, metrics, latency, fitted=fitted, files={**artefact.files, "weights": weights})
-
-
-def _measure(artefact: Artefact, bench: Workbench) -> Latency:
-    latency = bench.board.measure(artefact.shipped, baseline=baseline_artefact(bench).shipped)
-    if latency.unstable:
-        _log.warning(
-            "The latency on %s is unstable: it varied by %.1f %% in %d attempts, or the board throttled. "
-            "Its run is tagged nas.latency_unstable; quieten the board and measure again.",
-            latency.board,
-            100 * latency.spread,
-            latency.attempts,
-        )
-    return latency
 
 
 def _conclude(

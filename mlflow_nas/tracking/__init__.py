@@ -8,8 +8,11 @@ from mlflow_nas.tracking.attach import (
     has_file,
     log_dataset,
     log_file,
+    log_json,
     log_measurement,
     log_table,
+    read_json,
+    run_tags,
 )
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
 from mlflow_nas.tracking.profile import log_profile
@@ -40,10 +43,13 @@ __all__ = [
     "log_dataset",
     "log_file",
     "log_int8_model",
+    "log_json",
     "log_measurement",
     "log_profile",
     "log_table",
     "open_study",
+    "read_json",
+    "run_tags",
     "server_call",
     "start_selection",
     "start_trial",

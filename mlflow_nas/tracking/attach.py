@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
@@ -23,8 +23,11 @@ __all__ = [
     "has_file",
     "log_dataset",
     "log_file",
+    "log_json",
     "log_measurement",
     "log_table",
+    "read_json",
+    "run_tags",
 ]
 
 DIGEST_LENGTH = 36
@@ -160,6 +163,39 @@ def log_table(
     known = json.loads(client.get_run(run_id).data.tags.get(TABLES, "[]"))
     if entry not in known:
         client.set_tag(run_id, TABLES, json.dumps([*known, entry]))
+
+
+@server_call("store the file")
+def log_json(client: MlflowClient, run_id: str, content: Mapping[str, object], name: str) -> None:
+    """Store plain values with a run as a JSON file; one of the same name is replaced.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    client.log_dict(run_id, dict(content), name)
+
+
+@server_call("fetch the file")
+def read_json(client: MlflowClient, run_id: str, name: str) -> dict[str, Any]:
+    """The content of a run's JSON file.
+
+    Raises:
+        RegistryError: MLflow does not answer, or has no such file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@server_call("read the run")
+def run_tags(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """The tags of a run.
+
+    Raises:
+        RegistryError: MLflow does not answer, or has no such run.
+    """
+    return dict(client.get_run(run_id).data.tags)
 
 
 @server_call("write the description")

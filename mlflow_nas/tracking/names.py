@@ -8,9 +8,11 @@ __all__ = [
     "CHOICES",
     "CLASSES",
     "CONSTRAINT",
+    "COST",
     "CURVE",
     "DATASET",
     "ERROR",
+    "ESTIMATOR",
     "FACT",
     "KEY",
     "LATENCY_UNSTABLE",
@@ -18,6 +20,7 @@ __all__ = [
     "PRECISION",
     "ROLE",
     "SHA256",
+    "SHORTLIST",
     "SPACE",
     "STATE",
     "STUDY",
@@ -37,7 +40,15 @@ PRECISION: Final = "nas.precision"
 ERROR: Final = "nas.error"
 LATENCY_UNSTABLE: Final = "nas.latency_unstable"
 SHA256: Final = "nas.sha256"
+ESTIMATOR: Final = "nas.estimator"
+"""Of a trial: the strategy whose estimate chose it. A trial without is a sample that any strategy may use."""
 CLASSES: Final = "nas.classes"
+
+SHORTLIST: Final = "nas.shortlist."
+"""Prefix of the study's tags that hold, by strategy, a digest of the settings of its list of candidates."""
+
+COST: Final = "cost."
+"""Prefix of the study's metrics `cost.STRATEGY/TERM`: what each of its searches cost and found."""
 
 ARCHITECTURE: Final = "arch."
 """Prefix of the run params that hold the architecture."""
