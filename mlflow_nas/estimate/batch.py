@@ -1,5 +1,7 @@
 """The pictures that every architecture is shown."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,12 +10,24 @@ from mlflow_nas.data import DetectionDataset, resize_image
 from mlflow_nas.data.loading import stack_targets, to_targets
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["probe_batch"]
+__all__ = ["Pictures", "no_pictures", "probe_batch"]
+
+
+class Pictures(NamedTuple):
+    """Images float32 [b, 3, H, W] in 0..1 and targets float32 [m, 7]."""
+
+    images: Tensor
+    targets: Tensor
+
+
+def no_pictures(img_size: tuple[int, int]) -> Pictures:
+    """For strategies that look at none."""
+    return Pictures(torch.empty(0, 3, *img_size), torch.empty(0, 7))
 
 
 def probe_batch(
     dataset: DetectionDataset, *, img_size: tuple[int, int], count: int = 32, seed: int = 0
-) -> tuple[Tensor, Tensor]:
+) -> Pictures:
     """The same pictures for every architecture, at the architecture's own size, without augmentation.
 
     Args:
@@ -21,9 +35,6 @@ def probe_batch(
         img_size: height and width in pixels.
         count: how many; fewer when the data set has fewer.
         seed: of the draw.
-
-    Returns:
-        Images float32 [b, 3, H, W] in 0..1 and targets float32 [m, 7].
 
     Raises:
         ConfigError: no image has a box, or an image can't be read.
@@ -34,4 +45,4 @@ def probe_batch(
     drawn = np.random.default_rng(seed).permutation(usable)[:count]
     samples = [dataset[int(index)] for index in drawn]
     images = torch.from_numpy(np.stack([resize_image(sample.image, img_size) for sample in samples]))
-    return images, stack_targets([to_targets(sample) for sample in samples])
+    return Pictures(images, stack_targets([to_targets(sample) for sample in samples]))

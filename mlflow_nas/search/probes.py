@@ -7,11 +7,8 @@ candidates meet the same weight seeds and the same pictures (arXiv:2101.08134 sc
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 
-import torch
-from torch import Tensor
-
 from mlflow_nas.estimate import Curve, Probe, Strategy, single_strategies
-from mlflow_nas.estimate.batch import probe_batch
+from mlflow_nas.estimate.batch import Pictures, no_pictures, probe_batch
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import FastestDet, SearchSpace, build_detector
 from mlflow_nas.train import detection_loss
@@ -45,7 +42,7 @@ def make_probes(
         ConfigError: a strategy needs pictures, and no training image has a box.
     """
     needs = {need for row in single_strategies(strategies) for need in row.needs}
-    pictures = _pictures(bench) if needs & {"batch", "labels"} else _no_pictures
+    pictures = _pictures(bench) if needs & {"batch", "labels"} else no_pictures
     network = _networks(bench)
     curves = histories or [()] * len(architectures)
     return [
@@ -63,7 +60,7 @@ def _probe(
     bench: Workbench,
     architecture: Architecture,
     *,
-    pictures: Callable[[tuple[int, int]], tuple[Tensor, Tensor]],
+    pictures: Callable[[tuple[int, int]], Pictures],
     network: Callable[[Architecture, int], FastestDet],
     history: Curve,
 ) -> Probe:
@@ -83,18 +80,14 @@ def _probe(
     )
 
 
-def _pictures(bench: Workbench) -> Callable[[tuple[int, int]], tuple[Tensor, Tensor]]:
+def _pictures(bench: Workbench) -> Callable[[tuple[int, int]], Pictures]:
     """Size to images and targets, the same pictures at every size, read once per size."""
 
     @cache
-    def at(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def at(size: tuple[int, int]) -> Pictures:
         return probe_batch(bench.train, img_size=size, count=PICTURES, seed=bench.seed)
 
     return at
-
-
-def _no_pictures(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    return torch.empty(0, 3, *size), torch.empty(0, 7)
 
 
 def _networks(bench: Workbench) -> Callable[[Architecture, int], FastestDet]:
