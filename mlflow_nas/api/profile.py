@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.config import ProfileConfig, find_device, load_config, take_project_run_id, work_root
+from mlflow_nas.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlflow_nas.api.models import Files
@@ -66,6 +67,10 @@ def measure_files(config: ProfileConfig, files: "Files") -> "tuple[dict[str, Pro
 def _files(config: ProfileConfig, folder: Path) -> "tuple[Files, str | None]":
     from mlflow_nas.api.models import detector_files, onnx_files
 
+    if config.model is None and (config.int8 or config.shape):
+        raise ConfigError("--int8 and --shape describe the file of --model: give it, or leave them out.")
+    if config.model is not None and (config.arch or config.weights):
+        raise ConfigError("--model is a network of its own: leave out --arch and --weights.")
     if config.model is not None:
         return onnx_files(config, config.model, folder)
     from mlflow_nas.space import load_space

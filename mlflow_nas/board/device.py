@@ -125,7 +125,7 @@ class DeviceBoard:
         """`measure` of files that are on the device already, whatever was measured before."""
         return self._latency(self._time(model, baseline))
 
-    def profile_there(self, models: Sequence[str], *, max_runs: int) -> dict[str, Any]:
+    def profile_there(self, models: Sequence[str], *, min_runs: int, max_runs: int) -> dict[str, Any]:
         """The runtime's profiles of files that are on the device already, run in turn, and its facts."""
         return self.call(
             "profile",
@@ -133,7 +133,7 @@ class DeviceBoard:
             session=self.session,
             lock=self.lock,
             budget_s=self._budget_s,
-            min_runs=_PROTOCOL["min_runs"],
+            min_runs=min_runs,
             max_runs=max_runs,
             wait_s=self._wait_s + _BUDGETS * self._budget_s,
         )

@@ -14,6 +14,7 @@ __all__ = ["NO_MODULE", "NodeCost", "NodeTime", "Profile", "compare", "pair_node
 NO_MODULE = "(none)"
 """Nodes that ONNX Runtime inserted (another layout, quantization), or whose name in the file has no path."""
 
+_MIN_RUNS = 5  # of a node the median counts; an emulated board takes seconds a run
 _MAX_RUNS = 200  # ONNX Runtime keeps every node of every run in memory
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _ADDED = re.compile(r"^fused |(_token_\d+|_nchwc|_nhwc)+$")
@@ -89,7 +90,7 @@ def profile_files(
         CandidateError: the device refuses a file.
     """
     with board.staged(*files.values()) as paths:
-        answer = board.profile_there(paths, max_runs=_MAX_RUNS)
+        answer = board.profile_there(paths, min_runs=_MIN_RUNS, max_runs=_MAX_RUNS)
     profiles = {
         precision: _profile(found, costs.get(precision, {}))
         for precision, found in zip(files, answer["models"], strict=True)

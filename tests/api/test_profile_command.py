@@ -112,6 +112,8 @@ def test_an_emulated_board_is_labelled(foreign: Path, tmp_path: Path) -> None:
     [
         ({"model": "no.onnx"}, "no.onnx can't be read as an ONNX model"),
         ({"shape": "x=big"}, "--shape 'x=big' is no shape: write NAME=1x3x320x320"),
+        ({"arch": "channels=24"}, "--model is a network of its own: leave out --arch"),
+        ({"model": "", "shape": "x=1x3x8x8"}, "--int8 and --shape describe the file of --model"),
         ({"depth": 0}, "--depth 0: Input should be greater than or equal to 1"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_profile_on_this_machine(tmp_path: Path, make_model: Model) -> None:
     for found in profiles.values():
         assert "Conv" in {node.kind for node in found.nodes}
         assert 0 <= found.nodes_ms <= found.run_ms
-        assert found.runs >= 20
+        assert 5 <= found.runs <= 200
     assert facts["throttled"] in {"true", "false"}
     assert list((tmp_path / "device/staging").iterdir()) == []
 
