@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mlflow_nas.board import get_board
-from mlflow_nas.config import SearchConfig, TrainConfig, find_device, measurements_root
+from mlflow_nas.config import StudyOptions, TrainConfig, find_device, measurements_root
 from mlflow_nas.data import load_splits
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.search import Workbench
@@ -14,7 +14,7 @@ __all__ = ["make_bench"]
 
 
 def make_bench(
-    config: SearchConfig | TrainConfig, *, folder: Path, max_latency_ms: float | None
+    config: StudyOptions | TrainConfig, *, folder: Path, max_latency_ms: float | None
 ) -> Workbench:
     """Load data and weights and find the board.
 
@@ -35,7 +35,7 @@ def make_bench(
         config.data, config.classes, on_bad_image=config.on_bad_image, test_fraction=config.test_fraction
     )
     return Workbench(
-        space=narrow(space, config.set) if isinstance(config, SearchConfig) else space,
+        space=narrow(space, config.set) if isinstance(config, StudyOptions) else space,
         train=data.train,
         val=data.val,
         test=data.test,

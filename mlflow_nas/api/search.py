@@ -46,6 +46,7 @@ def search(
     """
     chosen = load_config(SearchConfig, options, file=config)
     from mlflow_nas.api.bench import make_bench
+    from mlflow_nas.api.book import open_book
     from mlflow_nas.search import Silent, study_lock
 
     estimate_options(chosen)  # an unknown strategy is refused before anything is opened
@@ -53,7 +54,7 @@ def search(
     folder = work_root() / chosen.study
     with study_lock(folder):
         bench = make_bench(chosen, folder=folder, max_latency_ms=chosen.max_latency_ms)
-        book = _open_book(chosen, bench, project_run)
+        book = open_book(chosen, chosen.study, bench, project_run)
         conclusion, estimated = _run(chosen, bench, book, folder, progress or Silent())
     return {
         "study": chosen.study,
@@ -66,27 +67,6 @@ def search(
         "registry": conclusion.registry.as_json() if conclusion.registry else None,
         **_deploy(chosen, device, conclusion, book),
     }
-
-
-def _open_book(config: SearchConfig, bench: "Workbench", project_run: str | None) -> "StudyBook":
-    from mlflow_nas.api.runs import as_params, experiment_for
-    from mlflow_nas.search import StudyBook, log_data
-    from mlflow_nas.tracking import connect, default_uri, open_study
-
-    client = connect(default_uri())
-    experiment = experiment_for(client, project_run, config.experiment)
-    tags = bench.tags
-    parent = open_study(
-        client,
-        experiment_id=experiment,
-        study=config.study,
-        tags={**tags, "nas.choices": bench.space.describe()},
-        params=as_params(config),
-        run_id=project_run,
-    )
-    book = StudyBook(client=client, experiment_id=experiment, parent_id=parent, study=config.study, tags=tags)
-    log_data(bench, book)
-    return book
 
 
 def _run(

@@ -8,18 +8,24 @@ from mlflow_nas.config import SelectConfig, load_config, take_project_run_id
 
 if TYPE_CHECKING:
     from mlflow_nas.estimate import Chooser
+    from mlflow_nas.search import Progress
 
 __all__ = ["select"]
 
 
 def select(
-    *, config: Path | None = None, on_step: Callable[[str], None] = lambda _step: None, **options: object
+    *,
+    config: Path | None = None,
+    progress: "Progress | None" = None,
+    on_step: Callable[[str], None] = lambda _step: None,
+    **options: object,
 ) -> dict[str, object]:
     """Judge estimation strategies on architectures of measured quality and choose one.
 
     Args:
         config: a YAML file with options.
-        on_step: told the name of each step.
+        progress: told of the trainings of a study; None for silence.
+        on_step: told the name of each strategy, and of each sample that is scored.
         options: fields of `mlflow_nas.config.SelectConfig`.
 
     Returns:
@@ -29,10 +35,19 @@ def select(
 
     Raises:
         ConfigError: an option, a column of the table, too few samples, or a target that ranks nothing;
-        RegistryError: MLflow does not answer.
+        BoardError: two hardware failures in a row; RegistryError: MLflow does not answer.
     """
     chosen = load_config(SelectConfig, options, file=config)
-    return _of_table(chosen, on_step)
+    if chosen.table is not None:
+        return _of_table(chosen, on_step)
+    from mlflow_nas.api.select_study import select_on_study
+    from mlflow_nas.search import Silent
+
+    chooser = _chooser(chosen, on_step)
+    project_run = take_project_run_id()
+    return select_on_study(
+        chosen, chooser, project_run=project_run, progress=progress or Silent(), on_step=on_step
+    )
 
 
 def _of_table(config: SelectConfig, on_step: Callable[[str], None]) -> dict[str, object]:

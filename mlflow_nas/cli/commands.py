@@ -56,10 +56,15 @@ def search(*, config: str, as_json: bool, **options: str) -> None:
 @main.command()
 @config_options(SelectConfig)
 def select(*, config: str, as_json: bool, **options: str) -> None:
-    """Choose the estimation strategy that a search may trust, on samples or on a table."""
+    """Choose the estimation strategy that a search may trust, on trained samples or on a table."""
+    from mlflow_nas.cli.progress import Bar
+
     result_of(
         lambda: api.select(
-            config=config_file(config), on_step=lambda step: click.echo(step, err=True), **options
+            config=config_file(config),
+            progress=Bar(),
+            on_step=lambda step: click.echo(step, err=True),
+            **options,
         ),
         as_json=as_json,
         show=selected_words,

@@ -10,6 +10,7 @@ from mlflow_nas.config.commands import (
     PromoteConfig,
     RollbackConfig,
     SearchConfig,
+    StudyOptions,
     TrainConfig,
 )
 from mlflow_nas.config.devices import find_device, find_group, load_devices
@@ -34,6 +35,7 @@ __all__ = [
     "RollbackConfig",
     "SearchConfig",
     "SelectConfig",
+    "StudyOptions",
     "TrainConfig",
     "as_option",
     "device_root",

@@ -40,6 +40,7 @@ class Measured(NamedTuple):
         pool: unlabelled architectures that ranks refer to.
         noise: of training, from architectures that were trained twice; None without.
         scores: scores of the facts that are judged as they are, beside the strategies.
+        budget_s: seconds that scoring candidates may take where the limits name none; None for any.
     """
 
     sample: Facts
@@ -47,6 +48,7 @@ class Measured(NamedTuple):
     pool: Facts
     noise: Noise | None = None
     scores: tuple[str, ...] = ()
+    budget_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ class Chooser:
             evidence,
             measured.target,
             noise=measured.noise,
-            limits=self.limits,
+            limits=replace(self.limits, budget_s=self.limits.budget_s or measured.budget_s),
             draws=draws,
             seed=self.seed,
         )

@@ -59,6 +59,21 @@ class Facts:
             spreads={name: values[rows] for name, values in self.spreads.items()},
         )
 
+    def joined(self, more: "Facts") -> "Facts":
+        """These architectures, then those of more, of which the same is known."""
+        share = len(more) / (len(self) + len(more))
+        return replace(
+            self,
+            encoding=np.concatenate([self.encoding, more.encoding]),
+            complexity=np.concatenate([self.complexity, more.complexity]),
+            scores={name: np.concatenate([own, more.scores[name]]) for name, own in self.scores.items()},
+            curve=np.concatenate([self.curve, more.curve]),
+            spreads={name: np.concatenate([own, more.spreads[name]]) for name, own in self.spreads.items()},
+            seconds={
+                name: (1 - share) * own + share * more.seconds[name] for name, own in self.seconds.items()
+            },
+        )
+
     def columns(self, names: tuple[str, ...]) -> Floats:
         """Several scores side by side: [n, names]."""
         return np.stack([self.scores[name] for name in names], axis=1) if names else nothing(len(self))

@@ -86,7 +86,7 @@ def read_table(
     numbers = {name: _numbers(frame, name, path) for name in (*scores, *(set(features) - set(categorical)))}
     blocks = [_filled(numbers[name], name)[:, None] for name in features if name not in categorical]
     blocks += [_one_hot(_column(frame, name, path)) for name in dict.fromkeys(categorical)]
-    timed = [name for name in scores if f"{SECONDS}{name}" in frame]
+    times = {n: _numbers(frame, f"{SECONDS}{n}", path) for n in scores if f"{SECONDS}{n}" in frame}
     measured, again = (
         None if name is None else _numbers(frame, name, path) for name in (target, target_again)
     )
@@ -96,7 +96,7 @@ def read_table(
         scores={name: numbers[name] for name in scores},
         zero_cost=tuple(name for name in scores if family_of(name) == "zero-cost"),
         curve=nothing(len(frame)),
-        seconds={name: float(np.nanmean(_numbers(frame, f"{SECONDS}{name}", path))) for name in timed},
+        seconds={n: float(np.nanmean(each)) for n, each in times.items() if not np.isnan(each).all()},
     )
     return MeasuredTable(facts, measured if measured is not None else np.empty(0), again)
 

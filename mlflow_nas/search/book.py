@@ -12,6 +12,7 @@ from mlflow_nas.tracking import (
     fail_stale,
     fetch_file,
     finish_trial,
+    learning_curve,
     log_file,
     log_json,
     log_measurement,
@@ -20,7 +21,7 @@ from mlflow_nas.tracking import (
     start_trial,
     trial_runs,
 )
-from mlflow_nas.tracking.names import COST, ESTIMATOR, SHORTLIST
+from mlflow_nas.tracking.names import COST, DRAWN, ESTIMATOR, SHORTLIST
 from mlflow_nas.types import Evaluation
 
 __all__ = ["StudyBook"]
@@ -44,8 +45,18 @@ class StudyBook:
     study: str
     tags: Mapping[str, str]
 
-    def start(self, number: int, key: str, *, is_baseline: bool, chosen_by: str | None = None) -> str:
-        """Open a trial's run, with the strategy whose estimate chose it, if one did; returns its id."""
+    def start(
+        self,
+        number: int,
+        key: str,
+        *,
+        is_baseline: bool,
+        chosen_by: str | None = None,
+        at_random: bool = False,
+    ) -> str:
+        """Open a trial's run, with who chose it: a strategy's estimate, or chance; returns its id."""
+        chosen = {ESTIMATOR: chosen_by} if chosen_by else {}
+        drawn = {DRAWN: "random"} if at_random else {}
         return start_trial(
             self.client,
             experiment_id=self.experiment_id,
@@ -54,7 +65,7 @@ class StudyBook:
             number=number,
             role="baseline" if is_baseline else "trial",
             name=f"{number:03d}-{key}",
-            tags={**self.tags, ESTIMATOR: chosen_by} if chosen_by else self.tags,
+            tags={**self.tags, **chosen, **drawn},
         )
 
     def finish(self, evaluation: Evaluation) -> None:
@@ -117,8 +128,37 @@ class StudyBook:
         """The ended trials that no estimate chose: what a strategy may be judged by, or learn from."""
         return self._read(lambda tags: ESTIMATOR not in tags)
 
-    def _read(self, wanted: Callable[[Mapping[str, str]], bool]) -> list[Evaluation]:
-        runs = trial_runs(self.client, self.experiment_id, self.parent_id)
+    def drawn(self) -> list[Evaluation]:
+        """The ended trials that chance chose: a fair sample of the space."""
+        return self._read(lambda tags: tags.get(DRAWN) == "random")
+
+    def start_repeat(self, number: int, key: str) -> str:
+        """Open the run of a trial's second training; returns its id."""
+        return start_trial(
+            self.client,
+            experiment_id=self.experiment_id,
+            parent_id=self.parent_id,
+            study=self.study,
+            number=number,
+            role="repeat",
+            name=f"{number:03d}-{key}-again",
+            tags=self.tags,
+        )
+
+    def repeats(self) -> list[Evaluation]:
+        """The ended second trainings."""
+        return self._read(lambda _tags: True, roles=("repeat",))
+
+    def curve(self, evaluation: Evaluation) -> tuple[Mapping[str, float], ...]:
+        """The learning curve of an ended trial, an epoch each."""
+        return learning_curve(self.client, str(evaluation.run_id))
+
+    def _read(
+        self,
+        wanted: Callable[[Mapping[str, str]], bool],
+        roles: tuple[str, ...] = ("trial", "baseline"),
+    ) -> list[Evaluation]:
+        runs = trial_runs(self.client, self.experiment_id, self.parent_id, roles=roles)
         ended = [evaluation_of(run) for run in runs if "nas.state" in run.data.tags and wanted(run.data.tags)]
         return sorted(ended, key=lambda evaluation: evaluation.number)
 

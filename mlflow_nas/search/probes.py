@@ -29,6 +29,8 @@ def make_probes(
     strategies: Iterable[Strategy],
     *,
     histories: Sequence[Curve] = (),
+    pictures: int = PICTURES,
+    seeds: tuple[int, ...] = SEEDS,
 ) -> list[Probe]:
     """A probe per architecture, with what these strategies need and no more.
 
@@ -37,16 +39,18 @@ def make_probes(
         architectures: members of the space; in the order of `by_network` their networks are built once.
         strategies: rows of the table.
         histories: the first epochs of a training of each; empty when they were not trained.
+        pictures: that zero-cost scores see.
+        seeds: of the weights that they are averaged over.
 
     Raises:
         ConfigError: a strategy needs pictures, and no training image has a box.
     """
     needs = {need for row in single_strategies(strategies) for need in row.needs}
-    pictures = _pictures(bench) if needs & {"batch", "labels"} else no_pictures
+    shown = _pictures(bench, pictures) if needs & {"batch", "labels"} else no_pictures
     network = _networks(bench)
     curves = histories or [()] * len(architectures)
     return [
-        _probe(bench, architecture, pictures=pictures, network=network, history=history)
+        _probe(bench, architecture, pictures=shown, network=network, history=history, seeds=seeds)
         for architecture, history in zip(architectures, curves, strict=True)
     ]
 
@@ -63,6 +67,7 @@ def _probe(
     pictures: Callable[[tuple[int, int]], Pictures],
     network: Callable[[Architecture, int], FastestDet],
     history: Curve,
+    seeds: tuple[int, ...],
 ) -> Probe:
     size = bench.input_size(architecture)
     images, targets = pictures(size)
@@ -74,18 +79,18 @@ def _probe(
         images=images,
         targets=targets,
         loss=lambda raw, boxes: detection_loss(raw, boxes).total,
-        seeds=SEEDS,
+        seeds=seeds,
         history=history,
         horizon=bench.epochs,
     )
 
 
-def _pictures(bench: Workbench) -> Callable[[tuple[int, int]], Pictures]:
+def _pictures(bench: Workbench, count: int) -> Callable[[tuple[int, int]], Pictures]:
     """Size to images and targets, the same pictures at every size, read once per size."""
 
     @cache
     def at(size: tuple[int, int]) -> Pictures:
-        return probe_batch(bench.train, img_size=size, count=PICTURES, seed=bench.seed)
+        return probe_batch(bench.train, img_size=size, count=count, seed=bench.seed)
 
     return at
 

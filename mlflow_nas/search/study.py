@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import optuna
+from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
@@ -64,8 +65,7 @@ class Search:
         self.resume()
         done = len(tried(self.study))
         if done < trials:
-            search = self._seeded(trials, done)
-            search._go_on(trials - done, lambda: ask(self.study, self.bench.space, seed=self.bench.seed))
+            self._seeded(trials, done)._go_on(trials - done, self._ask)
         return self.book.evaluations()
 
     def resume(self) -> list[Evaluation]:
@@ -79,13 +79,15 @@ class Search:
         self._refuse_half(len(tried(self.study)))
         return self.book.evaluations()
 
-    def train(self, wanted: Sequence[Architecture], *, count: int, chosen_by: str) -> list[Evaluation]:
+    def train(
+        self, wanted: Sequence[Architecture], *, count: int, chosen_by: str | None = None
+    ) -> list[Evaluation]:
         """Evaluate the baseline, then the first of a list until so many of it are trained.
 
         Args:
             wanted: best first; longer than `count`, as some may miss the latency limit.
             count: so many are trained, counting those of earlier calls.
-            chosen_by: the strategy that made the list.
+            chosen_by: the strategy that made the list; None when chance did.
 
         Returns:
             Every evaluation of the study.
@@ -100,6 +102,13 @@ class Search:
         search = replace(self._seeded(done + count, done), chosen_by=chosen_by)
         search._go_on(1 + len(wanted), following)
         return self.book.evaluations()
+
+    def _ask(self) -> optuna.Trial | None:
+        """What the sampler suggests next."""
+        trial = ask(self.study, self.bench.space, seed=self.bench.seed)
+        if trial is None:
+            _log.warning("All %d architectures of the space are evaluated.", self.bench.space.size)
+        return trial
 
     def _seeded(self, trials: int, done: int) -> "Search":
         """The search with the weights that its candidates inherit."""
@@ -116,8 +125,6 @@ class Search:
                 break
             trial = following()
             if trial is None:
-                if self.chosen_by is None:
-                    _log.warning("All %d architectures of the space are evaluated.", self.bench.space.size)
                 break
             error = self._run_trial(trial)
             failures_in_a_row = failures_in_a_row + 1 if isinstance(error, BoardError) else 0
@@ -170,8 +177,14 @@ class Search:
         architecture = architecture_of(trial, space)
         key = space.key(architecture)
         is_baseline = architecture == space.baseline
+        chosen_by = None if is_baseline else self.chosen_by
+        by_chance = isinstance(self.study.sampler, RandomSampler)
         run_id = self.book.start(
-            trial.number, key, is_baseline=is_baseline, chosen_by=None if is_baseline else self.chosen_by
+            trial.number,
+            key,
+            is_baseline=is_baseline,
+            chosen_by=chosen_by,
+            at_random=by_chance and chosen_by is None and not is_baseline,
         )
         trial.set_user_attr(KEY, key)
         trial.set_user_attr(RUN_ID, run_id)

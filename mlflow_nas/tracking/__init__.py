@@ -16,7 +16,7 @@ from mlflow_nas.tracking.attach import (
 )
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
 from mlflow_nas.tracking.profile import log_profile
-from mlflow_nas.tracking.read import evaluation_of, trial_runs
+from mlflow_nas.tracking.read import evaluation_of, learning_curve, trial_runs
 from mlflow_nas.tracking.selection import finish_selection, start_selection
 from mlflow_nas.tracking.server import Client, address, connect, default_uri, server_call
 from mlflow_nas.tracking.study import close_study, experiment_id, experiment_of, open_study
@@ -40,6 +40,7 @@ __all__ = [
     "finish_selection",
     "finish_trial",
     "has_file",
+    "learning_curve",
     "log_dataset",
     "log_file",
     "log_int8_model",

@@ -11,6 +11,7 @@ __all__ = [
     "COST",
     "CURVE",
     "DATASET",
+    "DRAWN",
     "ERROR",
     "ESTIMATOR",
     "FACT",
@@ -42,6 +43,8 @@ LATENCY_UNSTABLE: Final = "nas.latency_unstable"
 SHA256: Final = "nas.sha256"
 ESTIMATOR: Final = "nas.estimator"
 """Of a trial: the strategy whose estimate chose it. A trial without is a sample that any strategy may use."""
+DRAWN: Final = "nas.drawn"
+"""Of a trial: "random" when chance chose it among the whole space; such trials are a fair sample of it."""
 CLASSES: Final = "nas.classes"
 
 SHORTLIST: Final = "nas.shortlist."

@@ -12,7 +12,7 @@ from mlflow_nas.tracking import names
 from mlflow_nas.tracking.server import server_call
 from mlflow_nas.types import Choice, Evaluation, TrialState
 
-__all__ = ["evaluation_of", "trial_runs"]
+__all__ = ["evaluation_of", "learning_curve", "trial_runs"]
 
 V = TypeVar("V")
 
@@ -79,6 +79,21 @@ def evaluation_of(run: Run) -> Evaluation:
         error=tags.get(names.ERROR),
         run_id=run_id,
     )
+
+
+@server_call("read the learning curve")
+def learning_curve(client: MlflowClient, run_id: str) -> tuple[dict[str, float], ...]:
+    """The metrics `epoch/*` of an ended trial's run, one mapping per epoch; a metric may miss in one.
+
+    Raises:
+        RegistryError: MLflow does not answer, or has no such run.
+    """
+    epochs: dict[int, dict[str, float]] = {}
+    for name in client.get_run(run_id).data.metrics:
+        if name.startswith(names.CURVE):
+            for point in client.get_metric_history(run_id, name):
+                epochs.setdefault(point.step, {})[name.removeprefix(names.CURVE)] = point.value
+    return tuple(epochs[step] for step in sorted(epochs))
 
 
 def _own_metrics(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -26,7 +26,7 @@ def start_trial(
     parent_id: str | None,
     study: str | None,
     number: int | None,
-    role: Literal["trial", "baseline", "seed"],
+    role: Literal["trial", "baseline", "seed", "repeat"],
     name: str,
     tags: Mapping[str, str],
     run_id: str | None = None,
@@ -39,7 +39,8 @@ def start_trial(
         parent_id: the study's run; None for a trial on its own.
         study: the study's name; None for a trial on its own.
         number: the trial's number in the study; None for the seed network, which is no trial.
-        role: baseline architecture, another one, or the training of the seed network.
+        role: baseline architecture, another one, the training of the seed network, or a trial's second
+            training.
         name: of the run, such as the architecture's key.
         tags: further tags, such as nas.board, nas.space and nas.dataset.
         run_id: the run that `mlflow run` created, which then is the trial's; None creates one.
@@ -118,7 +119,7 @@ def fail_stale(client: MlflowClient, experiment_id: str, parent_id: str) -> list
     """
     stale = [
         str(run.info.run_id)
-        for run in trial_runs(client, experiment_id, parent_id, roles=("trial", "baseline", "seed"))
+        for run in trial_runs(client, experiment_id, parent_id, roles=("trial", "baseline", "seed", "repeat"))
         if run.info.status == "RUNNING"
     ]
     tags = [RunTag(names.STATE, "failed"), RunTag(names.ERROR, "the process ended before the trial did")]

@@ -123,7 +123,8 @@ def test_a_second_training_gives_the_noise_ceiling(table: Path) -> None:
         (["--samples", "31"], "--samples 31 are more than the 30 rows"),
         (["--scores", "op"], "holds 'a' in row 1, which is no number"),
         (["--target", ""], "give --target COLUMN"),
-        (["--table", ""], "give --table FILE.csv"),
+        (["--table", ""], "give either --study NAME, whose samples are trained, or --table FILE.csv"),
+        (["--study", "s"], "give either --study NAME"),
         (["--strategies", "magic"], "There is no estimation strategy 'magic': choose one of params"),
     ],
 )

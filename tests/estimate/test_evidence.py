@@ -154,3 +154,14 @@ def test_many_samples_are_judged_within_folds() -> None:
     facts, target = _facts(50, 2)
     assert evidence_of(strategy_named("svr"), facts, target, pool=facts).basis == "within-folds"
     assert evidence_of(strategy_named("svr"), SAMPLE, TARGET, pool=SAMPLE).basis == "leave-pair-out"
+
+
+def test_facts_are_cut_and_joined() -> None:
+    """Two halves make the whole again; the seconds are weighted by their number."""
+    first, second = SAMPLE.take(np.arange(10)), SAMPLE.take(np.arange(10, N))
+    second = replace(second, seconds=dict.fromkeys(SINGLE, 2.0))
+    whole = first.joined(second)
+    assert whole.encoding.tolist() == SAMPLE.encoding.tolist()
+    assert whole.scores["zen"].tolist() == SAMPLE.scores["zen"].tolist()
+    assert whole.curve.shape == SAMPLE.curve.shape
+    assert whole.seconds["zen"] == pytest.approx((10 * 0.5 + (N - 10) * 2.0) / N)

@@ -6,7 +6,15 @@ import pytest
 from mlflow import MlflowClient
 
 from mlflow_nas.errors import RegistryError
-from mlflow_nas.tracking import evaluation_of, fail_stale, finish_trial, open_study, start_trial, trial_runs
+from mlflow_nas.tracking import (
+    evaluation_of,
+    fail_stale,
+    finish_trial,
+    learning_curve,
+    open_study,
+    start_trial,
+    trial_runs,
+)
 from mlflow_nas.types import Evaluation
 
 COMPLETE = Evaluation(
@@ -175,3 +183,13 @@ def test_a_running_trial_is_no_evaluation(client: MlflowClient, experiment: str,
     run = client.get_run(_start(client, experiment, study))
     with pytest.raises(RegistryError, match=r"nas\.trial='3' and nas\.state='', an ended trial has a number"):
         evaluation_of(run)
+
+
+def test_the_learning_curve_is_read_back(client: MlflowClient, experiment: str, study: str) -> None:
+    """An epoch each, as it was written; a trial that was not trained has none."""
+    trained = _start(client, experiment, study)
+    finish_trial(client, trained, dataclasses.replace(COMPLETE, run_id=trained))
+    assert learning_curve(client, trained) == COMPLETE.history
+    assert learning_curve(client, _start(client, experiment, study, number=4)) == ()
+    with pytest.raises(RegistryError, match="could not read the learning curve"):
+        learning_curve(client, "0" * 32)
