@@ -59,7 +59,7 @@ def test_a_deployment_that_fails_costs_nobody_the_table(monkeypatch: pytest.Monk
     }
     for row in result["trials"]:
         row.update(trial=0, key="k", state="complete")  # type: ignore[attr-defined]
-    words = searched_words({**result, "tracking_uri": "http://localhost:5000", **found})
+    words = searched_words({**result, "estimate": None, "tracking_uri": "http://localhost:5000", **found})
     assert "Not deployed: unplugged" in words
 
 
