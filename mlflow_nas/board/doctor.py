@@ -177,10 +177,10 @@ def _conditions(device: Device, root: str, seen: Mapping[str, Any]) -> Iterator[
     if "cooling_state" in now or "throttle_flags" in now:
         found = "the device throttles itself" if slowed else "none now"
         yield _judged("throttling", not slowed, found, "cool it, or give it a stronger power supply")
-    load = float(now.get("load_1min", 0))
-    yield _judged(
-        "load", load <= MOST_LOAD, f"{load:.2f} over the last minute", _on(device, "top -bn1 | head -20")
-    )
+    if "load_1min" in now:
+        load = float(now["load_1min"])
+        said = f"{load:.2f} over the last minute"
+        yield _judged("load", load <= MOST_LOAD, said, _on(device, "top -bn1 | head -20"))
     process, _, holder = seen["holder"].partition(" ")
     busy = f"process {process} there measures for {holder}" if process else "nobody measures"
     yield _judged("lock", not process, busy, f"wait for it, or: {_on(device, f'kill {process}')}")

@@ -32,6 +32,11 @@ def _named_options(value: object) -> object:
     return [(entry, {}) if isinstance(entry, str) else _only_item(entry) for entry in value]
 
 
+def _at_home(text: str, *, here: bool) -> str:
+    """A path below ~ as it is on this machine, or relative to a distant home, where commands start."""
+    return str(Path(text).expanduser()) if here and text.startswith("~") else text.removeprefix("~/")
+
+
 def _only_item(entry: object) -> object:
     return next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else entry
 
@@ -94,8 +99,9 @@ class _Entry(BaseModel):
         fields = {field: getattr(self, field) for field in type(self).model_fields}
         here = self.transport != "ssh"
         folder = self.directory or (str(device_root(name)) if here else "mlflow_nas")
-        fields["directory"] = str(Path(folder).expanduser()) if here else folder.removeprefix("~/")
-        fields["python"] = self.python or (() if here else ("python3",))
+        fields["directory"] = _at_home(folder, here=here)
+        python = self.python or (() if here else ("python3",))
+        fields["python"] = tuple(_at_home(word, here=here) for word in python)
         fields["key_file"] = self.key_file.expanduser() if self.key_file else None
         return Device(name=name, **fields)
 

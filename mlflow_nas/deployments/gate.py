@@ -35,9 +35,11 @@ def refuse_unfit(release: Release, device: Device, *, measured_on: Collection[st
     if release.board is None:
         raise ConfigError(f"{said} has no measured latency: measure it, or give force=true.")
     if release.board not in measured_on:
+        search = f"search with --board {device.name}, or"
+        remedy = "no search measures on an emulated board, so" if device.emulated else search
         raise ConfigError(
-            f"{said} was measured on the board {release.board}, not on {device.name}: search with --board "
-            f"{device.name}, or give force=true."
+            f"{said} was measured on the board {release.board}, not on {device.name}: {remedy} "
+            "give force=true."
         )
     if release.golden is None:
         raise ConfigError(f"{said} has no golden samples: log the model anew, or give force=true.")

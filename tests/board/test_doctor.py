@@ -163,6 +163,11 @@ def test_a_quiet_device_has_no_warning() -> None:
     assert {check.state for check in _conditions(NANO, "/", seen)} == {"ok"}
 
 
+def test_what_the_device_can_t_say_is_not_judged() -> None:
+    """A system without /proc has no load, not a load of zero."""
+    assert {check.name for check in _conditions(NANO, "/", _seen())} == {"disk", "lock"}
+
+
 def test_a_record_that_cant_be_used_is_an_error() -> None:
     """The key file is missing: ssh-keygen makes one."""
     device = Device(name="nano", transport="ssh", host="nano", directory="d", key_file=Path("/no/key"))

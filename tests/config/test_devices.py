@@ -32,6 +32,12 @@ devices:
     groups: [gates]
 """
 
+AT_HOME = """
+devices:
+  pi5: {transport: ssh, host: pi5, python: ~/nas/bin/python -X utf8}
+  desk: {transport: local, python: ~/nas/bin/python}
+"""
+
 
 @pytest.fixture
 def inventory(tmp_path: Path) -> Path:
@@ -39,6 +45,15 @@ def inventory(tmp_path: Path) -> Path:
     file = tmp_path / "inventory.yaml"
     file.write_text(FULL, encoding="utf-8")
     return file
+
+
+def test_a_python_below_the_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` is this machine's home for a local device; a command over SSH starts in its own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "inventory.yaml"
+    file.write_text(AT_HOME, encoding="utf-8")
+    assert find_device("pi5", file).python == ("nas/bin/python", "-X", "utf8")
+    assert find_device("desk", file).python == (f"{tmp_path}/nas/bin/python",)
 
 
 def test_a_record_holds_what_the_file_says(inventory: Path) -> None:
