@@ -16,6 +16,7 @@ PROJECT = Path(__file__).parents[1]
 COMMANDS = {
     "main": "search",
     "select": "select",
+    "report": "report",
     "train": "train",
     "evaluate": "evaluate",
     "profile": "profile",

@@ -6,6 +6,7 @@ from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.focus import focus
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
+from mlflow_nas.api.report import report
 from mlflow_nas.api.rollback import rollback
 from mlflow_nas.api.search import search
 from mlflow_nas.api.select import select
@@ -19,6 +20,7 @@ __all__ = [
     "focus",
     "profile",
     "promote",
+    "report",
     "rollback",
     "search",
     "select",

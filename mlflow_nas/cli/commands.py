@@ -8,6 +8,7 @@ from mlflow_nas import api
 from mlflow_nas.cli.board_words import examined_words, focused_words, listed_words, profiled_words
 from mlflow_nas.cli.options import config_file, config_options
 from mlflow_nas.cli.output import result_of
+from mlflow_nas.cli.report_words import reported_words
 from mlflow_nas.cli.select_words import selected_words
 from mlflow_nas.cli.words import (
     deployed_words,
@@ -25,6 +26,7 @@ from mlflow_nas.config import (
     FocusConfig,
     ProfileConfig,
     PromoteConfig,
+    ReportConfig,
     RollbackConfig,
     SearchConfig,
     SelectConfig,
@@ -69,6 +71,13 @@ def select(*, config: str, as_json: bool, **options: str) -> None:
         as_json=as_json,
         show=selected_words,
     )
+
+
+@main.command()
+@config_options(ReportConfig)
+def report(*, config: str, as_json: bool, **options: str) -> None:
+    """Say what searches cost and what that bought: the speed-up cold, amortised, at equal compute."""
+    result_of(lambda: api.report(config=config_file(config), **options), as_json=as_json, show=reported_words)
 
 
 @main.command()

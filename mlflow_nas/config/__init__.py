@@ -22,6 +22,7 @@ from mlflow_nas.config.environment import (
     work_root,
 )
 from mlflow_nas.config.parse import as_option, load_config, without_password
+from mlflow_nas.config.report import ReportConfig
 from mlflow_nas.config.select import SelectConfig
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "FocusConfig",
     "ProfileConfig",
     "PromoteConfig",
+    "ReportConfig",
     "RollbackConfig",
     "SearchConfig",
     "SelectConfig",

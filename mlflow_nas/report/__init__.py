@@ -5,9 +5,12 @@ from mlflow_nas.report.figures import pareto_html, pareto_png
 from mlflow_nas.report.front import front_of
 from mlflow_nas.report.profile import profile_png
 from mlflow_nas.report.selection import selection_description, selection_png
+from mlflow_nas.report.speedup import FULL, SearchCosts, speedup_table
 from mlflow_nas.report.tables import study_description, table_columns
 
 __all__ = [
+    "FULL",
+    "SearchCosts",
     "draw_boxes",
     "front_of",
     "pareto_html",
@@ -15,6 +18,7 @@ __all__ = [
     "profile_png",
     "selection_description",
     "selection_png",
+    "speedup_table",
     "study_description",
     "table_columns",
 ]

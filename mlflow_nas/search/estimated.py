@@ -9,6 +9,7 @@ from mlflow_nas.search.account import found_terms, spent_terms, trained_of
 from mlflow_nas.search.limits import EstimateOptions
 from mlflow_nas.search.shortlist import Shortlist, make_shortlist
 from mlflow_nas.search.study import Search
+from mlflow_nas.train import training_processor
 from mlflow_nas.types import Evaluation
 
 __all__ = ["Estimated", "account_full", "search_estimated"]
@@ -80,7 +81,7 @@ def search_estimated(
         "seed_s": search.book.seed_seconds(),
         "selection_s": selection_s,
     }
-    search.book.log_costs(name, costs)
+    _log_costs(search, name, costs)
     complete = [evaluation for evaluation in decided if evaluation.state == "complete"]
     best = max(complete, key=lambda one: one.metrics["map"], default=None)
     found = Estimated(estimator=name, shortlist=shortlist, chosen=tuple(chosen), decided=best, costs=costs)
@@ -98,8 +99,13 @@ def account_full(search: Search) -> dict[str, float]:
         "seed_s": search.book.seed_seconds(),
         **found_terms(trials, search.bench.space.baseline),
     }
-    search.book.log_costs("full", costs)
+    _log_costs(search, "full", costs)
     return costs
+
+
+def _log_costs(search: Search, name: str, costs: dict[str, float]) -> None:
+    search.book.note({"nas.trained_on": training_processor()})
+    search.book.log_costs(name, costs)
 
 
 def _shortlist(search: Search, options: EstimateOptions, evaluations: Sequence[Evaluation]) -> Shortlist:

@@ -14,6 +14,7 @@ from mlflow_nas.tracking.attach import (
     read_json,
     run_tags,
 )
+from mlflow_nas.tracking.costs import StudyCosts, study_costs
 from mlflow_nas.tracking.model import LoggedInt8, log_int8_model
 from mlflow_nas.tracking.profile import log_profile
 from mlflow_nas.tracking.read import evaluation_of, learning_curve, trial_runs
@@ -26,6 +27,7 @@ __all__ = [
     "Client",
     "LoggedInt8",
     "NamedData",
+    "StudyCosts",
     "address",
     "close_study",
     "connect",
@@ -54,5 +56,6 @@ __all__ = [
     "server_call",
     "start_selection",
     "start_trial",
+    "study_costs",
     "trial_runs",
 ]

@@ -10,7 +10,7 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.tracking import names
 from mlflow_nas.tracking.server import server_call
 
-__all__ = ["close_study", "experiment_id", "experiment_of", "open_study"]
+__all__ = ["close_study", "experiment_id", "experiment_of", "find_study", "open_study"]
 
 FIXED = {
     names.DATASET: ("data set", "--data"),
@@ -90,7 +90,7 @@ def open_study(
             f"run {run_id} lies in experiment {own.info.experiment_id}, the study in {experiment_id}; "
             f"call `mlflow run` with --experiment-id {experiment_id}"
         )
-    parent = _find(client, experiment_id, study)
+    parent = find_study(client, experiment_id, study)
     if parent is None:
         parent = own or client.create_run(experiment_id, run_name=study)
     else:
@@ -113,7 +113,12 @@ def close_study(
     client.set_terminated(run_id, status)
 
 
-def _find(client: MlflowClient, experiment_id: str, study: str) -> Run | None:
+def find_study(client: MlflowClient, experiment_id: str, study: str) -> Run | None:
+    """The study's run; None when the experiment has none of that name.
+
+    Raises:
+        ConfigError: the name holds a quotation mark.
+    """
     if "'" in study:
         raise ConfigError(f"study {study!r} holds a quotation mark, MLflow can't search for it; leave it out")
     found = client.search_runs(

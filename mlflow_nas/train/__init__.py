@@ -12,6 +12,7 @@ from mlflow_nas.train.fit import Fitted, fit
 from mlflow_nas.train.loss import detection_loss
 from mlflow_nas.train.metric import CocoMap
 from mlflow_nas.train.module import DetectorModule
+from mlflow_nas.train.processor import training_processor
 from mlflow_nas.train.recipe import Freeze, Recipe, RecipeName, fine_tuning, named_recipe, published
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "photo_boxes",
     "predict_boxes",
     "published",
+    "training_processor",
 ]

@@ -128,6 +128,21 @@ def test_a_model_learns_from_the_studys_samples(trained: list[str]) -> None:
     assert result["estimate"]["decided"]["map"] == metrics["cost.bayesian_ridge/best_map"] == best
     _search(estimator="macs")
     assert _metrics(result)["cost.macs/samples"] == 12
+    _check_report(api.report(study="demo"), metrics)
+
+
+def _check_report(report: Any, metrics: dict[str, float]) -> None:
+    """The honest table of the study, from what its run holds."""
+    rows = {row["strategy"]: row for row in report["rows"]}
+    assert list(rows) == ["full", "bayesian_ridge", "macs"]
+    row, cost = rows["bayesian_ridge"], "cost.bayesian_ridge/"
+    paid = ("samples_s", "search_s", "post_search_s")
+    assert row["cold_s"] == pytest.approx(sum(metrics[f"{cost}{term}"] for term in paid))
+    assert row["speedup_cold"] == pytest.approx(rows["full"]["cold_s"] / row["cold_s"])
+    assert row["best_map"] == metrics[f"{cost}best_map"]
+    assert (row["trainings"], row["equal_compute_map"]) == (14, None)  # full training had 12
+    with pytest.raises(ConfigError, match=r"There is no study 'nobody' in the experiment 'mlflow-nas'"):
+        api.report(study="nobody")
 
 
 def test_a_killed_search_goes_on_with_its_list(
