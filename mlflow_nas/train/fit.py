@@ -71,7 +71,7 @@ def fit(
         ConfigError: the checkpoint can't be written, or there is no backbone to freeze.
     """
     chosen = recipe or Recipe()
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it sets INFO
     seed_everything(seed, workers=True, verbose=False)
     start = time.perf_counter()
     identity = training_identity(network, chosen, data.identity, epochs, seed) if checkpoint else ""

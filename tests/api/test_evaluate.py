@@ -98,6 +98,17 @@ def test_a_foreign_file_of_open_size_is_measured_at_the_width_asked_for(
         _evaluate(onnx=str(foreign))
 
 
+def test_the_test_split_is_measured_when_asked_for(files: dict[str, Path]) -> None:
+    """A share of val, or the data's own; without one the sentence says how to get it."""
+    whole = _evaluate(onnx=str(files["int8"]))
+    share = {"test_fraction": 0.5, "data": "synthetic:val=12,size=128"}
+    parts = [_evaluate(onnx=str(files["int8"]), split=split, **share) for split in ("val", "test")]
+    assert sum(part["images"] for part in parts) == 12
+    assert len({part["dataset"] for part in (*parts, whole)}) == 3
+    with pytest.raises(ConfigError, match=r"has no test split: give --test-fraction"):
+        _evaluate(onnx=str(files["int8"]), split="test")
+
+
 @pytest.fixture
 def logged(files: dict[str, Path], tracking_uri: str) -> str:
     """The id of a run whose int8 model is logged and registered as `small`."""
