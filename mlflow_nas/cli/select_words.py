@@ -54,6 +54,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "regret@k": row["regret_at_k"],
         "missing": f"{row['missing']:.0%}",
         "inform.": row["informativeness"],
+        "~winner": row["tau_to_winner"],
         "p > 0": row["p_value"],
         "p > FLOPs": row["p_value_flops"],
         "s": None if row["seconds"] is None else f"{row['seconds']:.2g}",

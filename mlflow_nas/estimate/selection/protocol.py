@@ -11,6 +11,7 @@ from mlflow_nas.estimate.selection.bootstrap import draw_weights, interval, out_
 from mlflow_nas.estimate.selection.decide import FLOPS, Limits, exclusion, pick, refusal
 from mlflow_nas.estimate.selection.ranking import (
     Floats,
+    Pairs,
     minimum_keeping_ratio,
     pairs_of,
     precision_at,
@@ -86,7 +87,7 @@ def select_strategy(
     step = noise.deviation if noise and noise.deviation > 0 else ROUNDED_SHARE * float(target.std())
     rows = _rows(evidence, target, taus, sampled, excluded, sparse_step=step)
     if choice is not None:
-        rows = _compared(rows, sampled, choice)
+        rows = _compared(rows, sampled, choice, pairs)
     return _concluded(rows, choice, noise, limits, step=step, samples=len(target), draws=draws)
 
 
@@ -160,6 +161,7 @@ def _rows(
             p_value_flops=against_flops.get(index),
             probability_best=0.0,
             indistinguishable=False,
+            tau_to_winner=None,
             excluded=excluded[index],
         )
         for index, item in enumerate(evidence)
@@ -183,14 +185,21 @@ def _against_flops(evidence: Sequence[Evidence], in_bag: Floats) -> dict[int, fl
     return dict(zip(others, corrected.tolist(), strict=True))
 
 
-def _compared(rows: Sequence[StrategyResult], draws: _Draws, choice: _Choice) -> list[StrategyResult]:
-    """The rows with what compares the eligible strategies with the winner."""
+def _compared(
+    rows: Sequence[StrategyResult], draws: _Draws, choice: _Choice, pairs: Sequence[Pairs]
+) -> list[StrategyResult]:
+    """The rows with what compares the strategies with the winner."""
     in_bag = draws.in_bag[:, choice.eligible]
     probabilities = dict(zip(choice.eligible, probability_best(in_bag).tolist(), strict=True))
     same = indistinguishable(in_bag, choice.eligible.index(choice.winner))
     tied = {index for index, flag in zip(choice.eligible, same, strict=True) if flag}
     return [
-        replace(row, probability_best=probabilities.get(index, 0.0), indistinguishable=index in tied)
+        replace(
+            row,
+            probability_best=probabilities.get(index, 0.0),
+            indistinguishable=index in tied,
+            tau_to_winner=tau_b(pairs[index], pairs[choice.winner]),
+        )
         for index, row in enumerate(rows)
     ]
 

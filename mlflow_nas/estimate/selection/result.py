@@ -77,6 +77,7 @@ class StrategyResult:
         p_value_flops: of tau > tau of the FLOPs; None without FLOPs, and for FLOPs.
         probability_best: share of the bootstrap draws that it wins among the eligible; 0 for the others.
         indistinguishable: whether its difference to the winner has an interval that holds 0.
+        tau_to_winner: tau-b with the winner's own ranking: near 1 it is the same vote; None without a winner.
         excluded: why it can't be chosen; None when it can.
     """
 
@@ -101,6 +102,7 @@ class StrategyResult:
     p_value_flops: float | None
     probability_best: float
     indistinguishable: bool
+    tau_to_winner: float | None
     excluded: str | None
 
 

@@ -41,6 +41,13 @@ def test_the_better_strategy_is_selected_and_corrected() -> None:
     assert sum(row.probability_best for row in result.strategies) == pytest.approx(1.0)
 
 
+def test_the_same_vote_is_recognised() -> None:
+    """A score that ranks as the winner does agrees with it fully, its mirror image not at all."""
+    result = _select(_evidence("good", GOOD), _evidence("twin", 2 * GOOD), _evidence("mirror", -GOOD))
+    agreement = {row.name: row.tau_to_winner for row in result.strategies}
+    assert agreement == {"good": 1.0, "twin": 1.0, "mirror": -1.0}
+
+
 def test_noise_is_refused_with_a_reason() -> None:
     """Scores of no worth end in the advice to train, and in the FLOPs and the winner as a second best."""
     noise = [_evidence(f"noise-{i}", RNG.normal(size=N)) for i in range(6)]
