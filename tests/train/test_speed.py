@@ -1,0 +1,85 @@
+"""Short versions of benchmarks/: ratios of processor time in one run, which a busy machine hardly changes."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pytest
+import torch
+
+from mlflow_nas.data import DetectionDataModule, in_order, load_dataset
+from mlflow_nas.space import build_detector, fastestdet_head, load_seed_weights
+from mlflow_nas.train import CocoMap, DetectorModule, decode, fit
+
+T = TypeVar("T")
+BASELINE = fastestdet_head().baseline
+MOST = 0.2
+"""benchmarks/evaluation_speed.py measures .13; the aim is .15."""
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _processor_s(work: Callable[[], T]) -> tuple[T, float]:
+    start = time.process_time()
+    return work(), time.process_time() - start
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_evaluation_costs_a_fraction_of_the_networks_forward(
+    penn_fudan: Path, fastestdet_weights: Path
+) -> None:
+    """Decoding, suppression, matching and mAP of 50 photographs at 320 pixels, the best of three runs."""
+    weights = load_seed_weights(fastestdet_weights).for_classes(("person",))
+    network = build_detector(BASELINE, num_classes=1, weights=weights).eval()
+    network.to(memory_format=torch.channels_last)
+    batches = list(in_order(load_dataset(f"coco:{penn_fudan}", "val"), img_size=(320, 320)))
+
+    def forward() -> list[torch.Tensor]:
+        with torch.inference_mode():
+            return [network(batch.images.contiguous(memory_format=torch.channels_last)) for batch in batches]
+
+    def rest() -> dict[str, float]:
+        metric = CocoMap()
+        for output, batch in zip(outputs, batches, strict=True):
+            metric.update(decode(output), batch.targets, batch.sizes)
+        return metric.compute()
+
+    ratios = []
+    for _ in range(3):
+        outputs, forward_s = _processor_s(forward)
+        found, rest_s = _processor_s(rest)
+        assert found["map"] > 0.4
+        ratios.append(rest_s / forward_s)
+    assert min(ratios) < MOST
+
+
+class _FirstStep(Exception):  # noqa: N818 - no error: the measurement ends there
+    """Reached."""
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_a_trial_begins_to_train_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the architecture to the first step, after the first trial."""
+
+    def stop(*_: object) -> NoReturn:
+        raise _FirstStep
+
+    monkeypatch.setattr(DetectorModule, "training_step", stop)
+    train, val = (load_dataset("synthetic:train=64,val=16,size=320", split) for split in ("train", "val"))
+
+    def begin() -> None:
+        network = build_detector(BASELINE, num_classes=1)
+        data = DetectionDataModule(train, val, img_size=(320, 320), batch_size=8, seed=0)
+        with pytest.raises(_FirstStep):
+            fit(network, data, epochs=1, seed=0, accelerator="cpu")
+
+    begin()
+    _, seconds = _processor_s(begin)
+    assert seconds < 1
