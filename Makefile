@@ -35,6 +35,7 @@ bench: setup ## measure start-up, training, evaluation, estimates, and how well 
 	$(BIN)/python benchmarks/evaluation_speed.py
 	$(BIN)/python benchmarks/training_throughput.py
 	$(BIN)/python benchmarks/selection_protocol.py
+	$(BIN)/python benchmarks/estimator_throughput.py
 	$(BIN)/python benchmarks/latency_repeats.py
 
 board-arm64: setup ## build the emulated arm64 board in .nas/arm64-board (Debian, qemu-user-static)
