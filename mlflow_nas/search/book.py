@@ -146,19 +146,16 @@ class StudyBook:
         )
 
     def repeats(self) -> list[Evaluation]:
-        """The ended second trainings."""
-        return self._read(lambda _tags: True, roles=("repeat",))
+        """The second trainings that ended by themselves; one of a killed process is done again."""
+        runs = trial_runs(self.client, self.experiment_id, self.parent_id, roles=("repeat",))
+        return [evaluation_of(run) for run in runs if run.info.status in {"FINISHED", "FAILED"}]
 
     def curve(self, evaluation: Evaluation) -> tuple[Mapping[str, float], ...]:
         """The learning curve of an ended trial, an epoch each."""
         return learning_curve(self.client, str(evaluation.run_id))
 
-    def _read(
-        self,
-        wanted: Callable[[Mapping[str, str]], bool],
-        roles: tuple[str, ...] = ("trial", "baseline"),
-    ) -> list[Evaluation]:
-        runs = trial_runs(self.client, self.experiment_id, self.parent_id, roles=roles)
+    def _read(self, wanted: Callable[[Mapping[str, str]], bool]) -> list[Evaluation]:
+        runs = trial_runs(self.client, self.experiment_id, self.parent_id)
         ended = [evaluation_of(run) for run in runs if "nas.state" in run.data.tags and wanted(run.data.tags)]
         return sorted(ended, key=lambda evaluation: evaluation.number)
 

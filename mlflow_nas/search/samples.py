@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
+from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.estimate.selection import Noise, noise_of
 from mlflow_nas.search.candidates import draw_distinct
 from mlflow_nas.search.seed import with_seed_network
@@ -84,7 +84,7 @@ def measure_noise(search: Search, samples: Sequence[Evaluation], count: int) -> 
     pairs = []
     for sample in samples[:count]:
         again = known.get(sample.key)
-        if again is None or not (_is_measured(again) or again.state == "failed"):
+        if again is None:
             again = _repeat(search, sample)
         if _is_measured(again):
             pairs.append((sample.metrics["map"], again.metrics["map"]))
@@ -103,15 +103,14 @@ def _repeat(search: Search, sample: Evaluation) -> Evaluation:
     run_id = search.book.start_repeat(sample.number, sample.key)
     search.progress.step(f"again {sample.key}")
     candidate = Candidate(architecture=sample.architecture, bench=bench, number=sample.number, run_id=run_id)
-    blame: NasError | None = None
     try:
         evaluation = evaluate_candidate(candidate, on_step=search.progress.step)
-    except (CandidateError, BoardError) as error:
-        evaluation, blame = failed_evaluation(candidate, error), error
-    except BaseException:
+    except CandidateError as error:
+        evaluation = failed_evaluation(candidate, error)
+    except (RuntimeError, MemoryError) as error:  # torch and ONNX Runtime say so of what they can't run
+        evaluation = failed_evaluation(candidate, CandidateError(f"{type(error).__name__}: {error}"))
+    except BaseException:  # the board's fault, or a key: the same command does it again
         search.book.interrupt(run_id)
         raise
     search.book.finish(evaluation)
-    if isinstance(blame, BoardError):
-        raise blame
     return evaluation

@@ -172,18 +172,25 @@ def test_an_architecture_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("pretended")
-def test_a_board_that_dies_in_a_second_training_ends_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error is the board's; what was trained stays."""
+@pytest.mark.parametrize("death", [BoardError("no route to host"), KeyboardInterrupt()])
+def test_a_second_training_that_was_cut_off_is_done_again(
+    monkeypatch: pytest.MonkeyPatch, death: BaseException
+) -> None:
+    """Neither a dead board nor a killed process costs a repeat, even where its run was left open."""
 
     def die(*_: object, **__: object) -> Evaluation:
-        raise BoardError("no route to host")
+        raise death
 
     with monkeypatch.context() as patch:
         patch.setattr(samples_module, "evaluate_candidate", die)
-        with pytest.raises(BoardError, match="no route to host"):
+        if isinstance(death, KeyboardInterrupt):
+            patch.setattr(search_room.StudyBook, "interrupt", lambda *_: None)
+        with pytest.raises(type(death)):
             _select()
-    assert _select()["samples"] == 8
+    result = _select()
+    assert result["noise"]["architectures"] == 2
     assert len(_runs("trial")) == 8
+    assert sorted(run.info.status for run in _runs("repeat")) == ["FINISHED", "FINISHED", "KILLED"]
 
 
 @pytest.mark.usefixtures("pretended")
