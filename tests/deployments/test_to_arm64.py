@@ -46,7 +46,8 @@ def test_deploy_and_roll_back_on_arm64(arm64: MlflowClient, register: Register, 
     """arm64 kernels pass the golden samples of the host; no time of theirs is written anywhere."""
     edge = get_deploy_client("nas-edge://arm64")
     with pytest.raises(
-        MlflowException, match=r"on the board fake, not on arm64: an emulated board measures no"
+        MlflowException,
+        match=r"on the board fake, not on arm64: no search measures on an emulated board, so give",
     ):
         edge.create_deployment("door", MODEL)
     made = edge.create_deployment("door", MODEL, config={"force": "true"})
