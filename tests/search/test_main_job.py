@@ -320,6 +320,24 @@ def test_a_killed_trials_training_goes_on_from_its_last_epoch(
     assert list(tmp_path.rglob("training.ckpt")) == []
 
 
+def test_a_killed_seed_networks_training_goes_on_from_its_last_epoch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It takes the epochs that are left; its weights are then those to inherit."""
+    options = {"trials": 1, "seed_epochs": 2, "max_latency_ms": 1e-6}
+    with pytest.raises(KeyboardInterrupt):
+        _search(**options, progress=_Killer(trial=-1))
+    (kept,) = tmp_path.rglob("training.ckpt")
+    saved: list[Path] = []
+    real = resume_module._save
+    monkeypatch.setattr(resume_module, "_save", lambda *given: (saved.append(given[1]), real(*given)))
+    result = _search(**options)
+    assert saved == [kept]
+    assert [run.info.status for run in _seeds(result)] == ["KILLED", "FINISHED"]
+    assert not kept.exists()
+    assert kept.with_name("weights.pth").is_file()
+
+
 def test_a_study_keeps_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Results of different data are never compared."""
     monkeypatch.setattr(study_module, "evaluate_candidate", lambda *_, **__: 1 / 0)
