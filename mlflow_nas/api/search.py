@@ -49,7 +49,7 @@ def search(
     from mlflow_nas.api.book import open_book
     from mlflow_nas.search import Silent, study_lock
 
-    estimate_options(chosen)  # an unknown strategy is refused before anything is opened
+    _check_estimator(chosen.estimator)
     project_run, device = take_project_run_id(), _receiver(chosen)
     folder = work_root() / chosen.study
     with study_lock(folder):
@@ -92,7 +92,7 @@ def _run(
             seed_epochs=config.seed_epochs,
             budget_s=config.budget_s,
         )
-        evaluations, estimated = _evaluate(config, search)
+        evaluations, estimated = _evaluate(config, search, folder)
         conclusion = conclude(
             evaluations,
             bench=bench,
@@ -126,31 +126,35 @@ def _sampler(config: SearchConfig, bench: "Workbench", book: "StudyBook") -> "tu
     return sampler, f"{decision.choice} ({decision.because})"
 
 
-def _evaluate(config: SearchConfig, search: "Search") -> "tuple[list[Evaluation], Estimated | None]":
+def _evaluate(
+    config: SearchConfig, search: "Search", folder: Path
+) -> "tuple[list[Evaluation], Estimated | None]":
     """Train trial after trial, or what an estimate chose."""
     from mlflow_nas.search import account_full, search_estimated
 
-    options = estimate_options(config)
-    if options is not None:
-        return search_estimated(search, options)
+    name: str | None = config.estimator
+    if name == "auto":
+        from mlflow_nas.api.auto import choose_estimator
+
+        name = choose_estimator(config, search, folder)
+    if name is not None and name != "full":
+        return search_estimated(search, _estimate_options(config, name))
     evaluations = search.run(config.trials)
     account_full(search)
     return evaluations, None
 
 
-def estimate_options(config: SearchConfig) -> "EstimateOptions | None":
-    """What the options say of the estimate; None for a search without.
+def _estimate_options(config: SearchConfig, name: str) -> "EstimateOptions":
+    """How the options say that the strategy of that name is used.
 
     Raises:
         ConfigError: there is no such strategy.
     """
-    if config.estimator == "full":
-        return None
     from mlflow_nas.estimate import strategy_named
     from mlflow_nas.search import EstimateOptions
 
     return EstimateOptions(
-        strategy=strategy_named(config.estimator),
+        strategy=strategy_named(name),
         candidates=config.candidates,
         top_k=config.top_k,
         per_combination=config.per_combination,
@@ -159,6 +163,19 @@ def estimate_options(config: SearchConfig) -> "EstimateOptions | None":
         max_macs=config.max_macs,
         max_params=config.max_params,
     )
+
+
+def _check_estimator(name: str) -> None:
+    """Refuse an unknown strategy before anything is opened.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name in ("full", "auto"):
+        return
+    from mlflow_nas.estimate import strategy_named
+
+    strategy_named(name)
 
 
 def _receiver(config: SearchConfig) -> str | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mlflow_nas.estimate import Chooser
     from mlflow_nas.search import Progress
 
-__all__ = ["select"]
+__all__ = ["make_chooser", "select"]
 
 
 def select(
@@ -43,7 +43,7 @@ def select(
     from mlflow_nas.api.select_study import select_on_study
     from mlflow_nas.search import Silent
 
-    chooser = _chooser(chosen, on_step)
+    chooser = make_chooser(chosen, on_step)
     project_run = take_project_run_id()
     return select_on_study(
         chosen, chooser, project_run=project_run, progress=progress or Silent(), on_step=on_step
@@ -80,7 +80,7 @@ def _of_table(config: SelectConfig, on_step: Callable[[str], None]) -> dict[str,
     try:
         result: dict[str, Any] = choose_from_table(
             table,
-            _chooser(config, on_step),
+            make_chooser(config, on_step),
             samples=config.samples,
             seed=config.seed,
             sequential=config.sequential,
@@ -97,7 +97,12 @@ def _of_table(config: SelectConfig, on_step: Callable[[str], None]) -> dict[str,
     }
 
 
-def _chooser(config: SelectConfig, on_step: Callable[[str], None]) -> "Chooser":
+def make_chooser(config: SelectConfig, on_step: Callable[[str], None]) -> "Chooser":
+    """How the options say that a choice is made.
+
+    Raises:
+        ConfigError: there is no such strategy.
+    """
     from mlflow_nas.estimate import STRATEGIES, Chooser, strategy_named
     from mlflow_nas.estimate.selection import Limits
 

@@ -140,8 +140,9 @@ class SearchConfig(StudyOptions):
     estimator: str = Field(
         "full",
         min_length=1,
-        description="full: train every trial; or a strategy: train what it ranks best of many candidates",
+        description="full: train every trial; a strategy: only what it ranks best; auto: select one first",
     )
+    samples: int = Field(40, ge=8, le=10_000, description="With estimator auto: trained to select it by")
     candidates: int = Field(
         2000, ge=1, le=1_000_000, description="With an estimator: so many candidates are scored"
     )

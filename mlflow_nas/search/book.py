@@ -17,6 +17,7 @@ from mlflow_nas.tracking import (
     log_json,
     log_measurement,
     read_json,
+    run_metrics,
     run_tags,
     start_trial,
     trial_runs,
@@ -106,6 +107,15 @@ class StudyBook:
         """What training the seed network took; 0 when the study trained none."""
         runs = trial_runs(self.client, self.experiment_id, self.parent_id, roles=("seed",))
         return float(sum(run.data.metrics.get("train_s", 0.0) for run in runs))
+
+    def selection_seconds(self) -> float:
+        """What selecting a strategy on the study took: scores and fits, and the second trainings; else 0."""
+        run_id = run_tags(self.client, self.parent_id).get("nas.selection")
+        if run_id is None:
+            return 0.0
+        metrics = run_metrics(self.client, run_id)
+        scored = sum(value for name, value in metrics.items() if name.endswith("/sample_s"))
+        return scored + sum(again.metrics.get("train_s", 0.0) for again in self.repeats())
 
     def interrupt(self, run_id: str) -> None:
         """End a run that was interrupted."""

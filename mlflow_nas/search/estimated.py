@@ -46,9 +46,7 @@ class Estimated:
         }
 
 
-def search_estimated(
-    search: Search, options: EstimateOptions, *, selection_s: float = 0.0
-) -> tuple[list[Evaluation], Estimated]:
+def search_estimated(search: Search, options: EstimateOptions) -> tuple[list[Evaluation], Estimated]:
     """Shortlist candidates by an estimate, train the best of them, decide by measured mAP.
 
     The list is kept in MLflow: a search that was killed goes on with it, and the same call a second time
@@ -57,7 +55,6 @@ def search_estimated(
     Args:
         search: the study on its bench.
         options: of the estimate.
-        selection_s: what choosing the strategy took, its own trainings left out.
 
     Returns:
         Every evaluation of the study, and what became of the estimate.
@@ -73,13 +70,14 @@ def search_estimated(
     keys = [search.bench.space.key(member) for member in shortlist.members]
     chosen = trained_of(keys, evaluations, count=options.top_k)
     samples = _others(search.book.samples(), chosen)
-    decided = [*samples, *chosen]
+    limit = search.bench.max_latency_ms
+    decided = [one for one in (*samples, *chosen) if not _is_slower(one, limit)]
     costs = {
         **shortlist.costs,
         **spent_terms(samples, chosen),
         **found_terms(decided, search.bench.space.baseline),
         "seed_s": search.book.seed_seconds(),
-        "selection_s": selection_s,
+        "selection_s": search.book.selection_seconds(),
     }
     _log_costs(search, name, costs)
     complete = [evaluation for evaluation in decided if evaluation.state == "complete"]
@@ -124,3 +122,8 @@ def _shortlist(search: Search, options: EstimateOptions, evaluations: Sequence[E
 def _others(samples: Sequence[Evaluation], chosen: Sequence[Evaluation]) -> list[Evaluation]:
     numbers = {evaluation.number for evaluation in chosen}
     return [evaluation for evaluation in samples if evaluation.number not in numbers]
+
+
+def _is_slower(evaluation: Evaluation, limit_ms: float | None) -> bool:
+    """Whether it misses the limit of this search; a sample may have been trained without one."""
+    return limit_ms is not None and evaluation.metrics.get("latency_ms", 0.0) > limit_ms

@@ -12,6 +12,7 @@ from mlflow_nas.tracking.attach import (
     log_measurement,
     log_table,
     read_json,
+    run_metrics,
     run_tags,
 )
 from mlflow_nas.tracking.costs import StudyCosts, study_costs
@@ -52,6 +53,7 @@ __all__ = [
     "log_table",
     "open_study",
     "read_json",
+    "run_metrics",
     "run_tags",
     "server_call",
     "start_selection",

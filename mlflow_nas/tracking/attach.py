@@ -27,6 +27,7 @@ __all__ = [
     "log_measurement",
     "log_table",
     "read_json",
+    "run_metrics",
     "run_tags",
 ]
 
@@ -186,6 +187,16 @@ def read_json(client: MlflowClient, run_id: str, name: str) -> dict[str, Any]:
         text = Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+@server_call("read the run")
+def run_metrics(client: MlflowClient, run_id: str) -> dict[str, float]:
+    """The metrics of a run.
+
+    Raises:
+        RegistryError: MLflow does not answer, or has no such run.
+    """
+    return dict(client.get_run(run_id).data.metrics)
 
 
 @server_call("read the run")

@@ -1,5 +1,6 @@
 """Searches that train what an estimate chose, on the fake board and generated scenes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,11 @@ import mlflow
 import pytest
 
 from mlflow_nas import api
+from mlflow_nas.api import auto
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.search import Candidate, Conclusion, latencies
+from mlflow_nas.estimate import complexity
+from mlflow_nas.search import Candidate, Conclusion, latencies, selecting
+from mlflow_nas.search import samples as sample_module
 from mlflow_nas.search import study as study_module
 from mlflow_nas.types import Evaluation, Latency
 
@@ -67,7 +71,12 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             key=candidate.key,
             architecture=dict(candidate.architecture),
             state="complete",
-            metrics={"map": 0.1 + size / 10, "latency_ms": 2 + size, "latency_ratio": (2 + size) / 12},
+            metrics={
+                "map": 0.1 + size / 10,
+                "latency_ms": 2 + size,
+                "latency_ratio": (2 + size) / 12,
+                "train_s": 1.0,
+            },
             run_id=candidate.run_id,
         )
 
@@ -197,3 +206,39 @@ def test_an_unknown_estimator_is_refused_with_the_names_and_one_of_epochs_with_t
         _search(estimator="flopps")
     with pytest.raises(ConfigError, match=r"tse_e needs the first epochs of every candidate's training"):
         _search(estimator="tse_e")
+
+
+@pytest.mark.usefixtures("timed")
+def test_auto_selects_first_and_trains_on_where_nothing_can_be_trusted(
+    trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MAP that follows the size selects a size; mAP that follows nothing goes on with full training."""
+    monkeypatch.setattr(auto, "ASKED", ("params", "macs"))
+    monkeypatch.setattr(selecting, "_seconds", lambda _sample: 100.0)  # what scoring may cost as well
+    evaluate = study_module.evaluate_candidate
+
+    def by_macs(candidate: Candidate, **options: Any) -> Evaluation:
+        bench, found = candidate.bench, evaluate(candidate, **options)
+        size = bench.input_size(candidate.architecture)
+        macs = complexity(bench.build(candidate.architecture), size)["macs"]
+        return replace(found, metrics={**found.metrics, "map": macs / 1e9})
+
+    def by_chance(candidate: Candidate, **options: Any) -> Evaluation:
+        found = evaluate(candidate, **options)
+        return replace(found, metrics={**found.metrics, "map": len(trained) * 7 % 11 / 20})
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", by_macs)
+    monkeypatch.setattr(sample_module, "evaluate_candidate", by_macs)
+    result = _search(estimator="auto", samples=10, set="", candidates=30)
+    assert result["estimate"]["estimator"] == "macs"
+    assert _metrics(result)["cost.macs/samples"] == 11  # and the baseline
+    assert _metrics(result)["cost.macs/selection_s"] > 0
+    assert len(result["trials"]) == 13
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", by_chance)
+    monkeypatch.setattr(sample_module, "evaluate_candidate", by_chance)
+    refused = _search(estimator="auto", samples=10, set="", trials=13, study="refused")
+    assert refused["estimate"] is None
+    assert len(refused["trials"]) == 13
+    tags = mlflow.MlflowClient().get_run(refused["run_id"]).data.tags
+    assert tags["nas.estimator_because"].startswith("not enough evidence, train instead")
