@@ -58,4 +58,4 @@ def choose_estimator(config: SearchConfig, search: Search, folder: Path) -> str 
     result = select_in_study(selection, options.samples, sequential=options.sequential, params=params)
     search.book.note({"nas.estimator_because": str(result["reason"])})
     _log.warning("%s.", result["reason"])
-    return result["selected"] if result["selected"] else None
+    return result["selected"] or None

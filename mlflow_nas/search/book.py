@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlflow_nas.tracking import (
     Client,
+    TrialRole,
     evaluation_of,
     fail_stale,
     fetch_file,
@@ -58,15 +60,21 @@ class StudyBook:
         """Open a trial's run, with who chose it: a strategy's estimate, or chance; returns its id."""
         chosen = {ESTIMATOR: chosen_by} if chosen_by else {}
         drawn = {DRAWN: "random"} if at_random else {}
+        role: TrialRole = "baseline" if is_baseline else "trial"
+        return self._start(role, f"{number:03d}-{key}", number, {**chosen, **drawn})
+
+    def _start(
+        self, role: TrialRole, name: str, number: int | None, tags: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
         return start_trial(
             self.client,
             experiment_id=self.experiment_id,
             parent_id=self.parent_id,
             study=self.study,
             number=number,
-            role="baseline" if is_baseline else "trial",
-            name=f"{number:03d}-{key}",
-            tags={**self.tags, **chosen, **drawn},
+            role=role,
+            name=name,
+            tags={**self.tags, **tags},
         )
 
     def finish(self, evaluation: Evaluation) -> None:
@@ -79,16 +87,7 @@ class StudyBook:
 
     def start_seed(self, key: str) -> str:
         """Open the run of the seed network's training; returns its id."""
-        return start_trial(
-            self.client,
-            experiment_id=self.experiment_id,
-            parent_id=self.parent_id,
-            study=self.study,
-            number=None,
-            role="seed",
-            name=f"seed-{key}",
-            tags=self.tags,
-        )
+        return self._start("seed", f"seed-{key}", None)
 
     def finish_seed(self, evaluation: Evaluation, weights: Path) -> None:
         """Keep the seed network's weights and curve; ended last, so that what is complete has its file."""
@@ -144,16 +143,7 @@ class StudyBook:
 
     def start_repeat(self, number: int, key: str) -> str:
         """Open the run of a trial's second training; returns its id."""
-        return start_trial(
-            self.client,
-            experiment_id=self.experiment_id,
-            parent_id=self.parent_id,
-            study=self.study,
-            number=number,
-            role="repeat",
-            name=f"{number:03d}-{key}-again",
-            tags=self.tags,
-        )
+        return self._start("repeat", f"{number:03d}-{key}-again", number)
 
     def repeats(self) -> list[Evaluation]:
         """The second trainings that ended by themselves; one of a killed process is done again."""

@@ -22,13 +22,14 @@ from mlflow_nas.tracking.read import evaluation_of, learning_curve, trial_runs
 from mlflow_nas.tracking.selection import finish_selection, start_selection
 from mlflow_nas.tracking.server import Client, address, connect, default_uri, server_call
 from mlflow_nas.tracking.study import close_study, experiment_id, experiment_of, open_study
-from mlflow_nas.tracking.trial import fail_stale, finish_trial, start_trial
+from mlflow_nas.tracking.trial import TrialRole, fail_stale, finish_trial, start_trial
 
 __all__ = [
     "Client",
     "LoggedInt8",
     "NamedData",
     "StudyCosts",
+    "TrialRole",
     "address",
     "close_study",
     "connect",

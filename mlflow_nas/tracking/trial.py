@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -13,9 +13,10 @@ from mlflow_nas.tracking.read import trial_runs
 from mlflow_nas.tracking.server import server_call
 from mlflow_nas.types import Evaluation
 
-__all__ = ["fail_stale", "finish_trial", "start_trial"]
+__all__ = ["TrialRole", "fail_stale", "finish_trial", "start_trial"]
 
 TAG_LENGTH = 8_000
+TrialRole: TypeAlias = Literal["trial", "baseline", "seed", "repeat"]
 
 
 @server_call("start the trial's run")
@@ -26,7 +27,7 @@ def start_trial(
     parent_id: str | None,
     study: str | None,
     number: int | None,
-    role: Literal["trial", "baseline", "seed", "repeat"],
+    role: TrialRole,
     name: str,
     tags: Mapping[str, str],
     run_id: str | None = None,

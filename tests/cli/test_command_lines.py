@@ -247,7 +247,7 @@ def test_a_training_on_photographs(shell: Shell, penn_fudan: Path, fastestdet_we
 
 
 def test_an_installed_wheel_works_in_another_folder(shell: Shell, tmp_path: Path) -> None:
-    """The wheel holds the whole package: `mlflow-nas`, its runtime for devices, and the target nas-edge."""
+    """The wheel holds the command under both spellings, the runtime for devices, and the target nas-edge."""
     source = tmp_path / "source"
     shutil.copytree(PROJECT / "mlflow_nas", source / "mlflow_nas")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -266,4 +266,5 @@ assert pathlib.Path(runtime.__file__).is_relative_to({str(site)!r})
 print(type(get_deploy_client("nas-edge://local")).__name__)
 """
     assert "EdgeDeploymentClient" in shell(sys.executable, "-c", code).stdout
+    assert (site / "bin/mlflow_nas").is_file()
     assert (site / "bin/mlflow-nas").is_file()
