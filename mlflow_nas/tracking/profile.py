@@ -44,7 +44,11 @@ def log_profile(
     Raises:
         RegistryError: MLflow does not answer.
     """
-    run = client.get_run(run_id) if run_id else client.create_run(experiment_id, run_name=name)
+    run = (
+        client.get_run(run_id)
+        if run_id
+        else client.create_run(experiment_id, tags={names.ROLE: ROLE}, run_name=name)
+    )
     own = str(run.info.run_id)
     now_ms = time.time_ns() // 1_000_000
     named = {names.ROLE: ROLE, **tags, **{f"{names.FACT}{fact}": value for fact, value in facts.items()}}

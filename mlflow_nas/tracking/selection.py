@@ -45,7 +45,7 @@ def start_selection(
     Raises:
         RegistryError: MLflow does not answer.
     """
-    own = run_id or str(client.create_run(experiment_id, run_name=name).info.run_id)
+    own = run_id or str(client.create_run(experiment_id, tags={names.ROLE: ROLE}, run_name=name).info.run_id)
     parent = {names.PARENT: parent_id} if parent_id else {}
     known = client.get_run(own).data.params
     client.log_batch(

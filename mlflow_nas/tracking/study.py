@@ -92,7 +92,7 @@ def open_study(
         )
     parent = find_study(client, experiment_id, study)
     if parent is None:
-        parent = own or client.create_run(experiment_id, run_name=study)
+        parent = own or client.create_run(experiment_id, tags=_identity(study), run_name=study)
     else:
         _refuse_change(study, parent.data.tags, tags)
         if own and own.info.run_id != parent.info.run_id:
@@ -145,10 +145,15 @@ def _mark_continuation(client: MlflowClient, own: Run, study: str, parent_id: st
     client.log_batch(own.info.run_id, tags=[RunTag(*item) for item in tags.items()], synchronous=True)
 
 
+def _identity(study: str) -> dict[str, str]:
+    """The tags by which a study is found; its run has them from its creation, and is found after any kill."""
+    return {names.STUDY: study, names.ROLE: "study"}
+
+
 def _claim(
     client: MlflowClient, parent: Run, study: str, tags: Mapping[str, str], params: Mapping[str, object]
 ) -> None:
-    tags = {**tags, names.STUDY: study, names.ROLE: "study"}
+    tags = {**tags, **_identity(study)}
     missing = {name: value for name, value in params.items() if name not in parent.data.params}
     client.log_batch(
         parent.info.run_id,

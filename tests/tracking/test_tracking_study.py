@@ -46,6 +46,22 @@ def test_a_closed_study_is_continued(client: MlflowClient, experiment: str) -> N
     assert client.get_run(first).data.params == {"trials": "8"}
 
 
+def test_a_study_killed_at_its_very_beginning_is_continued(
+    client: MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run is found by name and role from the moment that it exists."""
+    monkeypatch.setattr(client, "log_batch", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        _open(client, experiment)
+    monkeypatch.undo()
+    (first,) = client.search_runs([experiment])
+    assert _open(client, experiment) == first.info.run_id
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_studies_of_other_names_and_experiments_are_other_runs(client: MlflowClient, experiment: str) -> None:
     """A name is looked for exactly, and in its experiment only."""
     first = _open(client, experiment)
