@@ -79,12 +79,16 @@ def fit_xgboost(features: Floats, target: Floats) -> Predict:
 
 
 def fit_lightgbm(features: Floats, target: Floats) -> Predict:
-    """100 rounds of at most 7 leaves; the default of 20 samples a leaf can't split 38 samples at all."""
+    """100 rounds of at most 7 leaves; the default of 20 samples a leaf can't split 38 samples at all.
+
+    The default of three samples a bin would merge neighbours before the first split.
+    """
     model = LGBMRegressor(
         n_estimators=100,
         num_leaves=7,
         min_child_samples=5,
         min_child_weight=0,
+        min_data_in_bin=1,
         learning_rate=0.05,
         n_jobs=1,
         random_state=0,

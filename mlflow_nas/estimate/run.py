@@ -90,10 +90,13 @@ def _summary(strategy: Strategy, values: list[float], seconds: float) -> Score:
 @contextmanager
 def _restored(network: nn.Module) -> Iterator[None]:
     """Put weights, buffers, gradients, requires_grad and modes back as they were."""
-    tensors = [(tensor, tensor.detach().clone()) for tensor in (*network.parameters(), *network.buffers())]
-    gradients = [(parameter, parameter.grad, parameter.requires_grad) for parameter in network.parameters()]
-    modes = [(module, module.training) for module in network.modules()]
-    norms = [(module, module.momentum) for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    modules = list(network.modules())  # one walk through the network: it costs more than the copies
+    parameters = [parameter for module in modules for parameter in module.parameters(recurse=False)]
+    buffers = [buffer for module in modules for buffer in module.buffers(recurse=False)]
+    tensors = [(tensor, tensor.detach().clone()) for tensor in (*parameters, *buffers)]
+    gradients = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
+    modes = [(module, module.training) for module in modules]
+    norms = [(module, module.momentum) for module in modules if isinstance(module, nn.BatchNorm2d)]
     try:
         yield
     finally:
