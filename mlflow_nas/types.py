@@ -67,15 +67,15 @@ class Latency:
         p50_ms: median time of one inference, milliseconds; p90_ms, p99_ms, min_ms, mean_ms alike.
         cv: coefficient of variation of the single times (standard deviation / mean).
         runs: how many inferences were timed.
-        spread: coefficient of variation of the ratio (of the median without a baseline) over the parts of
-            the measurement: how well it agrees with itself.
+        spread: coefficient of variation of the ratio (of the median without a baseline) between the loads of
+            the model, from their median absolute deviation: how well the measurement agrees with itself.
         attempts: how often it was measured until the spread was small enough.
         unstable: the spread stayed too large, too few runs kept the processor, or the board throttled: the
             numbers are not to be trusted.
         board: name of the board in the device inventory.
         baseline_p50_ms: median of the baseline network measured in turn; None without a baseline.
         ratio: to the baseline, of the medians of processor time, so that other processes add nothing to it
-            (of the wall's where an accelerator computes); None without a baseline.
+            (of the wall's where an accelerator computes); median over the loads; None without a baseline.
         power_w: mean power while the model ran; None without a sensor.
         energy_mj: energy of one inference, millijoules; None without a sensor.
         emulated: the board imitates another processor: this is no latency.

@@ -28,7 +28,7 @@ PULL_S = 1800.0
 """Longest time for a device to fetch a model: 4 MB over 20 kbit/s."""
 
 _BUDGETS = 20  # a measurement may take this many budgets: the least number of runs goes before the budget
-_PROTOCOL = {"min_runs": 20, "max_runs": 2000, "attempts": 3}
+_PROTOCOL = {"min_runs": 20, "max_runs": 2000, "min_loads": 3, "max_loads": 15, "attempts": 3}
 
 
 def _sha256(path: Path) -> str:

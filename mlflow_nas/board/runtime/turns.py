@@ -15,9 +15,6 @@ WARM_UP_RUNS = 5  # warm-up compares the medians of this many runs
 WARM_UP_CHANGE = 0.02
 LOST_SHARE = 0.05  # a run that lost the processor for more than this share of its time ...
 LOST_MS = 0.02  # ... and more than an interrupt takes, was disturbed
-COMPUTING = (
-    0.9  # share of an undisturbed run in which the calling thread computes, unless an accelerator does
-)
 
 
 class Clocked(NamedTuple):
@@ -30,6 +27,10 @@ class Clocked(NamedTuple):
         """Wall times of the runs that kept the processor throughout."""
         pairs = zip(self.wall, self.processor)  # noqa: B905 - Python 3.9 has no strict
         return [wall for wall, used in pairs if wall - used <= LOST_SHARE * wall + LOST_MS]
+
+    def work(self, on_cpu: bool) -> list[float]:
+        """Times to which other processes add least: the processor's where it computes, else the wall's."""
+        return self.processor if on_cpu else self.wall
 
 
 def take_turns(runs: Sequence[Run], budget_s: float, least: int, most: int) -> list[Clocked]:
