@@ -19,8 +19,8 @@ $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml .ci/setup
 demo: setup ## search, promote and deploy once, on generated scenes
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local
 
-test: setup ## run the tests
-	$(BIN)/pytest
+test: setup ## run the tests, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -30,8 +31,9 @@ for setting in [name for name in os.environ if name.startswith("MLFLOW_")]:
     del os.environ[setting]  # the user's own server and experiment stay out of the tests
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MPLBACKEND"] = "agg"
-# Before any test imports torch: sums, and so results, then don't depend on how many cores a machine has.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Before any test imports torch: sums, and so results, then don't depend on how many cores a machine has, and
+# tests that run side by side (`make test`) don't take the cores from each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A child process that wants something from outside fails at once, on every machine alike.
 os.environ.update(dict.fromkeys(PROXIES, "http://127.0.0.1:9"))
 os.environ.update(dict.fromkeys(EXEMPT, ",".join(sorted(LOOPBACK))))
@@ -53,6 +55,13 @@ def _offline_machine_without_a_past(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(socket, "socket", _LoopbackSocket)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+
+
+@pytest.fixture(autouse=True)
+def _drawn_anew() -> None:
+    """Random tensors of a test don't depend on which tests ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture
