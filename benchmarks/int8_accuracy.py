@@ -19,24 +19,27 @@ from common import Results, make_parser, open_bench, spread, table
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
 from mlflow_nas.data import calibration_images
-from mlflow_nas.export import OnnxDetector, Quantization, export_onnx, quantize_int8
+from mlflow_nas.export import OUTPUT_BRANCHES, OnnxDetector, Quantization, export_onnx, quantize_int8
 from mlflow_nas.search import Workbench
 from mlflow_nas.train import evaluate_detector, fit
 from mlflow_nas.types import Architecture
 
 IDENTITY = ("data", "key", "epochs", "choice")
 FLOAT = "float"
-OUTPUTS = ("head.objectness", "head.box", "head.classes")
 # Name to what stays in float, and how many images the ranges are taken from.
 CHOICES: dict[str, tuple[Quantization, int]] = {
-    "float tail (ships)": (Quantization(), 32),
-    "whole graph": (Quantization(float_tail=False), 32),
-    "float outputs": (Quantization(float_modules=OUTPUTS), 32),
-    "float head": (Quantization(float_modules=("head",)), 32),
-    "float stem": (Quantization(float_modules=("backbone.conv1",)), 32),
-    "entropy": (Quantization(method="entropy"), 32),
-    "percentile": (Quantization(method="percentile"), 32),
+    "float outputs, averaged ranges (ships)": (Quantization(), 32),
     "128 images": (Quantization(), 128),
+    "min-max ranges": (Quantization(method="min-max"), 32),
+    "percentile ranges": (Quantization(method="percentile"), 32),
+    "float head": (Quantization(float_modules=("head",)), 32),
+    "float outputs and stem": (Quantization(float_modules=(*OUTPUT_BRANCHES, "backbone.conv1")), 32),
+    "float tail": (Quantization(float_modules=()), 32),
+    "float tail, min-max ranges": (Quantization(float_modules=(), method="min-max"), 32),
+    "whole graph, min-max ranges": (
+        Quantization(float_tail=False, float_modules=(), method="min-max"),
+        32,
+    ),
 }
 
 

@@ -8,10 +8,11 @@ from mlflow_nas.export.foreign import fix_input_shapes, is_quantized, random_ima
 from mlflow_nas.export.golden import GOLDEN_FILE, Golden, read_golden, write_golden
 from mlflow_nas.export.onnx import export_onnx
 from mlflow_nas.export.parity import check_parity, objectness_drift
-from mlflow_nas.export.quantize import Quantization, quantize_int8
+from mlflow_nas.export.quantize import OUTPUT_BRANCHES, Quantization, quantize_int8
 
 __all__ = [
     "GOLDEN_FILE",
+    "OUTPUT_BRANCHES",
     "Drift",
     "Golden",
     "OnnxDetector",
