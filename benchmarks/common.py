@@ -31,6 +31,8 @@ def make_parser(purpose: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, default=Path("../shared/weights/fastestdet_coco.pth"))
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--batch-size", type=int, default=8)
+    rate = fine_tuning().learning_rate
+    parser.add_argument("--learning-rate", type=float, default=rate, help="its peak, for inherited weights")
     return parser
 
 
@@ -53,7 +55,7 @@ def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: i
         epochs=1,
         batch_size=options.batch_size,
         seed=seed,
-        recipe=Recipe() if fresh_head else fine_tuning(),
+        recipe=Recipe() if fresh_head else fine_tuning(Recipe(fine_tuning_rate=options.learning_rate)),
         weights=None if fresh_head else load_seed_weights(options.weights),
         backbone_weights=load_backbone_weights(options.weights) if fresh_head else None,
     )

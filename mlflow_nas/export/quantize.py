@@ -71,8 +71,8 @@ def quantize_int8(
     """Quantize a float ONNX file: per-channel int8 weights, uint8 activations, ranges averaged over images.
 
     The last sigmoid, softmax and concat stay in float: objectness (0..1), raw box terms and classes can't
-    share one int8 scale without detections being lost. So do the branches before them, which cost as much
-    time in float. Nodes keep their names; the same input gives the same bytes.
+    share one int8 scale without detections being lost. So do the branches before them: a few percent of the
+    operations. Nodes keep their names; the same input gives the same bytes.
 
     Args:
         fp32: the file from `export_onnx`.

@@ -128,10 +128,10 @@ def test_a_disturbed_attempt_is_repeated(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_models_are_loaded_anew_within_the_budget() -> None:
     """As often as asked where loading is quick, as often as needed where it is slow; the runs are shared."""
-    shared = {"budget_s": 0.25, "min_runs": 9, "max_runs": 9, "min_loads": 3, "max_loads": 9}
-    quick = timing._measure(lambda: [lambda: None], **shared)
+    shared = {"min_runs": 9, "max_runs": 9, "min_loads": 3, "max_loads": 9}
+    quick = timing._measure(lambda: [lambda: None], budget_s=2.0, **shared)
     assert [len(loaded[0].wall) for loaded in quick] == [1] * 9
-    slow = timing._measure(lambda: [lambda: time.sleep(0.04)], **shared)
+    slow = timing._measure(lambda: [lambda: time.sleep(0.04)], budget_s=0.25, **shared)
     assert [len(loaded[0].wall) for loaded in slow] == [3] * 3
 
 
