@@ -1,5 +1,6 @@
 """What the tests of every room share: an offline machine, real data, an MLflow store, a server, a browser."""
 
+import json
 import os
 import shutil
 import signal
@@ -25,7 +26,11 @@ SERVER_START_S = 60.0
 
 PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 EXEMPT = ("no_proxy", "NO_PROXY")
-USERS_PROXIES = {name: os.environ.get(name) for name in (*PROXIES, *EXEMPT)}
+# Kept for workers of pytest-xdist: they begin with the environment that their controller has changed.
+os.environ.setdefault(
+    "NAS_TESTS_USERS_PROXIES",
+    json.dumps({name: os.environ[name] for name in (*PROXIES, *EXEMPT) if name in os.environ}),
+)
 
 for setting in [name for name in os.environ if name.startswith("MLFLOW_")]:
     del os.environ[setting]  # the user's own server and experiment stay out of the tests
@@ -64,14 +69,11 @@ def _drawn_anew() -> None:
         sys.modules["torch"].manual_seed(0)
 
 
-@pytest.fixture
-def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the test's child processes reach the package registry, the way the user set it up."""
-    for name, value in USERS_PROXIES.items():
-        if value is None:
-            monkeypatch.delenv(name)
-        else:
-            monkeypatch.setenv(name, value)
+@pytest.fixture(scope="session")
+def users_environment() -> dict[str, str]:
+    """Variables of a child process that may reach the package registry, the way the user set it up."""
+    others = {name: value for name, value in os.environ.items() if name not in (*PROXIES, *EXEMPT)}
+    return others | json.loads(os.environ["NAS_TESTS_USERS_PROXIES"])
 
 
 def _shared(path: str) -> Path:
@@ -197,13 +199,11 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def arm64_inventory() -> Path:
+def arm64_inventory(users_environment: dict[str, str]) -> Path:
     """Inventory of the emulated arm64 board, built once; without QEMU or packages a skip, in CI a failure."""
     folder = PROJECT / ".nas/arm64-board"
-    proxies = {name: value for name, value in USERS_PROXIES.items() if value is not None}
-    variables = {name: value for name, value in os.environ.items() if name not in USERS_PROXIES} | proxies
     command = [str(PROJECT / "deploy/arm64-board/build"), str(folder)]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=users_environment, capture_output=True, text=True, check=False)
     if done.returncode == MISSING and not os.environ.get("CI"):
         pytest.skip(done.stderr.strip().splitlines()[-1])
     if done.returncode != 0:

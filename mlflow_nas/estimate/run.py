@@ -90,10 +90,12 @@ def _summary(strategy: Strategy, values: list[float], seconds: float) -> Score:
 @contextmanager
 def _restored(network: nn.Module) -> Iterator[None]:
     """Put weights, buffers, gradients, requires_grad and modes back as they were."""
-    modules = list(network.modules())  # one walk through the network: it costs more than the copies
-    parameters = [parameter for module in modules for parameter in module.parameters(recurse=False)]
-    buffers = [buffer for module in modules for buffer in module.buffers(recurse=False)]
-    tensors = [(tensor, tensor.detach().clone()) for tensor in (*parameters, *buffers)]
+    # Modules are asked for what is their own: walking the network for it costs more than the copies.
+    modules = list(network.modules())
+    parameters = [one for module in modules for one in module._parameters.values() if one is not None]
+    buffers = [one for module in modules for one in module._buffers.values() if one is not None]
+    with torch.no_grad():
+        tensors = [(tensor, tensor.clone()) for tensor in (*parameters, *buffers)]
     gradients = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
     modes = [(module, module.training) for module in modules]
     norms = [(module, module.momentum) for module in modules if isinstance(module, nn.BatchNorm2d)]
@@ -107,6 +109,8 @@ def _restored(network: nn.Module) -> Iterator[None]:
             parameter.grad = gradient
             parameter.requires_grad_(wanted)
         for module, training in modes:
-            module.training = training
+            if module.training != training:  # a module takes its time to set whatever it is
+                module.training = training
         for norm, momentum in norms:
-            norm.momentum = momentum
+            if norm.momentum != momentum:
+                norm.momentum = momentum

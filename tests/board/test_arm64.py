@@ -1,6 +1,7 @@
 """An arm64 board without hardware: real arm64 kernels under QEMU, reached over real SSH."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,12 @@ pytestmark = [pytest.mark.board, pytest.mark.services, pytest.mark.usefixtures("
 
 BUILD = Path(__file__).parents[2] / "deploy/arm64-board/build"
 SMALL = {"kernel_size": 3, "groups": 4, "channels": 24, "img_width": 220}
+
+
+def test_its_packages_come_the_way_that_the_user_set_up(users_environment: dict[str, str]) -> None:
+    """Not the way into nothing that tests take, in a worker of pytest-xdist, either."""
+    proxies = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+    assert [name for name in proxies if users_environment.get(name) == os.environ[name]] == []
 
 
 @pytest.fixture

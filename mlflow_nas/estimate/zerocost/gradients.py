@@ -15,7 +15,9 @@ __all__ = ["fisher", "grad_norm", "l2_norm", "snip"]
 def l2_norm(network: nn.Module, probe: Probe) -> float:  # noqa: ARG001 - every score takes both
     """Sum over layers of the weights' Euclidean norm (arXiv:2101.08134, section 3.1)."""
     with torch.no_grad():
-        return sum(float(weight.double().norm()) for weight in weights(network))
+        return sum(
+            float(torch.linalg.vector_norm(weight, dtype=torch.float64)) for weight in weights(network)
+        )
 
 
 def grad_norm(network: nn.Module, probe: Probe) -> float:
