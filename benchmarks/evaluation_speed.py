@@ -52,7 +52,7 @@ def main() -> None:
         statistics.median(column) * per_ms for column in zip(*rounds[1:], strict=True)
     )
     ratio = statistics.median((one[1] + one[2]) / one[0] for one in rounds[1:])
-    rows = [(f"{forward:.2f}", f"{decoding:.2f}", f"{matching:.2f}", f"{ratio:.2f}")]
+    rows = [(f"{forward:.2f}", f"{decoding:.2f}", f"{matching:.2f}", f"{ratio:.3f}")]
     head = ("forward, ms/image", "decode + NMS", "matching + mAP", "(decode + matching) / forward")
     sys.stdout.write(table(head, rows))
 

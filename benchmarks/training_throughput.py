@@ -11,7 +11,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from common import make_parser, open_bench, table
@@ -24,7 +24,13 @@ EPOCHS = 3
 MIN_STEPS = 2
 
 
-def bare_images_per_s(bench: Workbench, memory_format: torch.memory_format, *, steps: int) -> float:
+def bare_images_per_s(
+    bench: Workbench,
+    memory_format: torch.memory_format,
+    *,
+    steps: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Forward and backward, nothing else."""
     baseline = bench.space.baseline
     network = bench.build(baseline).to(memory_format=memory_format).train()
@@ -33,20 +39,20 @@ def bare_images_per_s(bench: Workbench, memory_format: torch.memory_format, *, s
     start = 0.0
     for step in range(steps + 1):  # the first one warms up
         if step == 1:
-            start = time.perf_counter()
+            start = clock()
         network.zero_grad()
         total = torch.cat([part.flatten() for part in network.raw(images) if part is not None]).sum()
         total.backward()  # type: ignore[no-untyped-call]  # torch's
-    return steps * bench.batch_size / (time.perf_counter() - start)
+    return steps * bench.batch_size / (clock() - start)
 
 
-def loop_images_per_s(bench: Workbench) -> float:
+def loop_images_per_s(bench: Workbench, *, clock: Callable[[], float] = time.perf_counter) -> float:
     """What an epoch more costs a training; its validation is one image."""
-    short, long = (_fit_s(bench, epochs) for epochs in (1, EPOCHS))
+    short, long = (_fit_s(bench, epochs, clock) for epochs in (1, EPOCHS))
     return (EPOCHS - 1) * len(bench.train) / (long - short)
 
 
-def _fit_s(bench: Workbench, epochs: int) -> float:
+def _fit_s(bench: Workbench, epochs: int, clock: Callable[[], float]) -> float:
     baseline = bench.space.baseline
     network = bench.build(baseline)
     data = DetectionDataModule(
@@ -56,9 +62,9 @@ def _fit_s(bench: Workbench, epochs: int) -> float:
         batch_size=bench.batch_size,
         seed=bench.seed,
     )
-    start = time.perf_counter()
+    start = clock()
     fit(network, data, epochs=epochs, seed=bench.seed, recipe=bench.recipe, accelerator="cpu")
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def measure(options: argparse.Namespace) -> Iterator[tuple[float, float, float]]:

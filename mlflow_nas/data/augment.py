@@ -118,13 +118,17 @@ def _resize(window: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _colour(images: Tensor, rng: Generator, augmentation: Augmentation) -> Tensor:
     """Bytes to 0..1; contrast and tint around grey, then brightness."""
-    pixels = images.float()
     if augmentation == "crop-shrink":
-        return pixels.div_(255)
-    count = images.shape[0]
+        return images.float().div_(255)
+    count, _, height, width = images.shape
     gain = _uniform(rng, (count, 1, 1, 1), _CONTRAST) * _uniform(rng, (count, 3, 1, 1), _TINT)
     offset = _uniform(rng, (count, 1, 1, 1), _BRIGHTNESS) + 0.5 * (1 - gain)
-    return pixels.mul_((gain / 255).to(images.device)).add_(offset.to(images.device)).clamp_(0, 1)
+    # A row of pixels at a time, [b, H, W x 3]: along the three channels alone torch takes four times as long.
+    rows = images.permute(0, 2, 3, 1).float().reshape(count, height, width * 3)
+    gains, offsets = (
+        part.view(count, 1, 3).repeat(1, 1, width).to(images.device) for part in (gain / 255, offset)
+    )
+    return rows.mul_(gains).add_(offsets).clamp_(0, 1).view(count, height, width, 3).permute(0, 3, 1, 2)
 
 
 def move_boxes(targets: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
             {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
         ],
         lr=recipe.learning_rate,
+        fused=True,  # one kernel instead of six for each of the network's tensors
     )
 
 
