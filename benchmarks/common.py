@@ -31,8 +31,13 @@ def make_parser(purpose: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, default=Path("../shared/weights/fastestdet_coco.pth"))
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--batch-size", type=int, default=8)
-    rate = fine_tuning().learning_rate
-    parser.add_argument("--learning-rate", type=float, default=rate, help="its peak, for inherited weights")
+    ours = fine_tuning()
+    parser.add_argument(
+        "--learning-rate", type=float, default=ours.learning_rate, help="its peak for weights cut to fit"
+    )
+    parser.add_argument(
+        "--kept-rate", type=float, default=ours.kept_rate, help="its peak for weights inherited as they were"
+    )
     return parser
 
 
@@ -45,6 +50,7 @@ def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: i
         seed: of weights, order and augmentation.
     """
     torch.set_num_threads(options.threads)
+    rates = (options.learning_rate, options.kept_rate)
     folder = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow_nas-benchmarks" / str(os.getpid())  # noqa: S108 - scratch
     return Workbench(
         space=fastestdet_head(),
@@ -55,7 +61,7 @@ def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: i
         epochs=1,
         batch_size=options.batch_size,
         seed=seed,
-        recipe=Recipe() if fresh_head else fine_tuning(Recipe(fine_tuning_rate=options.learning_rate)),
+        recipe=Recipe() if fresh_head else fine_tuning(Recipe(fine_tuning_rates=rates)),
         weights=None if fresh_head else load_seed_weights(options.weights),
         backbone_weights=load_backbone_weights(options.weights) if fresh_head else None,
     )

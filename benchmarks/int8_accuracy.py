@@ -46,7 +46,15 @@ CHOICES: dict[str, tuple[Quantization, int]] = {
 def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str, float, float, float]]:
     """Choice, mAP, median milliseconds and ratio to the float file's, of one trained architecture."""
     network, data = bench.build(architecture), bench.data(architecture)
-    fit(network, data, epochs=bench.epochs, seed=bench.seed, recipe=bench.recipe, accelerator="cpu")
+    fit(
+        network,
+        data,
+        epochs=bench.epochs,
+        seed=bench.seed,
+        recipe=bench.recipe,
+        kept=bench.kept(network),
+        accelerator="cpu",
+    )
     size, folder = bench.input_size(architecture), bench.folder / bench.space.key(architecture)
     folder.mkdir(parents=True, exist_ok=True)
     fp32 = export_onnx(network, folder / "float.onnx", img_size=size, metadata={})

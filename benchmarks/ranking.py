@@ -2,8 +2,9 @@
 
 Trains spread architectures with two seeds at each schedule asked for, and says how well the two rankings
 agree (Kendall's tau-b of mAP). With --long, the same architectures are trained that long from a fresh head
-with three seeds, and the mean is what each short schedule is compared with. Results go to --out, one line
-each; the same command goes on where it was interrupted.
+with three seeds, and the mean is what each short schedule is compared with. With --freeze none,backbone,
+trainings of the head alone are compared with the longest whole ones. Results go to --out, one line each; the
+same command goes on where it was interrupted.
 
     python benchmarks/ranking.py --epochs 3,6 --out ranking.jsonl
 """
@@ -23,31 +24,48 @@ from scipy.stats import kendalltau
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search import Workbench
 from mlflow_nas.search.artefact import make_artefact
-from mlflow_nas.train import evaluate_detector, fit
+from mlflow_nas.train import Freeze, evaluate_detector, fit
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "key", "start", "epochs", "seed")
-LONG_SEEDS = 3
+IDENTITY = ("data", "key", "start", "freeze", "rates", "epochs", "seed")
+INHERITED, FRESH = "inherited", "fresh head"
+SEEDS, LONG_SEEDS = 2, 3
 
 
 def train_once(bench: Workbench, architecture: Architecture) -> dict[str, float]:
     """Train, quantize and measure one architecture as a trial does, without its latency."""
     started = time.perf_counter()
     network, data = bench.build(architecture), bench.data(architecture)
-    fitted = fit(network, data, epochs=bench.epochs, seed=bench.seed, recipe=bench.recipe, accelerator="cpu")
+    fitted = fit(
+        network,
+        data,
+        epochs=bench.epochs,
+        seed=bench.seed,
+        recipe=bench.recipe,
+        kept=bench.kept(network),
+        accelerator="cpu",
+    )
     folder = bench.folder / bench.space.key(architecture)
     int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
     return {**fitted.metrics, **accuracy, "trial_s": time.perf_counter() - started}
 
 
-def run(options: argparse.Namespace, results: Results, *, start: str, epochs: int, seeds: int) -> None:
+def run(
+    options: argparse.Namespace, results: Results, *, start: str, freeze: Freeze, epochs: int, seeds: int
+) -> None:
     """Train what is not in the results yet."""
     for seed in range(seeds):
-        bench = replace(open_bench(options, fresh_head=start == "fresh head", seed=seed), epochs=epochs)
+        opened = open_bench(options, fresh_head=start == FRESH, seed=seed)
+        bench = replace(opened, epochs=epochs, recipe=replace(opened.recipe, freeze=freeze))
+        own = {
+            "start": start,
+            "freeze": freeze,
+            "rates": [bench.recipe.learning_rate, bench.recipe.kept_rate],
+            "epochs": epochs,
+        }
         for architecture in spread(bench.space, options.architectures):
-            key = bench.space.key(architecture)
-            row = {"data": options.data, "key": key, "start": start, "epochs": epochs, "seed": seed}
+            row = {"data": options.data, "key": bench.space.key(architecture), **own, "seed": seed}
             if not results.has(row):
                 row |= {name: round(value, 4) for name, value in train_once(bench, architecture).items()}
                 results.add(row)
@@ -71,20 +89,54 @@ def tau(first: Sequence[float], second: Sequence[float]) -> float:
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> str:
     """What was measured, as Markdown."""
     rows: list[tuple[object, ...]] = []
-    for epochs, metric in itertools.product(options.epochs, ("map", "map_50")):
-        short = {"data": options.data, "start": "inherited", "epochs": epochs}
-        first, second = (column(results, keys, metric, seed=seed, **short) for seed in range(2))
-        seconds = [s for seed in range(2) for s in column(results, keys, "trial_s", seed=seed, **short)]
+    inherited = {
+        "data": options.data,
+        "start": INHERITED,
+        "rates": [options.learning_rate, options.kept_rate],
+    }
+    fresh = {"data": options.data, "start": FRESH, "epochs": options.long}
+    whole = {**inherited, "freeze": "none", "epochs": max(options.epochs)}
+
+    def columns(metric: str, seeds: int, wanted: dict[str, object]) -> list[list[float]]:
+        return [column(results, keys, metric, seed=seed, **wanted) for seed in range(seeds)]
+
+    def agreement(found: list[list[float]], metric: str, seeds: int, wanted: dict[str, object]) -> str:
+        reference = _means(columns(metric, seeds, wanted))
+        return ", ".join(f"{tau(one, reference):.2f}" for one in found)
+
+    for freeze, epochs, metric in itertools.product(options.freeze, options.epochs, ("map", "map_50")):
+        own = {**inherited, "freeze": freeze, "epochs": epochs}
+        first, second = found = columns(metric, SEEDS, own)
         gap = statistics.fmean(abs(one - other) for one, other in zip(first, second, strict=True))
-        against = "not run"
-        if options.long:
-            slow = {"data": options.data, "start": "fresh head", "epochs": options.long}
-            columns = [column(results, keys, metric, seed=seed, **slow) for seed in range(LONG_SEEDS)]
-            against = f"{tau(first, [statistics.fmean(values) for values in zip(*columns, strict=True)]):.2f}"
-        mean_s = statistics.fmean(seconds)
-        rows.append((epochs, metric, f"{tau(first, second):.2f}", f"{gap:.4f}", against, f"{mean_s:.0f}"))
-    head = ("epochs", "metric", "tau of two seeds", "mean gap", "tau against long", "s a trial")
-    return table(head, rows)
+        mean_s = statistics.fmean(itertools.chain(*columns("trial_s", SEEDS, own)))
+        long = agreement(found, metric, LONG_SEEDS, fresh) if options.long else "not run"
+        against = "-" if own == whole else agreement(found, metric, SEEDS, whole)
+        rows.append(
+            (
+                freeze,
+                epochs,
+                metric,
+                f"{tau(first, second):.2f}",
+                f"{gap:.4f}",
+                long,
+                against,
+                f"{mean_s:.0f}",
+            )
+        )
+    head = (
+        "frozen",
+        "epochs",
+        "metric",
+        "tau of two seeds",
+        "mean gap",
+        "tau against fresh",
+        "tau against whole",
+    )
+    return table((*head, "s a trial"), rows)
+
+
+def _means(columns: Sequence[Sequence[float]]) -> list[float]:
+    return [statistics.fmean(values) for values in zip(*columns, strict=True)]
 
 
 def main() -> None:
@@ -94,12 +146,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=lambda text: [int(part) for part in text.split(",")], default=[3])
     parser.add_argument("--long", type=int, default=0, help="epochs of the fresh-head training; 0 for none")
     parser.add_argument("--out", type=Path, default=Path("ranking.jsonl"))
+    parser.add_argument("--freeze", type=lambda text: text.split(","), default=["none"], help="none,backbone")
     options = parser.parse_args()
+    if "none" not in options.freeze:
+        parser.error("--freeze: what is frozen is compared with what is not: give none as well")
     results = Results(options.out, IDENTITY)
-    for epochs in options.epochs:
-        run(options, results, start="inherited", epochs=epochs, seeds=2)
+    for freeze, epochs in itertools.product(options.freeze, options.epochs):
+        run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=SEEDS)
     if options.long:
-        run(options, results, start="fresh head", epochs=options.long, seeds=LONG_SEEDS)
+        run(options, results, start=FRESH, freeze="none", epochs=options.long, seeds=LONG_SEEDS)
     space = open_bench(options).space
     keys = [space.key(architecture) for architecture in spread(space, options.architectures)]
     sys.stdout.write(report(options, results, keys))

@@ -70,6 +70,7 @@ def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[
             epochs=epochs,
             seed=bench.seed,
             recipe=bench.recipe,
+            kept=bench.kept(network),
             on_epoch=lambda _number, _metrics: on_step("epoch"),
             checkpoint=_checkpoint(bench),
         )

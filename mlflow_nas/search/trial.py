@@ -81,6 +81,7 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
         epochs=bench.epochs,
         seed=bench.seed,
         recipe=bench.recipe,
+        kept=bench.kept(network),
         on_epoch=lambda _number, _metrics: on_step("epoch"),
         checkpoint=candidate.checkpoint,
     )

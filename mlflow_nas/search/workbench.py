@@ -97,6 +97,10 @@ class Workbench:
             seed=self.seed,
         )
 
+    def kept(self, network: FastestDet) -> frozenset[str]:
+        """Names of the parameters that an untrained candidate inherited as they were."""
+        return self.weights.kept_by(network) if self.weights else frozenset()
+
     def data(self, architecture: Architecture) -> DetectionDataModule:
         """Both splits at the candidate's input size."""
         return DetectionDataModule(

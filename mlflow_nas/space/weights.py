@@ -66,6 +66,14 @@ class SeedWeights:
             ) from error
         network.load_state_dict(state)
 
+    def kept_by(self, network: nn.Module) -> frozenset[str]:
+        """Names of the network's parameters that are the seed's, uncut; ask before the network is trained."""
+        return frozenset(
+            name
+            for name, own in network.named_parameters()
+            if name in self.state and torch.equal(self.state[name], own)
+        )
+
     def fill(self, network: nn.Module) -> None:
         """Give a network of the seed's own architecture its weights, all of them and nothing else.
 

@@ -3,7 +3,7 @@
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ def fit(
     epochs: int,
     seed: int,
     recipe: Recipe | None = None,
+    kept: Collection[str] = (),
     accelerator: str = "auto",
     on_epoch: EpochHook | None = None,
     checkpoint: Path | None = None,
@@ -60,6 +61,7 @@ def fit(
         epochs: how many passes over the training split.
         seed: of augmentation, order and everything else that is random.
         recipe: the numbers of the training; None for the default.
+        kept: names of the parameters that were inherited as they were: the recipe has a rate for them.
         accelerator: Lightning's: auto, cpu, gpu, mps.
         on_epoch: called after each epoch with its number and metrics.
         checkpoint: where the training's state is kept after each epoch. Finding the state of the same
@@ -74,29 +76,30 @@ def fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it sets INFO
     seed_everything(seed, workers=True, verbose=False)
     start = time.perf_counter()
-    identity = training_identity(network, chosen, data.identity, epochs, seed) if checkpoint else ""
+    identity = (
+        training_identity(network, chosen, sorted(kept), data.identity, epochs, seed) if checkpoint else ""
+    )
     progress = Progress(identity=identity, path=checkpoint, on_epoch=on_epoch)
+    module = DetectorModule(network, recipe=chosen, kept=kept)
     if chosen.freeze == "backbone":
         # No more views than epochs: each epoch takes as many features as there are images.
         with cached_features(network, data, views=min(chosen.views, epochs - 1), seed=seed) as features:
-            _train(network, features, chosen, progress, epochs=epochs, accelerator=accelerator)
+            _train(module, features, progress, epochs=epochs, accelerator=accelerator)
     else:
-        _train(network, data, chosen, progress, epochs=epochs, accelerator=accelerator)
+        _train(module, data, progress, epochs=epochs, accelerator=accelerator)
     network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
     train_s = progress.earlier_s + time.perf_counter() - start
     return Fitted(history=tuple(progress.epochs), train_s=train_s)
 
 
 def _train(
-    network: nn.Module,
+    module: DetectorModule,
     data: DetectionDataModule | CachedFeatures,
-    recipe: Recipe,
     progress: Progress,
     *,
     epochs: int,
     accelerator: str,
 ) -> None:
-    module = DetectorModule(network, recipe=recipe)
     kept = progress.read()
     if kept and kept.epochs == epochs:  # Lightning would not even copy the averaged weights
         progress.load_state_dict(kept.progress)
@@ -111,8 +114,8 @@ def _train(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        gradient_clip_val=recipe.gradient_clip or None,
-        callbacks=[*_averaging(recipe, data, epochs), progress],
+        gradient_clip_val=module.recipe.gradient_clip or None,
+        callbacks=[*_averaging(module.recipe, data, epochs), progress],
     )
     with _ctrl_c_passes():
         trainer.fit(module, datamodule=data, ckpt_path=kept.path if kept else None, weights_only=True)

@@ -1,5 +1,7 @@
 """The optimizer and the learning rate's course of a recipe."""
 
+from collections.abc import Collection
+
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -14,24 +16,30 @@ _STEP_FACTOR = 0.1
 _WARMUP_POWER = 4
 
 
-def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
-    """AdamW that decays convolution weights only, or the published SGD that decays all."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def make_optimizer(network: nn.Module, recipe: Recipe, *, kept: Collection[str] = ()) -> Optimizer:
+    """AdamW that decays convolution weights only, or the published SGD that decays all.
+
+    Args:
+        network: its parameters that want a gradient are trained.
+        recipe: the numbers.
+        kept: names of the parameters that have the rate of what was inherited as it was.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decays = recipe.optimizer == "sgd" or parameter.dim() > 1
+            groups.setdefault((name in kept, decays), []).append(parameter)
+    settings = [
+        {
+            "params": parameters,
+            "lr": recipe.kept_rate if is_kept else recipe.learning_rate,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+        }
+        for (is_kept, decays), parameters in groups.items()
+    ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-        ],
-        lr=recipe.learning_rate,
-        fused=True,  # one kernel instead of six for each of the network's tensors
-    )
+        return torch.optim.SGD(settings, momentum=recipe.momentum)
+    return torch.optim.AdamW(settings, fused=True)  # one kernel instead of six per tensor
 
 
 def make_schedule(optimizer: Optimizer, recipe: Recipe, *, steps: int) -> LRScheduler:
@@ -40,7 +48,9 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, *, steps: int) -> LRSche
         return LambdaLR(optimizer, lambda step: _step_factor(step, steps, recipe.warmup_fraction))
     # torch divides by zero where the rise takes exactly one step.
     rise = recipe.warmup_fraction if steps * recipe.warmup_fraction != 1 else 1.5 / steps
-    return OneCycleLR(optimizer, max_lr=recipe.learning_rate, total_steps=steps, pct_start=rise)
+    return OneCycleLR(
+        optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=steps, pct_start=rise
+    )
 
 
 def _step_factor(step: int, steps: int, warmup_fraction: float) -> float:

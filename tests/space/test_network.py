@@ -118,3 +118,18 @@ def test_without_a_network_the_download_falls_back_with_a_warning(caplog: pytest
     """Training from random weights is possible, and said."""
     assert load_backbone_weights(None) is None
     assert "--backbone-weights" in caplog.text
+
+
+@needs_weights
+def test_what_was_cut_is_told_from_what_was_kept() -> None:
+    """All of the baseline is kept; a smaller kernel cuts the convolution, not its BatchNorm."""
+    seed = load_seed_weights(WEIGHTS / "fastestdet_coco.pth").for_classes(("person",))
+    whole = build_detector(BASELINE, num_classes=1, weights=seed)
+    assert seed.kept_by(whole) == {name for name, _ in whole.named_parameters()}
+    cut = build_detector({**BASELINE, "kernel_size": 3}, num_classes=1, weights=seed)
+    depthwise = {
+        name
+        for name, value in cut.named_parameters()
+        if value.shape[1:] == (1, 3, 3) and not name.startswith("backbone.")
+    }
+    assert seed.kept_by(whole) - seed.kept_by(cut) == depthwise

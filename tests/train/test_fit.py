@@ -8,7 +8,7 @@ from torch import nn
 from mlflow_nas.data import Augmentation, DetectionDataModule, load_dataset
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.space import FastestDet, build_detector
-from mlflow_nas.train import Fitted, Freeze, Recipe, fit, published
+from mlflow_nas.train import Fitted, Freeze, Recipe, fine_tuning, fit, published
 from mlflow_nas.train import resume as resume_module
 from mlflow_nas.train.features import cached_features
 from mlflow_nas.train.optimizer import make_optimizer, make_schedule
@@ -232,3 +232,23 @@ def test_a_schedule_may_be_as_short_as_it_likes(steps: int) -> None:
         optimizer.step()
         schedule.step()
     assert 0 < optimizer.param_groups[0]["lr"] <= Recipe().learning_rate
+
+
+def test_what_was_inherited_as_it_was_has_a_rate_of_its_own() -> None:
+    """Over the whole course, and the published recipe knows one rate only."""
+    network, recipe = _network(), fine_tuning()
+    kept = [name for name, _ in network.named_parameters() if name.startswith("backbone.")]
+    optimizer = make_optimizer(network, recipe, kept=kept)
+    schedule = make_schedule(optimizer, recipe, steps=40)
+    peaks: dict[str, float] = dict.fromkeys(dict(network.named_parameters()), 0.0)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    for _ in range(40):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                peaks[names[id(parameter)]] = max(peaks[names[id(parameter)]], group["lr"])
+        optimizer.step()
+        schedule.step()
+    expected = {name: recipe.kept_rate if name in kept else recipe.learning_rate for name in peaks}
+    assert peaks == pytest.approx(expected, rel=0.05)
+    one_rate = make_optimizer(network, fine_tuning(published()), kept=kept)
+    assert {group["lr"] for group in one_rate.param_groups} == {1e-3}

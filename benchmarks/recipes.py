@@ -1,0 +1,88 @@
+"""What the training recipe is worth: ours against the published one, by the length of the training.
+
+Trains the baseline of the search space from the published detector's weights, at every length with every
+seed, and measures the float network on the validation split. Results go to --out, one line each; the same
+command goes on where it was interrupted. Once per data set:
+
+    python benchmarks/recipes.py --epochs 10,30,60 --seeds 3
+"""
+
+import argparse
+import itertools
+import statistics
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from common import Results, make_parser, open_bench, table
+
+from mlflow_nas.train import RecipeName, fine_tuning, fit, named_recipe
+
+IDENTITY = ("data", "recipe", "rate", "epochs", "seed")
+
+
+def run(options: argparse.Namespace, results: Results) -> None:
+    """Train what is not in the results yet, the short trainings first."""
+    for epochs, seed, name in itertools.product(options.epochs, range(options.seeds), options.recipes):
+        bench = open_bench(options, seed=seed)
+        recipe = bench.recipe if name == "ours" else fine_tuning(named_recipe(name))
+        row = {
+            "data": options.data,
+            "recipe": name,
+            "rates": [recipe.learning_rate, recipe.kept_rate],
+            "epochs": epochs,
+            "seed": seed,
+        }
+        if results.has(row):
+            continue
+        bench = replace(bench, recipe=recipe)  # whose augmentation is the data's
+        baseline = bench.space.baseline
+        network, data = bench.build(baseline), bench.data(baseline)
+        fitted = fit(
+            network,
+            data,
+            epochs=epochs,
+            seed=seed,
+            recipe=recipe,
+            kept=bench.kept(network),
+            accelerator="cpu",
+        )
+        results.add(row | {key: round(value, 4) for key, value in fitted.metrics.items()})
+
+
+def report(options: argparse.Namespace, results: Results) -> str:
+    """Mean and standard deviation over the seeds, as Markdown."""
+    rows: list[tuple[object, ...]] = []
+    for epochs, name in itertools.product(options.epochs, options.recipes):
+        wanted = {"data": options.data, "recipe": name, "epochs": epochs}
+        if name == "ours":
+            wanted["rates"] = [options.learning_rate, options.kept_rate]
+        own = [row for row in results if all(row[key] == value for key, value in wanted.items())]
+        cells = (_mean_and_spread([row[metric] for row in own]) for metric in ("map_fp32", "map_50_fp32"))
+        rows.append(
+            (epochs, name, len(own), *cells, f"{statistics.fmean(row['train_s'] for row in own):.0f}")
+        )
+    return table(("epochs", "recipe", "seeds", "mAP", "AP50", "s a training"), rows)
+
+
+def _mean_and_spread(values: list[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
+
+
+def main() -> None:
+    """Train, then print the table."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--epochs", type=lambda text: [int(part) for part in text.split(",")], default=[10])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--recipes", type=lambda text: text.split(","), default=list(get_args(RecipeName)))
+    parser.add_argument("--out", type=Path, default=Path("recipes.jsonl"))
+    options = parser.parse_args()
+    results = Results(options.out, IDENTITY)
+    run(options, results)
+    sys.stdout.write(report(options, results))
+
+
+if __name__ == "__main__":
+    main()
