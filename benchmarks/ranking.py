@@ -14,13 +14,14 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from common import Results, make_parser, open_bench, spread, table
-from scipy.stats import kendalltau
 
+from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weighted_tau_b
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search import Workbench
 from mlflow_nas.search.artefact import make_artefact
@@ -30,6 +31,7 @@ from mlflow_nas.types import Architecture
 IDENTITY = ("data", "key", "start", "freeze", "rates", "epochs", "seed")
 INHERITED, FRESH = "inherited", "fresh head"
 SEEDS, LONG_SEEDS = 2, 3
+DRAWS = 2_000
 
 
 def train_once(bench: Workbench, architecture: Architecture) -> dict[str, float]:
@@ -81,58 +83,53 @@ def column(
     return [found[key] for key in keys]
 
 
-def tau(first: Sequence[float], second: Sequence[float]) -> float:
-    """Kendall's tau-b (doi:10.1093/biomet/33.3.239)."""
-    return float(kendalltau(first, second).statistic)
+def tau(first: Sequence[float], second: Sequence[float]) -> str:
+    """Kendall's tau-b (doi:10.1093/biomet/33.3.239) with its 95 % interval over draws of architectures."""
+    one, other = (pairs_of(np.array(values)) for values in (first, second))
+    weights = draw_weights(len(first), DRAWS, seed=0)
+    low, high = interval(weighted_tau_b([one], other, weights)[:, 0])
+    whole = weighted_tau_b([one], other, np.ones((1, len(first))))[0, 0]
+    return f"{whole:.2f} ({low:.2f} to {high:.2f})"
 
 
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> str:
-    """What was measured, as Markdown."""
-    rows: list[tuple[object, ...]] = []
-    inherited = {
-        "data": options.data,
-        "start": INHERITED,
-        "rates": [options.learning_rate, options.kept_rate],
-    }
+    """What was measured, as Markdown; a schedule's agreement with others is that of its seeds' mean."""
+    rates = [options.learning_rate, options.kept_rate]
+    inherited = {"data": options.data, "start": INHERITED, "rates": rates}
     fresh = {"data": options.data, "start": FRESH, "epochs": options.long}
     whole = {**inherited, "freeze": "none", "epochs": max(options.epochs)}
 
-    def columns(metric: str, seeds: int, wanted: dict[str, object]) -> list[list[float]]:
+    def columns(metric: str, seeds: int, wanted: Mapping[str, object]) -> list[list[float]]:
         return [column(results, keys, metric, seed=seed, **wanted) for seed in range(seeds)]
 
-    def agreement(found: list[list[float]], metric: str, seeds: int, wanted: dict[str, object]) -> str:
-        reference = _means(columns(metric, seeds, wanted))
-        return ", ".join(f"{tau(one, reference):.2f}" for one in found)
-
+    rows: list[tuple[str, ...]] = []
     for freeze, epochs, metric in itertools.product(options.freeze, options.epochs, ("map", "map_50")):
         own = {**inherited, "freeze": freeze, "epochs": epochs}
-        first, second = found = columns(metric, SEEDS, own)
+        first, second = columns(metric, SEEDS, own)
         gap = statistics.fmean(abs(one - other) for one, other in zip(first, second, strict=True))
-        mean_s = statistics.fmean(itertools.chain(*columns("trial_s", SEEDS, own)))
-        long = agreement(found, metric, LONG_SEEDS, fresh) if options.long else "not run"
-        against = "-" if own == whole else agreement(found, metric, SEEDS, whole)
+        mean = _means((first, second))
+        against = {
+            "fresh": tau(mean, _means(columns(metric, LONG_SEEDS, fresh))) if options.long else "not run",
+            "whole": "" if own == whole else tau(mean, _means(columns(metric, SEEDS, whole))),
+        }
+        seconds = statistics.fmean(itertools.chain(*columns("trial_s", SEEDS, own)))
         rows.append(
             (
                 freeze,
-                epochs,
+                f"{epochs}",
                 metric,
-                f"{tau(first, second):.2f}",
-                f"{gap:.4f}",
-                long,
-                against,
-                f"{mean_s:.0f}",
+                tau(first, second),
+                f"{gap:.3f}",
+                *against.values(),
+                f"{seconds:.0f}",
             )
         )
-    head = (
-        "frozen",
-        "epochs",
-        "metric",
-        "tau of two seeds",
-        "mean gap",
-        "tau against fresh",
-        "tau against whole",
-    )
-    return table((*head, "s a trial"), rows)
+    if options.long:
+        pairs = itertools.combinations(columns("map", LONG_SEEDS, fresh), 2)
+        agreements = "; ".join(tau(*pair) for pair in pairs)
+        rows.append(("fresh head", f"{options.long}", "map", agreements, "", "", "", ""))
+    head = ("frozen", "epochs", "metric", "tau of two seeds", "mean gap", "tau to fresh", "tau to whole", "s")
+    return table(head, rows)
 
 
 def _means(columns: Sequence[Sequence[float]]) -> list[float]:
