@@ -19,7 +19,7 @@ from common import Results, make_parser, open_bench, table
 
 from mlflow_nas.train import RecipeName, fine_tuning, fit, named_recipe
 
-IDENTITY = ("data", "recipe", "rate", "epochs", "seed")
+IDENTITY = ("data", "recipe", "rates", "epochs", "seed")
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
