@@ -13,13 +13,19 @@ import torch
 
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
-from mlflow_nas.data import load_dataset
+from mlflow_nas.data import DetectionDataModule, load_dataset
 from mlflow_nas.search import Workbench
-from mlflow_nas.space import SearchSpace, fastestdet_head, load_backbone_weights, load_seed_weights
-from mlflow_nas.train import Recipe, fine_tuning
+from mlflow_nas.space import (
+    FastestDet,
+    SearchSpace,
+    fastestdet_head,
+    load_backbone_weights,
+    load_seed_weights,
+)
+from mlflow_nas.train import Fitted, Recipe, fine_tuning, fit
 from mlflow_nas.types import Architecture
 
-__all__ = ["Results", "make_parser", "open_bench", "spread", "table"]
+__all__ = ["Results", "make_parser", "open_bench", "spread", "table", "train"]
 
 
 def make_parser(purpose: str | None) -> argparse.ArgumentParser:
@@ -65,6 +71,21 @@ def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: i
         weights=None if fresh_head else load_seed_weights(options.weights),
         backbone_weights=load_backbone_weights(options.weights) if fresh_head else None,
     )
+
+
+def train(bench: Workbench, architecture: Architecture) -> tuple[FastestDet, DetectionDataModule, Fitted]:
+    """The network, trained on the CPU as a trial trains it, its data, and what the training left behind."""
+    network, data = bench.build(architecture), bench.data(architecture)
+    fitted = fit(
+        network,
+        data,
+        epochs=bench.epochs,
+        seed=bench.seed,
+        recipe=bench.recipe,
+        kept=bench.kept(network),
+        accelerator="cpu",
+    )
+    return network, data, fitted
 
 
 def spread(space: SearchSpace, count: int, *, seed: int = 0) -> list[Architecture]:

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common import Results, make_parser, open_bench, spread, table
+from common import Results, make_parser, open_bench, spread, table, train
 
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
 from mlflow_nas.data import calibration_images
 from mlflow_nas.export import OUTPUT_BRANCHES, OnnxDetector, Quantization, export_onnx, quantize_int8
 from mlflow_nas.search import Workbench
-from mlflow_nas.train import evaluate_detector, fit
+from mlflow_nas.train import evaluate_detector
 from mlflow_nas.types import Architecture
 
 IDENTITY = ("data", "key", "epochs", "choice")
@@ -45,16 +45,7 @@ CHOICES: dict[str, tuple[Quantization, int]] = {
 
 def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str, float, float, float]]:
     """Choice, mAP, median milliseconds and ratio to the float file's, of one trained architecture."""
-    network, data = bench.build(architecture), bench.data(architecture)
-    fit(
-        network,
-        data,
-        epochs=bench.epochs,
-        seed=bench.seed,
-        recipe=bench.recipe,
-        kept=bench.kept(network),
-        accelerator="cpu",
-    )
+    network, data, _ = train(bench, architecture)
     size, folder = bench.input_size(architecture), bench.folder / bench.space.key(architecture)
     folder.mkdir(parents=True, exist_ok=True)
     fp32 = export_onnx(network, folder / "float.onnx", img_size=size, metadata={})

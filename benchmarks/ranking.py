@@ -19,13 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common import Results, make_parser, open_bench, spread, table
+from common import Results, make_parser, open_bench, spread, table, train
 
 from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weighted_tau_b
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search import Workbench
 from mlflow_nas.search.artefact import make_artefact
-from mlflow_nas.train import Freeze, evaluate_detector, fit
+from mlflow_nas.train import Freeze, evaluate_detector
 from mlflow_nas.types import Architecture
 
 IDENTITY = ("data", "key", "start", "freeze", "rates", "epochs", "seed")
@@ -37,16 +37,7 @@ DRAWS = 2_000
 def train_once(bench: Workbench, architecture: Architecture) -> dict[str, float]:
     """Train, quantize and measure one architecture as a trial does, without its latency."""
     started = time.perf_counter()
-    network, data = bench.build(architecture), bench.data(architecture)
-    fitted = fit(
-        network,
-        data,
-        epochs=bench.epochs,
-        seed=bench.seed,
-        recipe=bench.recipe,
-        kept=bench.kept(network),
-        accelerator="cpu",
-    )
+    network, data, fitted = train(bench, architecture)
     folder = bench.folder / bench.space.key(architecture)
     int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from common import Results, make_parser, open_bench, table
+from common import Results, make_parser, open_bench, table, train
 
-from mlflow_nas.train import RecipeName, fine_tuning, fit, named_recipe
+from mlflow_nas.train import RecipeName, fine_tuning, named_recipe
 
 IDENTITY = ("data", "recipe", "rates", "epochs", "seed")
 
@@ -36,18 +36,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
         }
         if results.has(row):
             continue
-        bench = replace(bench, recipe=recipe)  # whose augmentation is the data's
-        baseline = bench.space.baseline
-        network, data = bench.build(baseline), bench.data(baseline)
-        fitted = fit(
-            network,
-            data,
-            epochs=epochs,
-            seed=seed,
-            recipe=recipe,
-            kept=bench.kept(network),
-            accelerator="cpu",
-        )
+        fitted = train(replace(bench, recipe=recipe, epochs=epochs), bench.space.baseline)[-1]
         results.add(row | {key: round(value, 4) for key, value in fitted.metrics.items()})
 
 
