@@ -22,7 +22,7 @@ from mlflow_nas.space import (
     load_backbone_weights,
     load_seed_weights,
 )
-from mlflow_nas.train import Fitted, Recipe, fine_tuning, fit
+from mlflow_nas.train import NetworkDetector, Recipe, evaluate_detector, fine_tuning, fit
 from mlflow_nas.types import Architecture
 
 __all__ = ["Results", "make_parser", "open_bench", "spread", "table", "train"]
@@ -73,19 +73,32 @@ def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: i
     )
 
 
-def train(bench: Workbench, architecture: Architecture) -> tuple[FastestDet, DetectionDataModule, Fitted]:
-    """The network, trained on the CPU as a trial trains it, its data, and what the training left behind."""
+def train(
+    bench: Workbench, architecture: Architecture, *, measure_last: bool = False
+) -> tuple[FastestDet, DetectionDataModule, dict[str, float]]:
+    """The network, trained on the CPU as a trial trains it, its data, and the last epoch's metrics.
+
+    Args:
+        bench: of `open_bench`.
+        architecture: what is trained.
+        measure_last: measure on the validation split after the last epoch only, which takes less time.
+    """
     network, data = bench.build(architecture), bench.data(architecture)
+    short = replace(bench, val=bench.val.part(bench.val.records[:1])).data(architecture)
     fitted = fit(
         network,
-        data,
+        short if measure_last else data,
         epochs=bench.epochs,
         seed=bench.seed,
         recipe=bench.recipe,
         kept=bench.kept(network),
         accelerator="cpu",
     )
-    return network, data, fitted
+    metrics = dict(fitted.metrics)
+    if measure_last:
+        accuracy = evaluate_detector(NetworkDetector(network), data.batches("val"))
+        metrics |= {f"{name}_fp32": value for name, value in accuracy.items()}
+    return network, data, metrics
 
 
 def spread(space: SearchSpace, count: int, *, seed: int = 0) -> list[Architecture]:

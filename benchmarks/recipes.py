@@ -17,9 +17,9 @@ from typing import get_args
 
 from common import Results, make_parser, open_bench, table, train
 
-from mlflow_nas.train import RecipeName, fine_tuning, named_recipe
+from mlflow_nas.train import Freeze, RecipeName, fine_tuning, named_recipe
 
-IDENTITY = ("data", "recipe", "rates", "epochs", "seed")
+IDENTITY = ("data", "recipe", "freeze", "rates", "epochs", "seed")
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
@@ -27,24 +27,27 @@ def run(options: argparse.Namespace, results: Results) -> None:
     for epochs, seed, name in itertools.product(options.epochs, range(options.seeds), options.recipes):
         bench = open_bench(options, seed=seed)
         recipe = bench.recipe if name == "ours" else fine_tuning(named_recipe(name))
+        recipe = replace(recipe, freeze=options.freeze)
         row = {
             "data": options.data,
             "recipe": name,
+            "freeze": options.freeze,
             "rates": [recipe.learning_rate, recipe.kept_rate],
             "epochs": epochs,
             "seed": seed,
         }
         if results.has(row):
             continue
-        fitted = train(replace(bench, recipe=recipe, epochs=epochs), bench.space.baseline)[-1]
-        results.add(row | {key: round(value, 4) for key, value in fitted.metrics.items()})
+        bench = replace(bench, recipe=recipe, epochs=epochs)
+        metrics = train(bench, bench.space.baseline, measure_last=options.measure_last)[-1]
+        results.add(row | {key: round(value, 4) for key, value in metrics.items()})
 
 
 def report(options: argparse.Namespace, results: Results) -> str:
     """Mean and standard deviation over the seeds, as Markdown."""
     rows: list[tuple[object, ...]] = []
     for epochs, name in itertools.product(options.epochs, options.recipes):
-        wanted = {"data": options.data, "recipe": name, "epochs": epochs}
+        wanted = {"data": options.data, "recipe": name, "freeze": options.freeze, "epochs": epochs}
         if name == "ours":
             wanted["rates"] = [options.learning_rate, options.kept_rate]
         own = [row for row in results if all(row[key] == value for key, value in wanted.items())]
@@ -66,6 +69,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=lambda text: [int(part) for part in text.split(",")], default=[10])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipes", type=lambda text: text.split(","), default=list(get_args(RecipeName)))
+    parser.add_argument("--freeze", choices=get_args(Freeze), default="none")
+    parser.add_argument(
+        "--measure-last", action="store_true", help="measure after the last epoch only, to save time"
+    )
     parser.add_argument("--out", type=Path, default=Path("recipes.jsonl"))
     options = parser.parse_args()
     results = Results(options.out, IDENTITY)
