@@ -1,12 +1,12 @@
 """Does a short training rank architectures, or noise?
 
-Trains spread architectures with two seeds at each schedule asked for, and says how well the two rankings
-agree (Kendall's tau-b of mAP). With --long, the same architectures are trained that long from a fresh head
-with three seeds, and the mean is what each short schedule is compared with. With --freeze none,backbone,
-trainings of the head alone are compared with the longest whole ones. Results go to --out, one line each; the
-same command goes on where it was interrupted.
+Trains spread architectures with two seeds at each schedule asked for, by default that of a search, and says
+how well the two rankings agree (Kendall's tau-b of mAP). With --long, the same architectures are trained that
+long from a fresh head with three seeds, and the mean is what each short schedule is compared with. With
+--freeze none,backbone, trainings of the head alone are compared with the longest whole ones. Results go to
+--out, one line each; the same command goes on where it was interrupted.
 
-    python benchmarks/ranking.py --epochs 3,6 --out ranking.jsonl
+    python benchmarks/ranking.py --out ranking.jsonl
 """
 
 import argparse
@@ -23,7 +23,7 @@ from common import Results, make_parser, open_bench, spread, table, train
 
 from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weighted_tau_b
 from mlflow_nas.export import OnnxDetector
-from mlflow_nas.search import Workbench
+from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.search.artefact import make_artefact
 from mlflow_nas.train import Freeze, evaluate_detector
 from mlflow_nas.types import Architecture
@@ -105,7 +105,9 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
         mean = _means((first, second))
         against = {
             "fresh": tau(mean, _means(columns(metric, LONG_SEEDS, fresh))) if options.long else "not run",
-            "whole": "" if own == whole else tau(mean, _means(columns(metric, SEEDS, whole))),
+            "whole": tau(mean, _means(columns(metric, SEEDS, whole)))
+            if "none" in options.freeze and own != whole
+            else "",
         }
         seconds = statistics.fmean(itertools.chain(*columns("trial_s", SEEDS, own)))
         rows.append(
@@ -135,20 +137,25 @@ def main() -> None:
     """Train, then print the table."""
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=12)
-    parser.add_argument("--epochs", type=lambda text: [int(part) for part in text.split(",")], default=[3])
+    parser.add_argument(
+        "--epochs",
+        type=lambda text: [int(part) for part in text.split(",")],
+        help="of the short trainings, comma-separated; unset: those of a search",
+    )
     parser.add_argument("--long", type=int, default=0, help="epochs of the fresh-head training; 0 for none")
     parser.add_argument("--out", type=Path, default=Path("ranking.jsonl"))
-    parser.add_argument("--freeze", type=lambda text: text.split(","), default=["none"], help="none,backbone")
+    parser.add_argument(
+        "--freeze", type=lambda text: text.split(","), default=["backbone"], help="none,backbone"
+    )
     options = parser.parse_args()
-    if "none" not in options.freeze:
-        parser.error("--freeze: what is frozen is compared with what is not: give none as well")
+    bench = open_bench(options)
+    options.epochs = options.epochs or [default_epochs(len(bench.train), bench.batch_size)]
     results = Results(options.out, IDENTITY)
     for freeze, epochs in itertools.product(options.freeze, options.epochs):
         run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=SEEDS)
     if options.long:
         run(options, results, start=FRESH, freeze="none", epochs=options.long, seeds=LONG_SEEDS)
-    space = open_bench(options).space
-    keys = [space.key(architecture) for architecture in spread(space, options.architectures)]
+    keys = [bench.space.key(architecture) for architecture in spread(bench.space, options.architectures)]
     sys.stdout.write(report(options, results, keys))
 
 

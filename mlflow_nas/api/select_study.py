@@ -54,7 +54,7 @@ def select_on_study(
                 ),
                 chooser=chooser,
                 repeats=config.repeats,
-                early_epochs=config.early_epochs or max(round(config.epochs / 4), 1),
+                early_epochs=config.early_epochs or max(round(bench.epochs / 4), 1),
                 pictures=config.score_images,
                 seeds=tuple(range(config.score_seeds)),
                 on_sample=on_step,

@@ -92,7 +92,9 @@ class _NetworkOptions(_BoardOptions):
 
 
 class _TrainingOptions(_DataOptions, _NetworkOptions):
-    epochs: int = Field(12, ge=1, le=10_000, description="Epochs of one training")
+    epochs: int | None = Field(
+        None, ge=1, le=10_000, description="Epochs of one training; unset: 200 steps' worth, at least 3"
+    )
     batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
     backbone_weights: Path | None = Field(
         None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
@@ -100,8 +102,9 @@ class _TrainingOptions(_DataOptions, _NetworkOptions):
     recipe: Literal["ours", "published"] = Field(
         "ours", description="How networks are trained: ours, or FastestDet's published SGD for comparison"
     )
-    freeze: Literal["none", "stem", "backbone"] = Field(
-        "none", description="What keeps its weights: nothing, the first convolution, or the backbone"
+    freeze: Literal["auto", "none", "stem", "backbone"] = Field(
+        "auto",
+        description="What keeps its weights; auto: an inherited backbone, in trainings of up to 400 steps",
     )
     precision: Literal["int8", "fp32"] = Field(
         "int8", description="What is measured; fp32 is for comparison: nothing is registered or deployed"
@@ -114,7 +117,6 @@ class _TrainingOptions(_DataOptions, _NetworkOptions):
 class StudyOptions(_TrainingOptions):
     """What all commands that train a study's architectures share."""
 
-    epochs: int = Field(3, ge=1, le=10_000, description="Epochs of each trial's training")
     set: Settings = Field(
         (), description="Fewer choices: NAME=A,B or NAME=FIRST..LAST:STEP, such as channels=24..64:8"
     )

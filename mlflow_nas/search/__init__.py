@@ -11,6 +11,7 @@ from mlflow_nas.search.lock import study_lock
 from mlflow_nas.search.planner import Decision, choose_sampler
 from mlflow_nas.search.progress import Progress, Silent
 from mlflow_nas.search.samplers import SamplerName, open_storage, open_study
+from mlflow_nas.search.schedule import default_epochs
 from mlflow_nas.search.selecting import StudySelection
 from mlflow_nas.search.study import Search
 from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evaluation
@@ -34,6 +35,7 @@ __all__ = [
     "account_full",
     "choose_sampler",
     "conclude",
+    "default_epochs",
     "evaluate_candidate",
     "failed_evaluation",
     "focus",

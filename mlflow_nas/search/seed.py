@@ -12,7 +12,7 @@ from mlflow_nas.estimate import complexity
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import is_whole, load_seed_weights, save_weights
-from mlflow_nas.train import fine_tuning, fit
+from mlflow_nas.train import fit
 from mlflow_nas.types import Evaluation
 
 __all__ = ["needs_seed_network", "with_seed_network"]
@@ -42,7 +42,7 @@ def with_seed_network(
         return bench
     if needs_seed_network(bench, book):
         _train(bench, book, epochs=epochs, on_step=on_step)
-    return replace(bench, weights=load_seed_weights(_file(bench)), recipe=fine_tuning(bench.recipe))
+    return replace(bench, weights=load_seed_weights(_file(bench))).inheriting()
 
 
 def _has_seed(bench: Workbench) -> bool:

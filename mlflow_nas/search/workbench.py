@@ -1,7 +1,7 @@
 """What every trial of a study shares: data, board, budget, first weights."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_nas.data import DetectionDataModule, DetectionDataset, calibration_images
-from mlflow_nas.space import BackboneWeights, FastestDet, SearchSpace, SeedWeights, build_detector
-from mlflow_nas.train import Recipe
+from mlflow_nas.search.schedule import is_short
+from mlflow_nas.space import (
+    BackboneWeights,
+    FastestDet,
+    SearchSpace,
+    SeedWeights,
+    build_detector,
+    keeps_backbone,
+)
+from mlflow_nas.train import Recipe, fine_tuning
 from mlflow_nas.types import Architecture, Board
 
 __all__ = ["Workbench"]
@@ -33,6 +41,8 @@ class Workbench:
         batch_size: images per step.
         seed: of weights, training and calibration, the same for every candidate.
         recipe: the numbers of the training.
+        freeze_inherited: a short training of inherited weights leaves a backbone that all candidates share
+            as it is.
         aspect: width / height of the network's input.
         weights: a trained seed network to inherit from, or None.
         backbone_weights: ImageNet weights, used without a seed network; or None.
@@ -57,6 +67,7 @@ class Workbench:
     max_latency_ms: float | None = None
     precision: Literal["int8", "fp32"] = "int8"
     max_int8_drop: float = 0.02
+    freeze_inherited: bool = False
 
     @property
     def dataset_tag(self) -> str:
@@ -96,6 +107,17 @@ class Workbench:
             weights=self.weights,
             seed=self.seed,
         )
+
+    def inheriting(self) -> "Workbench":
+        """The bench for candidates of a whole seed network: their rates, and what keeps its weights."""
+        recipe = fine_tuning(self.recipe)
+        if (
+            self.freeze_inherited
+            and is_short(self.epochs, len(self.train), self.batch_size)
+            and keeps_backbone(self.space)
+        ):
+            recipe = replace(recipe, freeze="backbone")
+        return replace(self, recipe=recipe)
 
     def kept(self, network: FastestDet) -> frozenset[str]:
         """Names of the parameters that an untrained candidate inherited as they were."""

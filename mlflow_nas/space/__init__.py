@@ -1,7 +1,7 @@
 """Search spaces as data, and the detectors that they build."""
 
 from mlflow_nas.space.backbone import ShuffleNetBackbone
-from mlflow_nas.space.build import build_detector, is_whole
+from mlflow_nas.space.build import build_detector, is_whole, keeps_backbone
 from mlflow_nas.space.catalogue import SPACES, load_space
 from mlflow_nas.space.fastestdet import fastestdet_head, seed_head
 from mlflow_nas.space.narrow import narrow, read_architecture
@@ -31,6 +31,7 @@ __all__ = [
     "fastestdet_head",
     "input_size",
     "is_whole",
+    "keeps_backbone",
     "load_backbone_weights",
     "load_seed_weights",
     "load_space",

@@ -9,13 +9,25 @@ from mlflow_nas.space.search_space import SearchSpace
 from mlflow_nas.space.weights import BackboneWeights, SeedWeights
 from mlflow_nas.types import Architecture
 
-__all__ = ["build_detector", "is_whole"]
+__all__ = ["build_detector", "is_whole", "keeps_backbone"]
 
 
 def is_whole(weights: SeedWeights, space: SearchSpace) -> bool:
     """Whether weights are a trained baseline of the space, of any classes, and not only parts of one."""
     wanted = space.build(space.validate(space.baseline), 1).state_dict()
     return wanted.keys() <= weights.state.keys()
+
+
+def keeps_backbone(space: SearchSpace) -> bool:
+    """Whether all of a space have the baseline's backbone: each parameter is tried at both ends."""
+    baseline = space.validate(space.baseline)
+    changed = (
+        {**baseline, name: end}
+        for name, parameter in space.parameters.items()
+        for end in (parameter.values[0], parameter.values[-1])
+    )
+    seed, *others = (str(space.build(one, 1).backbone) for one in (baseline, *changed))
+    return all(other == seed for other in others)
 
 
 def build_detector(

@@ -30,15 +30,22 @@ class Fitted:
     Attributes:
         history: one mapping per epoch: train_loss, map_fp32, map_50_fp32.
         train_s: wall-clock seconds, validation included, interruptions not.
+        trained_params: how many parameters were trained, not frozen.
     """
 
     history: tuple[Mapping[str, float], ...]
     train_s: float
+    trained_params: int
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The last epoch's metrics and the seconds."""
-        return {**self.history[-1], "train_s": self.train_s, "epochs": float(len(self.history))}
+        """The last epoch's metrics, the seconds, and how much was trained."""
+        return {
+            **self.history[-1],
+            "train_s": self.train_s,
+            "epochs": float(len(self.history)),
+            "trained_params": float(self.trained_params),
+        }
 
 
 def fit(
@@ -84,12 +91,18 @@ def fit(
     if chosen.freeze == "backbone":
         # No more views than epochs: each epoch takes as many features as there are images.
         with cached_features(network, data, views=min(chosen.views, epochs - 1), seed=seed) as features:
+            trained_params = _trained_params(network)
             _train(module, features, progress, epochs=epochs, accelerator=accelerator)
     else:
+        trained_params = _trained_params(network)
         _train(module, data, progress, epochs=epochs, accelerator=accelerator)
     network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
     train_s = progress.earlier_s + time.perf_counter() - start
-    return Fitted(history=tuple(progress.epochs), train_s=train_s)
+    return Fitted(history=tuple(progress.epochs), train_s=train_s, trained_params=trained_params)
+
+
+def _trained_params(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def _train(
