@@ -1,7 +1,8 @@
 """What quantization costs, in mAP and in milliseconds, by what is quantized and how.
 
-Trains the baseline and spread architectures from the published detector, quantizes each in every way, and
-measures the mAP of every file and its time in turn with the float file on this machine. Results go to --out,
+Trains the baseline and spread architectures from the published detector, as a search does unless --epochs
+says otherwise, quantizes each in every way, and measures the mAP of every file and its time in turn with the
+float file on this machine. Results go to --out,
 one line each; the same command goes on where it was interrupted. Once per data set:
 
     python benchmarks/int8_accuracy.py --data voc:../shared/data/voc-persons/VOCdevkit
@@ -20,7 +21,7 @@ from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
 from mlflow_nas.data import calibration_images
 from mlflow_nas.export import OUTPUT_BRANCHES, OnnxDetector, Quantization, export_onnx, quantize_int8
-from mlflow_nas.search import Workbench
+from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.train import evaluate_detector
 from mlflow_nas.types import Architecture
 
@@ -63,7 +64,7 @@ def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str,
 
 def run(options: argparse.Namespace, results: Results) -> list[str]:
     """Measure what is not in the results yet; the keys of all architectures."""
-    bench = replace(open_bench(options), epochs=options.epochs)
+    bench = replace(open_bench(options), epochs=options.epochs, freeze_inherited=True).inheriting()
     keys = []
     for architecture in spread(bench.space, options.architectures):
         keys.append(bench.space.key(architecture))
@@ -98,9 +99,12 @@ def main() -> None:
     """Measure, then print the table."""
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=9, help="the baseline and spread ones")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, help="of one training; unset: those of a search")
     parser.add_argument("--out", type=Path, default=Path("int8_accuracy.jsonl"))
     options = parser.parse_args()
+    if options.epochs is None:
+        bench = open_bench(options)
+        options.epochs = default_epochs(len(bench.train), bench.batch_size)
     results = Results(options.out, IDENTITY)
     keys = run(options, results)
     sys.stdout.write(report(options, results, keys))
