@@ -1,17 +1,20 @@
 """How long a trial takes from its architecture to its first training step; the first trial warms up.
 
-python benchmarks/trial_start.py --data voc:../shared/data/voc-persons/VOCdevkit
+With --freeze backbone the features come before that step: that part of the training is counted as well.
+
+    python benchmarks/trial_start.py --data voc:../shared/data/voc-persons/VOCdevkit
 """
 
 import statistics
 import sys
 import time
-from typing import NoReturn
+from dataclasses import replace
+from typing import NoReturn, get_args
 
 from common import make_parser, open_bench, spread, table
 
-from mlflow_nas.search import Workbench
-from mlflow_nas.train import DetectorModule, fit
+from mlflow_nas.search import Workbench, default_epochs
+from mlflow_nas.train import DetectorModule, Freeze, fit
 from mlflow_nas.types import Architecture
 
 
@@ -23,7 +26,8 @@ def start_s(bench: Workbench, architecture: Architecture) -> float:
     """Seconds until the first batch lies before the network."""
     start = time.perf_counter()
     try:
-        fit(bench.build(architecture), bench.data(architecture), epochs=1, seed=0, accelerator="cpu")
+        network, data = bench.build(architecture), bench.data(architecture)
+        fit(network, data, epochs=bench.epochs, seed=0, recipe=bench.recipe, accelerator="cpu")
     except _FirstStep:
         return time.perf_counter() - start
     raise AssertionError("no step was taken")
@@ -37,8 +41,11 @@ def main() -> None:
     """Start one trial per architecture."""
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=6)
+    parser.add_argument("--freeze", choices=get_args(Freeze), default="none")
     options = parser.parse_args()
     bench = open_bench(options)
+    epochs = default_epochs(len(bench.train), bench.batch_size)
+    bench = replace(bench, epochs=epochs, recipe=replace(bench.recipe, freeze=options.freeze))
     DetectorModule.training_step = _stop  # type: ignore[method-assign,assignment]  # the measurement ends there
     first, *rest = [
         start_s(bench, architecture) for architecture in spread(bench.space, options.architectures)

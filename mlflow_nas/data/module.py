@@ -90,6 +90,11 @@ class DetectionDataModule(LightningDataModule):
         """Images in a batch."""
         return self._batch_size
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Images to train on, and to measure on."""
+        return len(self._train), len(self._val)
+
     @cached_property
     def _train_source(self) -> BatchSource:
         return BatchSource(self._train, img_size=self._img_size, in_memory=self._in_memory)

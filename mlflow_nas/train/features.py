@@ -22,11 +22,13 @@ from mlflow_nas.data import (
     ShuffledPlans,
     stack_targets,
 )
-from mlflow_nas.errors import ConfigError
 
-__all__ = ["CachedFeatures", "cached_features"]
+__all__ = ["CachedFeatures", "cached_features", "fit_in_memory"]
 
 Shapes = tuple[tuple[int, ...], ...]
+
+_HALF_BYTES = 2
+_MEMORY_LIMIT_BYTES = 2 * 1024**3
 
 
 class _Unpack(nn.Module):
@@ -116,23 +118,24 @@ def _compute(backbone: nn.Module, batches: Iterable[Batch]) -> Iterator[_Item]:
 def cached_features(
     network: nn.Module, data: DetectionDataModule, *, views: int, seed: int
 ) -> Iterator[CachedFeatures]:
-    """Inside, `network` takes the cached features for images; afterwards it has its backbone again.
-
-    Raises:
-        ConfigError: the network has no part named `backbone`.
-    """
-    backbone = getattr(network, "backbone", None)
-    if not isinstance(backbone, nn.Module):
-        raise ConfigError(
-            f"{type(network).__name__} has no part named backbone to freeze: give --freeze none."
-        )
-    backbone.to("cpu").eval()
+    """Inside, `network` takes the cached features for images; afterwards it has its `backbone` again."""
+    backbone = network.get_submodule("backbone").to("cpu").eval()
     features = CachedFeatures(backbone, data, views=views, seed=seed)
     network.backbone = _Unpack(_shapes_of(backbone, data))
     try:
         yield features
     finally:
         network.backbone = backbone
+
+
+def fit_in_memory(
+    network: nn.Module, data: DetectionDataModule, *, views: int, limit_bytes: int = _MEMORY_LIMIT_BYTES
+) -> bool:
+    """Whether the features of all images are few enough to be kept; `network` has a `backbone`."""
+    shapes = _shapes_of(network.get_submodule("backbone").to("cpu").eval(), data)
+    train, val = data.counts
+    numbers = ((views + 1) * train + val) * sum(map(math.prod, shapes))
+    return numbers * _HALF_BYTES <= limit_bytes
 
 
 def _shapes_of(backbone: nn.Module, data: DetectionDataModule) -> Shapes:

@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mlflow_nas.data import DetectionDataModule
-from mlflow_nas.train.features import CachedFeatures, cached_features
+from mlflow_nas.train.features import CachedFeatures, cached_features, fit_in_memory
 from mlflow_nas.train.module import DetectorModule
 from mlflow_nas.train.recipe import Recipe
 from mlflow_nas.train.resume import EpochHook, Progress, training_identity
@@ -88,21 +88,17 @@ def fit(
     )
     progress = Progress(identity=identity, path=checkpoint, on_epoch=on_epoch)
     module = DetectorModule(network, recipe=chosen, kept=kept)
-    if chosen.freeze == "backbone":
-        # No more views than epochs: each epoch takes as many features as there are images.
-        with cached_features(network, data, views=min(chosen.views, epochs - 1), seed=seed) as features:
-            trained_params = _trained_params(network)
+    trained_params = sum(part.numel() for part in network.parameters() if part.requires_grad)
+    # No more views than epochs: each epoch takes as many features as there are images.
+    views = min(chosen.views, epochs - 1)
+    if chosen.freeze == "backbone" and fit_in_memory(network, data, views=views):
+        with cached_features(network, data, views=views, seed=seed) as features:
             _train(module, features, progress, epochs=epochs, accelerator=accelerator)
     else:
-        trained_params = _trained_params(network)
         _train(module, data, progress, epochs=epochs, accelerator=accelerator)
     network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
     train_s = progress.earlier_s + time.perf_counter() - start
     return Fitted(history=tuple(progress.epochs), train_s=train_s, trained_params=trained_params)
-
-
-def _trained_params(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def _train(

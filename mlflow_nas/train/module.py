@@ -1,7 +1,7 @@
 """The LightningModule: one step, one schedule, one metric."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
@@ -17,6 +17,9 @@ from mlflow_nas.train.recipe import Recipe
 
 __all__ = ["DetectorModule"]
 
+_PARTS = {"stem": ("backbone.conv1", "first convolution"), "backbone": ("backbone", "part")}
+"""Path and name of what is frozen."""
+
 
 class DetectorModule(LightningModule):
     """Trains a detector whose `raw` gives logits and whose `forward` gives the decodable map.
@@ -31,14 +34,15 @@ class DetectorModule(LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.recipe, self._kept = recipe, frozenset(kept)
         self._metric = CocoMap()
-        self._stem = _stem_of(network) if recipe.freeze == "stem" else None
-        if self._stem:
-            self._stem.requires_grad_(False)
+        # In a list, so that it is not counted among the module's own parts once more.
+        self._frozen = (
+            [_part_of(network, recipe.freeze).requires_grad_(False)] if recipe.freeze != "none" else []
+        )
 
     def on_train_epoch_start(self) -> None:
         """A frozen part keeps its BatchNorm statistics as well."""
-        if self._stem:
-            self._stem.eval()
+        for part in self._frozen:
+            part.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
         """Loss of one batch.
@@ -73,10 +77,11 @@ class DetectorModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _stem_of(network: nn.Module) -> nn.Module:
+def _part_of(network: nn.Module, freeze: Literal["stem", "backbone"]) -> nn.Module:
+    path, name = _PARTS[freeze]
     try:
-        return network.get_submodule("backbone.conv1")
+        return network.get_submodule(path)
     except AttributeError as error:
         raise ConfigError(
-            f"{type(network).__name__} has no first convolution backbone.conv1 to freeze: give --freeze none."
+            f"{type(network).__name__} has no {name} {path} to freeze: give --freeze none."
         ) from error

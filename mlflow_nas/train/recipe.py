@@ -29,7 +29,7 @@ class Recipe:
         gradient_clip: largest norm of the gradient; 0 for no limit.
         augmentation: of the training images.
         freeze: what is not trained: nothing, the first convolution, or the whole backbone, whose features
-            are then computed once.
+            are then computed once where they fit into memory.
         views: with a frozen backbone, how many augmented views of each image have their features cached.
     """
 

@@ -1,5 +1,7 @@
 import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.space import FastestDet, build_detector
 from mlflow_nas.train import Fitted, Freeze, Recipe, fine_tuning, fit, published
 from mlflow_nas.train import resume as resume_module
-from mlflow_nas.train.features import cached_features
+from mlflow_nas.train.features import cached_features, fit_in_memory
 from mlflow_nas.train.optimizer import make_optimizer, make_schedule
 
 SMALL = {"kernel_size": 3, "groups": 1, "channels": 24, "img_width": 220}
@@ -165,13 +167,25 @@ def test_a_frozen_stem_stays_as_it_was() -> None:
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_a_frozen_backbone_stays_as_it_was() -> None:
-    """Neck and head move; the network has its backbone again and runs on images."""
+@pytest.mark.parametrize("limit_bytes", [2**30, 0])
+def test_a_frozen_backbone_stays_as_it_was(limit_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neck and head move, with features in memory and without; the network has its backbone again."""
+    caches: list[bool] = []
+
+    def fits(*given: Any, **options: Any) -> bool:
+        caches.append(fit_in_memory(*given, **options, limit_bytes=limit_bytes))
+        return caches[-1]
+
+    monkeypatch.setattr(sys.modules["mlflow_nas.train.fit"], "fit_in_memory", fits)
     network = _network()
     fitted = _fit(network, recipe=Recipe(freeze="backbone"), epochs=2)
     assert _equal(network.backbone, _network().backbone)
     assert not _equal(network.head, _network().head)
     assert len(fitted.history) == 2
+    assert caches == [limit_bytes > 0]
+    assert fitted.trained_params == sum(
+        part.numel() for module in (network.neck, network.head) for part in module.parameters()
+    )
     assert network(torch.zeros(1, 3, 96, 96)).shape == (1, 5, 6, 6)
 
 
@@ -184,6 +198,13 @@ def test_cached_features_are_those_of_the_images() -> None:
     with cached_features(network, data, views=1, seed=0) as features, torch.inference_mode():
         batch = features.on_after_batch_transfer(next(iter(features.val_dataloader())), 0)
         assert torch.allclose(network(batch.images), expected, atol=1e-2)
+
+
+def test_features_are_kept_up_to_a_limit() -> None:
+    """Those of 16 images, twice, and of 4: 48, 96 and 192 channels at 1/8, 1/16 and 1/32 of 96 pixels."""
+    needed_bytes = (2 * 16 + 4) * (48 * 12 * 12 + 96 * 6 * 6 + 192 * 3 * 3) * 2
+    assert fit_in_memory(_network(), _data(), views=1, limit_bytes=needed_bytes)
+    assert not fit_in_memory(_network(), _data(), views=1, limit_bytes=needed_bytes - 1)
 
 
 def test_an_epoch_on_cached_features_takes_as_many_as_there_are_images() -> None:
