@@ -25,7 +25,7 @@ from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.train import evaluate_detector
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "key", "epochs", "choice")
+IDENTITY = ("data", "key", "freeze", "epochs", "choice")
 FLOAT = "float"
 # Name to what stays in float, and how many images the ranges are taken from.
 CHOICES: dict[str, tuple[Quantization, int]] = {
@@ -64,11 +64,17 @@ def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str,
 
 def run(options: argparse.Namespace, results: Results) -> list[str]:
     """Measure what is not in the results yet; the keys of all architectures."""
-    bench = replace(open_bench(options), epochs=options.epochs, freeze_inherited=True).inheriting()
+    bench = replace(open_bench(options), epochs=options.epochs, freeze_inherited=options.freeze == "auto")
+    bench = bench.inheriting()
     keys = []
     for architecture in spread(bench.space, options.architectures):
         keys.append(bench.space.key(architecture))
-        row = {"data": options.data, "key": keys[-1], "epochs": options.epochs}
+        row = {
+            "data": options.data,
+            "key": keys[-1],
+            "freeze": options.freeze,
+            "epochs": options.epochs,
+        }
         if all(results.has({**row, "choice": choice}) for choice in (FLOAT, *CHOICES)):
             continue
         for choice, map_, p50_ms, ratio in measure(bench, architecture):
@@ -82,7 +88,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     found = {
         (row["key"], row["choice"]): row
         for row in results
-        if (row["data"], row["epochs"]) == (options.data, options.epochs)
+        if (row["data"], row["freeze"], row["epochs"]) == (options.data, options.freeze, options.epochs)
     }
     rows = []
     for choice in (FLOAT, *CHOICES):
@@ -99,6 +105,7 @@ def main() -> None:
     """Measure, then print the table."""
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=9, help="the baseline and spread ones")
+    parser.add_argument("--freeze", choices=("auto", "none"), default="auto", help="as for search")
     parser.add_argument("--epochs", type=int, help="of one training; unset: those of a search")
     parser.add_argument("--out", type=Path, default=Path("int8_accuracy.jsonl"))
     options = parser.parse_args()
