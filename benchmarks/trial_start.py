@@ -1,8 +1,6 @@
 """How long a trial takes from its architecture to its first training step; the first trial warms up.
 
-With --freeze backbone the features come before that step: that part of the training is counted as well.
-
-    python benchmarks/trial_start.py --data voc:../shared/data/voc-persons/VOCdevkit
+python benchmarks/trial_start.py --data voc:../shared/data/voc-persons/VOCdevkit
 """
 
 import statistics

@@ -59,6 +59,11 @@ class ShuffledPlans(Sampler[BatchPlan]):
         self._seed, self._views = seed, views
         self._epoch = 0
 
+    @property
+    def epoch(self) -> int:
+        """Which pass comes next."""
+        return self._epoch
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
         self._epoch = epoch

@@ -1,10 +1,13 @@
 """Training with a frozen backbone: its features are computed once, then only neck and head are run.
 
+The first epochs compute them, one view of the images each, as they go.
+
 Shapes: b batch, F numbers of all of the backbone's outputs together.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -55,20 +58,49 @@ class _Item(NamedTuple):
     size: Tensor
 
 
-class _FeatureSource:
-    """Batches of features by plan."""
+class _Features:
+    """Features of one split, one view of it after the other, each computed when it is first asked for.
 
-    def __init__(self, items: Iterable[_Item]) -> None:
-        self._items = list(items)
+    Args:
+        backbone: gives several outputs [b, c, h, w].
+        images: batches of the images of a view.
+        views: how many there are.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, images: Callable[[int], Iterable[Batch]], *, views: int = 1
+    ) -> None:
+        self._backbone, self._images, self._views = backbone, images, views
+        self._kept: dict[int, list[_Item]] = {}
 
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
-        chosen = [self._items[index] for index in plan.indices]
-        return RawBatch(
-            images=torch.stack([item.features for item in chosen])[:, :, None, None],
-            targets=stack_targets([item.targets for item in chosen]),
-            sizes=torch.stack([item.size for item in chosen]),
-            seed=None,
-        )
+        """The planned batch, of all views together."""
+        for view in range(self._views):
+            if view not in self._kept:
+                deque(self.compute(view), maxlen=0)
+        items = len(self._kept[0])
+        return _stack([self._kept[index // items][index % items] for index in plan.indices])
+
+    def compute(self, view: int) -> Iterator[RawBatch]:
+        """The batches of a view as they are computed; after the last one the view is kept."""
+        kept: list[_Item] = []
+        for batch in self._images(view):
+            items = list(_compute(self._backbone, batch))
+            yield _stack(items)
+            kept += items
+        self._kept[view] = kept
+
+
+class _Loader(MemoryLoader):
+    """An epoch per view as its features are computed: no training waits for them. Then all views mixed."""
+
+    def __init__(self, features: _Features, plans: ShuffledPlans, *, views: int) -> None:
+        super().__init__(features, plans)
+        self._features, self._plans, self._views = features, plans, views
+
+    def __iter__(self) -> Iterator[RawBatch]:
+        epoch = self._plans.epoch  # read with the first batch: Lightning tells the epoch after it has begun
+        yield from self._features.compute(epoch) if epoch < self._views else super().__iter__()
 
 
 class CachedFeatures(LightningDataModule):
@@ -83,35 +115,46 @@ class CachedFeatures(LightningDataModule):
 
     def __init__(self, backbone: nn.Module, data: DetectionDataModule, *, views: int, seed: int) -> None:
         super().__init__()
-        passes = [data.batches("train", epoch=view, augmented=view > 0) for view in range(views + 1)]
-        self._train = [item for batches in passes for item in _compute(backbone, batches)]
-        self._val = list(_compute(backbone, data.batches("val")))
-        self._views, self._seed, self._batch_size = views + 1, seed, data.batch_size
+        self._views = views + 1
+        self._train = _Features(
+            backbone,
+            lambda view: data.batches("train", epoch=view, augmented=view > 0),
+            views=self._views,
+        )
+        self._val = _Features(backbone, lambda _view: data.batches("val"))
+        self._counts, self._seed, self._batch_size = data.counts, seed, data.batch_size
 
     def train_dataloader(self) -> MemoryLoader:
         """As many views as there are images, in a new order each epoch."""
-        count = len(self._train) // self._views
-        plans = ShuffledPlans(count, self._batch_size, seed=self._seed, views=self._views)
-        return MemoryLoader(_FeatureSource(self._train), plans)
+        plans = ShuffledPlans(self._counts[0], self._batch_size, seed=self._seed, views=self._views)
+        return _Loader(self._train, plans, views=self._views)
 
     def val_dataloader(self) -> MemoryLoader:
         """Features of the images as they are, in the order of the data set."""
-        return MemoryLoader(_FeatureSource(self._val), SequentialPlans(len(self._val), self._batch_size))
+        return MemoryLoader(self._val, SequentialPlans(self._counts[1], self._batch_size))
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:  # noqa: ARG002 - Lightning's signature
         """Back to the precision that the network computes with."""
         return Batch(batch.images.float(), batch.targets, batch.sizes)
 
 
-def _compute(backbone: nn.Module, batches: Iterable[Batch]) -> Iterator[_Item]:
-    for batch in batches:
-        with torch.inference_mode():
-            outputs = backbone(batch.images.contiguous(memory_format=torch.channels_last))
-            # [b, c, h, w] each -> [b, F], each output as rows, columns, channels
-            packed = torch.cat([output.permute(0, 2, 3, 1).flatten(1) for output in outputs], dim=1).half()
-        for index, features in enumerate(packed):
-            own = batch.targets[:, 0] == index
-            yield _Item(features.clone(), batch.targets[own, 1:], batch.sizes[index])
+def _stack(items: Sequence[_Item]) -> RawBatch:
+    return RawBatch(
+        images=torch.stack([item.features for item in items])[:, :, None, None],
+        targets=stack_targets([item.targets for item in items]),
+        sizes=torch.stack([item.size for item in items]),
+        seed=None,
+    )
+
+
+def _compute(backbone: nn.Module, batch: Batch) -> Iterator[_Item]:
+    with torch.inference_mode():
+        outputs = backbone(batch.images.contiguous(memory_format=torch.channels_last))
+        # [b, c, h, w] each -> [b, F], each output as rows, columns, channels
+        packed = torch.cat([output.permute(0, 2, 3, 1).flatten(1) for output in outputs], dim=1).half()
+    for index, features in enumerate(packed):
+        own = batch.targets[:, 0] == index
+        yield _Item(features.clone(), batch.targets[own, 1:], batch.sizes[index])
 
 
 @contextmanager

@@ -200,6 +200,23 @@ def test_cached_features_are_those_of_the_images() -> None:
         assert torch.allclose(network(batch.images), expected, atol=1e-2)
 
 
+def test_the_first_batch_waits_for_its_own_features_only() -> None:
+    """Each image of each view goes through the backbone once, when its batch comes."""
+    network, data = _network(), _data()
+    seen: list[int] = []
+    network.backbone.register_forward_hook(lambda _module, given, _made: seen.append(len(given[0])))
+    with cached_features(network, data, views=1, seed=0) as features:
+        loader = features.train_dataloader()
+        seen.clear()  # one image said which shapes there are
+        batches = iter(loader)
+        next(batches)
+        assert seen == [8]
+        for epoch in range(4):
+            loader.sampler.set_epoch(epoch)  # type: ignore[union-attr]  # it is the shuffled one
+            assert sum(len(batch.images) for batch in loader) == 16
+        assert sum(seen) == 8 + 2 * 16
+
+
 def test_features_are_kept_up_to_a_limit() -> None:
     """Those of 16 images, twice, and of 4: 48, 96 and 192 channels at 1/8, 1/16 and 1/32 of 96 pixels."""
     needed_bytes = (2 * 16 + 4) * (48 * 12 * 12 + 96 * 6 * 6 + 192 * 3 * 3) * 2

@@ -12,7 +12,7 @@ from training_throughput import bare_images_per_s, loop_images_per_s
 
 from mlflow_nas.data import DetectionDataModule, in_order, load_dataset
 from mlflow_nas.space import build_detector, fastestdet_head, load_seed_weights, narrow
-from mlflow_nas.train import CocoMap, DetectorModule, decode, fit
+from mlflow_nas.train import CocoMap, DetectorModule, Freeze, Recipe, decode, fit
 
 T = TypeVar("T")
 BASELINE = fastestdet_head().baseline
@@ -80,8 +80,9 @@ class _FirstStep(Exception):  # noqa: N818 - no error: the measurement ends ther
 
 
 @pytest.mark.usefixtures("_one_thread")
-def test_a_trial_begins_to_train_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the architecture to the first step, after the first trial."""
+@pytest.mark.parametrize("freeze", ["none", "backbone"])
+def test_a_trial_begins_to_train_within_a_second(freeze: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the architecture to the first step, after the first trial; no step waits for all features."""
 
     def stop(*_: object) -> NoReturn:
         raise _FirstStep
@@ -93,7 +94,7 @@ def test_a_trial_begins_to_train_within_a_second(monkeypatch: pytest.MonkeyPatch
         network = build_detector(BASELINE, num_classes=1)
         data = DetectionDataModule(train, val, img_size=(320, 320), batch_size=8, seed=0)
         with pytest.raises(_FirstStep):
-            fit(network, data, epochs=1, seed=0, accelerator="cpu")
+            fit(network, data, epochs=5, seed=0, recipe=Recipe(freeze=freeze), accelerator="cpu")
 
     begin()
     _, seconds = _processor_s(begin)
