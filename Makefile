@@ -32,6 +32,7 @@ check: lint test ## what CI runs: lint, then test
 bench: setup ## measure start-up, training, evaluation, estimates, and how well latency repeats (minutes)
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/trial_start.py
+	$(BIN)/python benchmarks/trial_start.py --freeze backbone
 	$(BIN)/python benchmarks/evaluation_speed.py
 	$(BIN)/python benchmarks/training_throughput.py
 	$(BIN)/python benchmarks/selection_protocol.py

@@ -2,8 +2,8 @@
 
 Trains the baseline and spread architectures from the published detector, as a search does unless --epochs
 says otherwise, quantizes each in every way, and measures the mAP of every file and its time in turn with the
-float file on this machine. Results go to --out,
-one line each; the same command goes on where it was interrupted. Once per data set:
+float file on this machine. Results go to --out, one line each; the same command goes on where it was
+interrupted. Once per data set:
 
     python benchmarks/int8_accuracy.py --data voc:../shared/data/voc-persons/VOCdevkit
 """
