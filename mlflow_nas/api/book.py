@@ -18,17 +18,19 @@ def open_book(config: StudyOptions, study: str, bench: Workbench, project_run: s
         project_run: the run that `mlflow run` created, or None.
 
     Raises:
-        ConfigError: the study was made with other data, another board or space.
+        ConfigError: the study was made with other data, another board, space or training.
         RegistryError: MLflow does not answer.
     """
     client = connect(default_uri())
     experiment = experiment_for(client, project_run, config.experiment)
     tags = bench.tags
+    training = f"epochs {bench.epochs}, batch size {bench.batch_size}, "
+    training += f"recipe {config.recipe}, freeze {config.freeze}"
     parent = open_study(
         client,
         experiment_id=experiment,
         study=study,
-        tags={**tags, "nas.choices": bench.space.describe()},
+        tags={**tags, "nas.choices": bench.space.describe(), "nas.training": training},
         params=as_params(config),
         run_id=project_run,
     )

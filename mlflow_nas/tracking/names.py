@@ -25,6 +25,7 @@ __all__ = [
     "SPACE",
     "STATE",
     "STUDY",
+    "TRAINING",
     "TRIAL",
 ]
 
@@ -38,6 +39,8 @@ DATASET: Final = "nas.dataset"
 STATE: Final = "nas.state"
 KEY: Final = "nas.key"
 PRECISION: Final = "nas.precision"
+TRAINING: Final = "nas.training"
+"""Of a study: how each of its candidates is trained; results of different trainings are not compared."""
 ERROR: Final = "nas.error"
 LATENCY_UNSTABLE: Final = "nas.latency_unstable"
 SHA256: Final = "nas.sha256"

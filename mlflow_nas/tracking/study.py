@@ -18,6 +18,7 @@ FIXED = {
     names.SPACE: ("search space", "--space"),
     names.CHOICES: ("choices", "--space and --set"),
     names.PRECISION: ("precision", "--precision"),
+    names.TRAINING: ("training", "--epochs, --batch-size, --recipe and --freeze"),
 }
 """What a study can't change midway, by tag: its name and its option."""
 
@@ -69,8 +70,8 @@ def open_study(
         client: the MLflow client.
         experiment_id: the experiment to look and create in.
         study: the study's name; it names the run.
-        tags: further tags; nas.dataset, nas.board, nas.space, nas.choices and nas.precision must stay what
-            they were.
+        tags: further tags; nas.dataset, nas.board, nas.space, nas.choices, nas.precision and nas.training
+            must stay what they were.
         params: the study's options; those that the run has already are left as they are, because
             `mlflow run` has logged the project's parameters and MLflow refuses to change one.
         run_id: the run that `mlflow run` created. It becomes the study's run; when the study has one
@@ -80,8 +81,8 @@ def open_study(
         The run id of the study.
 
     Raises:
-        ConfigError: the study was made with another data set, board or search space, its name can't be
-            searched for, or `run_id` lies in another experiment.
+        ConfigError: the study was made with another data set, board, search space or training, its name
+            can't be searched for, or `run_id` lies in another experiment.
         RegistryError: MLflow does not answer.
     """
     own = client.get_run(run_id) if run_id else None

@@ -338,13 +338,26 @@ def test_a_killed_seed_networks_training_goes_on_from_its_last_epoch(
     assert kept.with_name("weights.pth").is_file()
 
 
-def test_a_study_keeps_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results of different data are never compared."""
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({"data": "synthetic:train=8,val=5,size=128"}, "data set 'synthetic@"),
+        ({"epochs": 2}, "training 'epochs 1, batch size 8, .*, this call has 'epochs 2, .*or the --epochs, "),
+        (
+            {"epochs": "", "freeze": "none"},
+            "training 'epochs 1, .*, this call has 'epochs 200, .*freeze none'",
+        ),
+    ],
+)
+def test_a_study_keeps_its_data_and_its_training(
+    other: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results of different ones are never compared."""
     monkeypatch.setattr(study_module, "evaluate_candidate", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         _search(trials=1)
-    with pytest.raises(ConfigError, match="study 'demo' was made with"):
-        _search(data="synthetic:train=8,val=5,size=128")
+    with pytest.raises(ConfigError, match=f"study 'demo' was made with {sentence}"):
+        _search(**other)
 
 
 def test_one_training_is_exactly_one_run() -> None:
