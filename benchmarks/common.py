@@ -84,10 +84,10 @@ def train(
         measure_last: measure on the validation split after the last epoch only, which takes less time.
     """
     network, data = bench.build(architecture), bench.data(architecture)
-    short = replace(bench, val=bench.val.part(bench.val.records[:1])).data(architecture)
+    hardly_measured = replace(bench, val=bench.val.part(bench.val.records[:1]))
     fitted = fit(
         network,
-        short if measure_last else data,
+        hardly_measured.data(architecture) if measure_last else data,
         epochs=bench.epochs,
         seed=bench.seed,
         recipe=bench.recipe,

@@ -5,7 +5,7 @@ import math
 __all__ = ["default_epochs", "is_short"]
 
 DEFAULT_STEPS = 200
-"""Fewer rank architectures less steadily, and far ones unfairly (docs/results/detector.md)."""
+"""Fewer leave architectures behind that are far from the seed network (docs/results/detector.md)."""
 SHORT_STEPS = 400
 LEAST_EPOCHS = 3
 

@@ -19,15 +19,15 @@ def is_whole(weights: SeedWeights, space: SearchSpace) -> bool:
 
 
 def keeps_backbone(space: SearchSpace) -> bool:
-    """Whether all of a space have the baseline's backbone: each parameter is tried at both ends."""
+    """Whether all of a space have the baseline's `backbone`: each parameter is tried at both ends."""
     baseline = space.validate(space.baseline)
     changed = (
         {**baseline, name: end}
         for name, parameter in space.parameters.items()
         for end in (parameter.values[0], parameter.values[-1])
     )
-    seed, *others = (str(space.build(one, 1).backbone) for one in (baseline, *changed))
-    return all(other == seed for other in others)
+    seed, *others = (getattr(space.build(one, 1), "backbone", None) for one in (baseline, *changed))
+    return seed is not None and all(str(other) == str(seed) for other in others)
 
 
 def build_detector(

@@ -1,15 +1,24 @@
 """How long a trial trains, and what it leaves as it is, where nobody says so."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from mlflow_nas import api
 from mlflow_nas.api.bench import make_bench
 from mlflow_nas.config import SearchConfig
 from mlflow_nas.search.schedule import default_epochs, is_short
-from mlflow_nas.space import build_detector, fastestdet_head, load_space, narrow, save_weights
+from mlflow_nas.space import (
+    build_detector,
+    fastestdet_head,
+    keeps_backbone,
+    load_space,
+    narrow,
+    save_weights,
+)
 
 DATA = "synthetic:train=8,val=4,size=96"
 
@@ -77,6 +86,13 @@ def test_a_chain_narrowed_to_the_baselines_backbone_keeps_it(seed_weights: Path,
     assert narrow(chain, tuple(fixed)).size > 1
     config = SearchConfig(data=DATA, board="fake", weights=seed_weights, space="chain", set=",".join(fixed))
     assert make_bench(config, folder=tmp_path, max_latency_ms=None).recipe.freeze == "backbone"
+
+
+def test_networks_without_a_backbone_keep_none() -> None:
+    """A user's space may build what it likes."""
+    space = replace(fastestdet_head(), build=lambda *_: nn.Conv2d(3, 5, 1))  # type: ignore[arg-type,return-value]  # no FastestDet
+    assert keeps_backbone(fastestdet_head())
+    assert not keeps_backbone(space)
 
 
 @pytest.mark.usefixtures("tracking_uri")
