@@ -75,10 +75,10 @@ def as_option(default: object) -> str:
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        loaded = yaml.safe_load(file.read_text())
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"The config file {file} can't be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"The config file {file} is not YAML: {error}") from error
     if not isinstance(loaded, dict):
         raise ConfigError(f"The config file {file} must hold names and values, such as 'trials: 8'.")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TypeAlias
 
+import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -104,8 +105,12 @@ class DetectionDataModule(LightningDataModule):
         return BatchSource(self._val, img_size=self._img_size, in_memory=self._in_memory)
 
     def train_dataloader(self) -> Loader:
-        """Raw batches in a new order each epoch."""
-        return self._loader(self._train_source, self._shuffled())
+        """Raw batches in a new order each epoch, from the one that a resumed training begins with."""
+        plans = self._shuffled()
+        if self.trainer:  # which tells the epoch after workers have begun to read
+            done = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # not typed
+            plans.set_epoch(done)
+        return self._loader(self._train_source, plans)
 
     def val_dataloader(self) -> Loader:
         """Raw batches in the order of the data set."""
@@ -118,7 +123,12 @@ class DetectionDataModule(LightningDataModule):
         if self._in_memory:
             return MemoryLoader(source, plans)
         return DataLoader(
-            source, batch_size=None, sampler=plans, num_workers=_WORKERS, persistent_workers=True
+            source,
+            batch_size=None,
+            sampler=plans,
+            num_workers=_WORKERS,
+            persistent_workers=True,
+            generator=torch.Generator(),  # its own: what the network draws does not depend on workers
         )
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:  # noqa: ARG002 - Lightning's signature

@@ -42,10 +42,19 @@ def read_voc(location: str, split: Split, classes: Sequence[str]) -> Annotated:
         raise ConfigError(f"{folder}: missing folder; found {found} there; write voc:DIR?year=YEAR")
     names: set[str] = set()
     annotations = [_read(folder, image_id, classes, names) for image_id in _image_ids(folder, split)]
+    if not set(classes) <= names:
+        _check_names(folder, classes)
+    return Annotated(folder.name.lower(), f"voc:{location}", annotations)
+
+
+def _check_names(folder: Path, classes: Sequence[str]) -> None:
+    """Refuse classes that stand in no annotation of any split."""
+    names: set[str] = set()
+    for file in (folder / "Annotations").glob("*.xml"):
+        _read(folder, file.stem, (), names)
     for name in classes:
         if name not in names:
-            raise ConfigError(f"{folder} ({split}): {unknown_name('class', name, names)}")
-    return Annotated(folder.name.lower(), f"voc:{location}", annotations)
+            raise ConfigError(f"{folder}: {unknown_name('class', name, names)}")
 
 
 def _image_ids(folder: Path, split: Split) -> list[str]:

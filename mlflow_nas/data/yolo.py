@@ -78,7 +78,7 @@ def _images(document: dict[str, Any], split: Split, file: Path) -> Iterator[tupl
         if place.is_dir():
             paths = [path for path in sorted(place.rglob("*")) if path.suffix.lower() in _SUFFIXES]
         elif place.suffix == ".txt" and place.is_file():
-            lines = place.read_text(encoding="utf-8").splitlines()
+            lines = _read_lines(place)
             paths = [place.parent / line.strip() for line in lines if line.strip()]
         else:
             raise ConfigError(
@@ -88,6 +88,15 @@ def _images(document: dict[str, Any], split: Split, file: Path) -> Iterator[tupl
             (path, path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name)
             for path in paths
         )
+
+
+def _read_lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file}: not readable as a list of images in UTF-8 ({error}); write it again"
+        ) from error
 
 
 def _root(document: dict[str, Any], file: Path) -> Path:

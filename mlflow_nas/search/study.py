@@ -199,11 +199,20 @@ class Search:
             trial.set_constraint(name, value)
         trial.set_user_attr(OUTCOME, "unmeasured" if isinstance(error, BoardError) else evaluation.state)
         self.book.finish(evaluation)
-        candidate.checkpoint.unlink(missing_ok=True)
         self._tell(trial.number, evaluation)
+        if isinstance(error, BoardError):
+            self._try_again(trial, key)
+        else:
+            candidate.checkpoint.unlink(missing_ok=True)
         self.progress.result(evaluation)
         self._publish(evaluation)
         return error
+
+    def _try_again(self, trial: optuna.Trial, key: str) -> None:
+        """What the board failed to measure comes next, once: its finished training is kept."""
+        attempts = [one for one in tried(self.study) if one.user_attrs[KEY] == key]
+        if trial.params and len(attempts) < BOARD_FAILURES:
+            self.study.enqueue_trial(trial.params)
 
     def _publish(self, evaluation: Evaluation) -> None:
         """Keep the model of a trial that is on the front as it stands, while its file is at hand."""

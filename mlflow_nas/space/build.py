@@ -2,6 +2,7 @@
 
 import torch
 
+from mlflow_nas.errors import CandidateError, NasError
 from mlflow_nas.space.fastestdet import fastestdet_head
 from mlflow_nas.space.inherit import inherit_detector
 from mlflow_nas.space.network import FastestDet
@@ -19,15 +20,29 @@ def is_whole(weights: SeedWeights, space: SearchSpace) -> bool:
 
 
 def keeps_backbone(space: SearchSpace) -> bool:
-    """Whether all of a space have the baseline's `backbone`: each parameter is tried at both ends."""
+    """Whether all of a space have the baseline's `backbone`: each parameter is tried, words one by one.
+
+    A parameter of numbers is tried at both ends; what can't be built has no backbone of its own.
+    """
     baseline = space.validate(space.baseline)
-    changed = (
-        {**baseline, name: end}
+    changed = [
+        {**baseline, name: value}
         for name, parameter in space.parameters.items()
-        for end in (parameter.values[0], parameter.values[-1])
-    )
-    seed, *others = (getattr(space.build(one, 1), "backbone", None) for one in (baseline, *changed))
-    return seed is not None and all(str(other) == str(seed) for other in others)
+        for value in (
+            parameter.values if parameter.is_categorical else (parameter.values[0], parameter.values[-1])
+        )
+    ]
+    seed = _backbone_of(space, baseline)
+    return bool(seed) and all(_backbone_of(space, one) in (seed, None) for one in changed)
+
+
+def _backbone_of(space: SearchSpace, architecture: Architecture) -> str | None:
+    """What an architecture's backbone looks like: "" where it has none, None where it can't be built."""
+    try:
+        network = build_detector(architecture, num_classes=1, space=space)
+    except CandidateError:
+        return None
+    return str(getattr(network, "backbone", ""))
 
 
 def build_detector(
@@ -50,11 +65,20 @@ def build_detector(
         seed: of the weights that are drawn at random.
 
     Raises:
+        CandidateError: the space can't build the architecture.
         ConfigError: the architecture is not in the space, or the weights do not fit the seed network.
     """
     chosen = space or fastestdet_head()
+    valid = chosen.validate(architecture)
     torch.manual_seed(seed)
-    network = chosen.build(chosen.validate(architecture), num_classes)
+    try:
+        network = chosen.build(valid, num_classes)
+    except NasError:
+        raise
+    except Exception as error:  # a user's space may fail in any way
+        raise CandidateError(
+            f"The space {chosen.name} can't build {chosen.key(valid)}: {type(error).__name__}: {error}"
+        ) from error
     if weights is not None:
         weights.hand_down(network, chosen.inherit)
     elif backbone_weights is not None:

@@ -1,11 +1,12 @@
 """Spaces by name: the built-in ones, and those in a user's own Python file."""
 
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.errors import ConfigError, NasError
 from mlflow_nas.space.cell import cell
 from mlflow_nas.space.chain import chain
 from mlflow_nas.space.fastestdet import fastestdet_head
@@ -42,7 +43,12 @@ def load_space(name: str) -> SearchSpace:
         )
     found = getattr(_run(Path(path)), attribute, None)
     if callable(found):
-        found = found()
+        try:
+            found = found()
+        except NasError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{path}: the search space {attribute} can't be made: {error!r}.") from error
     if not isinstance(found, SearchSpace):
         raise ConfigError(
             f"{path} holds no search space {attribute}: let it be a mlflow_nas.space.SearchSpace, or a "
@@ -56,6 +62,7 @@ def _run(path: Path) -> ModuleType:
     if not path.is_file() or specification is None or specification.loader is None:
         raise ConfigError(f"The file {path} of the search space does not exist: give its path from here.")
     module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # where dataclasses look up what annotations mean
     try:
         specification.loader.exec_module(module)
     except Exception as error:

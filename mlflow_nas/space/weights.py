@@ -1,5 +1,6 @@
 """Weights from files: an ImageNet backbone, or a whole trained seed network to inherit from."""
 
+import io
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
@@ -158,5 +159,7 @@ def save_weights(network: nn.Module, path: Path) -> Path:
     """Write a network's state dict, to be read again by `load_seed_weights`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
-    torch.save(network.state_dict(), temporary)
+    content = io.BytesIO()
+    torch.save(network.state_dict(), content)
+    temporary.write_bytes(content.getvalue())  # by itself torch calls a full disk a RuntimeError
     return temporary.replace(path)

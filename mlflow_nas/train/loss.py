@@ -54,7 +54,8 @@ def detection_loss(raw: tuple[Tensor, Tensor, Tensor | None], targets: Tensor) -
     Positives are the proposals whose SIoU reaches the batch's mean. Unlike the published code, a proposal
     *at* the mean counts, so that a single proposal is not lost and no mean is taken over nothing; the SIoU
     that the objectness has to learn carries no gradient; a cell that two boxes claim learns the larger
-    value; boxes to ignore (difficult, crowd) are neither positives nor negatives.
+    value; boxes to ignore (difficult, crowd) are neither positives nor negatives, and nor is any cell inside
+    one: a crowd has objects everywhere.
 
     Args:
         raw: objectness logits [b, 1, h, w], box terms [b, 4, h, w], class logits [b, N, h, w] or None.
@@ -71,13 +72,30 @@ def detection_loss(raw: tuple[Tensor, Tensor, Tensor | None], targets: Tensor) -
     chosen, overlap = counted.where(positive), overlap[positive]
 
     box_loss = (1 - overlap).sum() / max(overlap.numel(), 1)
-    objectness_loss = _objectness_loss(objectness, chosen, overlap.detach(), proposals.where(ignored))
+    unknown = _cells_inside(targets[targets[:, 6] > 0], objectness)
+    objectness_loss = _objectness_loss(
+        objectness, chosen, overlap.detach(), ignored=proposals.where(ignored), unknown=unknown
+    )
     class_loss = _class_loss(class_logits, chosen)
     total = 8 * box_loss + 16 * objectness_loss + class_loss
     return LossTerms(total, box_loss.detach(), objectness_loss.detach(), class_loss.detach())
 
 
-def _objectness_loss(objectness: Tensor, chosen: _Proposals, overlap: Tensor, ignored: _Proposals) -> Tensor:
+def _cells_inside(targets: Tensor, objectness: Tensor) -> Tensor:
+    """Cells [b, h, w] whose centres lie in a target's box."""
+    height, width = objectness.shape[1:]
+    x = (torch.arange(width, device=targets.device) + 0.5) / width
+    y = (torch.arange(height, device=targets.device) + 0.5) / height
+    centre, half = targets[:, 2:4], targets[:, 4:6] / 2
+    across = (x - centre[:, :1]).abs() <= half[:, :1]  # [m, w]
+    down = (y - centre[:, 1:]).abs() <= half[:, 1:]  # [m, h]
+    inside = (down[:, :, None] & across[:, None, :]).to(objectness.dtype)
+    return torch.zeros_like(objectness).index_add_(0, targets[:, 0].long(), inside) > 0
+
+
+def _objectness_loss(
+    objectness: Tensor, chosen: _Proposals, overlap: Tensor, *, ignored: _Proposals, unknown: Tensor
+) -> Tensor:
     """Smooth L1 over all cells, weighted.
 
     Of an image's n positives each weighs .25 cells / n, every other cell .75, a cell to ignore nothing.
@@ -85,6 +103,7 @@ def _objectness_loss(objectness: Tensor, chosen: _Proposals, overlap: Tensor, ig
     wanted = torch.zeros_like(objectness)
     weight = torch.full_like(objectness, 0.75)
     weight[ignored.image, ignored.row, ignored.column] = 0
+    weight[unknown] = 0
     if overlap.numel():
         cells = objectness[0].numel()
         per_image = torch.bincount(chosen.image, minlength=objectness.shape[0]).to(weight.dtype)

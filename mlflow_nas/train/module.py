@@ -71,9 +71,14 @@ class DetectorModule(LightningModule):
         self._metric = CocoMap()
 
     def configure_optimizers(self) -> Any:
-        """Optimizer and schedule of the recipe, the latter over all steps."""
+        """Optimizer and schedule of the recipe, the latter over all steps.
+
+        Asked for `estimated_stepping_batches`, Lightning would let workers begin with the first epoch also
+        where a training goes on with another one.
+        """
         optimizer = make_optimizer(self.network, self.recipe, kept=self._kept)
-        schedule = make_schedule(optimizer, self.recipe, steps=int(self.trainer.estimated_stepping_batches))
+        steps = len(self.trainer.datamodule.train_dataloader()) * int(self.trainer.max_epochs or 1)  # type: ignore[attr-defined]  # set by `fit`
+        schedule = make_schedule(optimizer, self.recipe, steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

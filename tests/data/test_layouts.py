@@ -192,3 +192,12 @@ def test_a_split_without_images_or_file_is_named(write: Write, tmp_path: Path) -
         load_dataset(uri, "val")
     with pytest.raises(ConfigError, match=r"missing|has no test"):
         load_dataset(uri, "test")
+
+
+def test_a_class_may_be_missing_from_one_split(tmp_path: Path) -> None:
+    """VOC's annotations name it in another one; a class that none names is a mistake."""
+    dog = Picture("dog.png", [("dog", (2, 2, 20, 20), False)])
+    uri = write_voc(tmp_path, {"train": [PERSON, dog], "val": [PERSON]})
+    assert load_dataset(uri, "val", ("person", "dog")).classes == ("person", "dog")
+    with pytest.raises(ConfigError, match=r"unknown class 'cat'"):
+        load_dataset(uri, "val", ("person", "cat"))

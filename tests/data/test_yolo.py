@@ -26,6 +26,15 @@ def test_names_may_be_a_list_and_splits_lists_of_files(tmp_path: Path) -> None:
     assert len(load_dataset(f"yolo:{tmp_path}/data.yaml")) == 2
 
 
+def test_a_list_of_files_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """Written on a machine with another encoding, for example."""
+    uri = write_yolo(tmp_path, {"train": [PERSON]})
+    (tmp_path / "some.txt").write_bytes("./images/train/Müller.png".encode("latin-1"))
+    _set(tmp_path, train="some.txt")
+    with pytest.raises(ConfigError, match=r"some\.txt: not readable as a list of images in UTF-8"):
+        load_dataset(uri)
+
+
 def test_path_is_the_root_and_may_be_that_of_another_machine(tmp_path: Path) -> None:
     """A folder that is not here gives way to that of data.yaml; ../train/images may mean train/images."""
     uri = write_yolo(tmp_path, {"train": [PERSON]})

@@ -12,6 +12,9 @@ from mlflow_nas.api.bench import make_bench
 from mlflow_nas.config import SearchConfig
 from mlflow_nas.search.schedule import default_epochs, is_short
 from mlflow_nas.space import (
+    FastestDet,
+    Parameter,
+    SearchSpace,
     build_detector,
     fastestdet_head,
     keeps_backbone,
@@ -19,6 +22,7 @@ from mlflow_nas.space import (
     narrow,
     save_weights,
 )
+from mlflow_nas.types import Architecture
 
 DATA = "synthetic:train=8,val=4,size=96"
 
@@ -93,6 +97,26 @@ def test_networks_without_a_backbone_keep_none() -> None:
     space = replace(fastestdet_head(), build=lambda *_: nn.Conv2d(3, 5, 1))  # type: ignore[arg-type,return-value]  # no FastestDet
     assert keeps_backbone(fastestdet_head())
     assert not keeps_backbone(space)
+
+
+def test_words_are_tried_one_by_one_and_what_cannot_be_built_keeps_everything() -> None:
+    """Their order means nothing: here the middle one changes the backbone. The last one can't be built."""
+    head = fastestdet_head()
+
+    def build(architecture: Architecture, num_classes: int) -> FastestDet:
+        network = head.build(head.baseline, num_classes)
+        if architecture["kind"] == "broken":
+            raise ValueError(architecture)
+        if architecture["kind"] == "middle":
+            network.backbone.conv1 = nn.Sequential(network.backbone.conv1)
+        return network
+
+    def space(*kinds: str) -> SearchSpace:
+        choice = {"kind": Parameter(short="k", values=kinds)}
+        return SearchSpace(name="words", parameters=choice, baseline={"kind": "first"}, build=build)
+
+    assert not keeps_backbone(space("first", "middle", "last"))
+    assert keeps_backbone(space("first", "last", "broken"))
 
 
 @pytest.mark.usefixtures("tracking_uri")

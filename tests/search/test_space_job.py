@@ -19,6 +19,39 @@ DATA = {
 SEARCH = {**DATA, "seed_epochs": 1, "device": "none", "trials": 2}
 
 
+UNBUILDABLE = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from mlflow_nas.space import Parameter, SearchSpace, fastestdet_head
+
+
+@dataclass
+class Stem:
+    groups: int
+
+    def module(self):
+        return nn.Conv2d(96, 96, 1, groups=self.groups)
+
+
+def build(architecture, num_classes):
+    head = fastestdet_head()
+    network = head.build(head.baseline, num_classes)
+    network.head.stem.insert(0, Stem(architecture["groups"]).module())
+    return network
+
+
+SPACE = SearchSpace(
+    name="groups",
+    parameters={"groups": Parameter(short="g", values=(1, 7))},
+    baseline={"groups": 1},
+    build=build,
+)
+"""
+
 pytestmark = pytest.mark.usefixtures("tracking_uri")
 
 
@@ -45,6 +78,21 @@ def test_a_users_space_is_searched_within_its_choices(tmp_path: Path) -> None:
         ConfigError, match=r"was made with choices 'expansion: 1; .* --space and --set of before"
     ):
         api.search(**options, set="expansion=1,2")
+
+
+def test_what_a_users_space_cannot_build_has_failed_and_the_search_goes_on(tmp_path: Path) -> None:
+    """Its run says why; the next call does not end with it either."""
+    file = tmp_path / "groups.py"
+    file.write_text(UNBUILDABLE, encoding="utf-8")
+    options = {**SEARCH, "space": f"{file}:SPACE", "sampler": "random", "seed_epochs": 0, "set": "groups=7"}
+    for trials in (2, 3):
+        result = api.search(**{**options, "trials": trials})
+        assert [row["state"] for row in result["trials"]] == ["complete", "failed"]
+    runs = mlflow.MlflowClient().search_runs([result["experiment_id"]])
+    (failed,) = [run for run in runs if run.info.status == "FAILED"]
+    assert failed.data.tags["nas.error"] == (
+        "CandidateError: The space groups can't build g7: ValueError: in_channels must be divisible by groups"
+    )
 
 
 def test_a_budget_ends_a_search_and_is_judged() -> None:

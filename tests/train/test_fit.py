@@ -19,11 +19,19 @@ SMALL = {"kernel_size": 3, "groups": 1, "channels": 24, "img_width": 220}
 EPOCHS = 3
 
 
-def _data(augmentation: Augmentation = "flip-zoom", train: int = 16) -> DetectionDataModule:
+def _data(
+    augmentation: Augmentation = "flip-zoom", train: int = 16, *, memory_limit_bytes: int = 2**30
+) -> DetectionDataModule:
     uri = f"synthetic:train={train},val=4,size=160"
     train_set, val_set = (load_dataset(uri, split, ("person",)) for split in ("train", "val"))
     return DetectionDataModule(
-        train_set, val_set, img_size=(96, 96), batch_size=8, seed=0, augmentation=augmentation
+        train_set,
+        val_set,
+        img_size=(96, 96),
+        batch_size=8,
+        seed=0,
+        augmentation=augmentation,
+        memory_limit_bytes=memory_limit_bytes,
     )
 
 
@@ -38,9 +46,9 @@ def _with_dropout() -> FastestDet:
     return network
 
 
-def _fit(network: nn.Module, **options: object) -> Fitted:
+def _fit(network: nn.Module, data: DetectionDataModule | None = None, **options: object) -> Fitted:
     wanted = {"epochs": EPOCHS, "seed": 1, "accelerator": "cpu", **options}
-    return fit(network, _data(), **wanted)  # type: ignore[arg-type]  # options of a test
+    return fit(network, data or _data(), **wanted)  # type: ignore[arg-type]  # options of a test
 
 
 def _equal(first: nn.Module, second: nn.Module) -> bool:
@@ -75,7 +83,7 @@ class _Killed(BaseException):
     """Ends a training from inside, as a signal would."""
 
 
-def _interrupt(after: int, checkpoint: Path, recipe: Recipe) -> None:
+def _interrupt(after: int, checkpoint: Path, recipe: Recipe, data: DetectionDataModule | None = None) -> None:
     """Train until the end of an epoch, and no further."""
 
     def kill(number: int, _metrics: object) -> None:
@@ -83,7 +91,7 @@ def _interrupt(after: int, checkpoint: Path, recipe: Recipe) -> None:
             raise _Killed
 
     with pytest.raises(_Killed):
-        _fit(_with_dropout(), recipe=recipe, checkpoint=checkpoint, on_epoch=kill)
+        _fit(_with_dropout(), data, recipe=recipe, checkpoint=checkpoint, on_epoch=kill)
 
 
 def test_ctrl_c_ends_a_training_as_it_ends_everything_else() -> None:
@@ -114,6 +122,17 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path, after:
         resumed, recipe=recipe, checkpoint=checkpoint, on_epoch=lambda number, _: told.append(number)
     )
     assert told == [1, 2, 3]
+    assert _equal(whole, resumed)
+    assert again.history == fitted.history
+
+
+def test_a_training_whose_images_workers_decode_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    """Workers read ahead: the first batches of a resumed training are those of its epoch all the same."""
+    checkpoint = tmp_path / "training.ckpt"
+    whole, resumed = _with_dropout(), _with_dropout()
+    fitted = _fit(whole)
+    _interrupt(1, checkpoint, Recipe(), _data(memory_limit_bytes=0))
+    again = _fit(resumed, _data(memory_limit_bytes=0), checkpoint=checkpoint)
     assert _equal(whole, resumed)
     assert again.history == fitted.history
 
