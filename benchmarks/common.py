@@ -13,7 +13,7 @@ import torch
 
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
-from mlflow_nas.data import DetectionDataModule, load_dataset
+from mlflow_nas.data import DetectionDataModule, load_splits
 from mlflow_nas.search import Workbench
 from mlflow_nas.space import (
     FastestDet,
@@ -47,21 +47,25 @@ def make_parser(purpose: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def open_bench(options: argparse.Namespace, *, fresh_head: bool = False, seed: int = 0) -> Workbench:
+def open_bench(
+    options: argparse.Namespace, *, fresh_head: bool = False, seed: int = 0, mirror_val: bool = True
+) -> Workbench:
     """The bench of a search with these options; no board is asked.
 
     Args:
         options: of `make_parser`.
         fresh_head: inherit the published detector's backbone only.
         seed: of weights, order and augmentation.
+        mirror_val: measure on val and its mirror image, as a search does.
     """
     torch.set_num_threads(options.threads)
     rates = (options.learning_rate, options.kept_rate)
     folder = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow_nas-benchmarks" / str(os.getpid())  # noqa: S108 - scratch
+    data = load_splits(options.data, ("person",), mirror_val=mirror_val)
     return Workbench(
         space=fastestdet_head(),
-        train=load_dataset(options.data, "train", ("person",)),
-        val=load_dataset(options.data, "val", ("person",)),
+        train=data.train,
+        val=data.val,
         board=get_board(replace(find_device("fake"), directory=str(folder)), threads=1),
         folder=folder,
         epochs=1,

@@ -2,9 +2,10 @@
 
 Trains spread architectures with two seeds at each schedule asked for, by default that of a search, and says
 how well the two rankings agree (Kendall's tau-b of mAP). With --long, the same architectures are trained that
-long from a fresh head with three seeds, and the mean is what each short schedule is compared with. With
---freeze none,backbone, trainings of the head alone are compared with the longest whole ones. Results go to
---out, one line each; the same command goes on where it was interrupted.
+long from a fresh head with --long-seeds seeds, and the mean is what each short schedule is compared with.
+With --freeze none,backbone, trainings of the head alone are compared with the longest whole ones. `map_alone`
+is mAP on the validation images without their mirror images. Results go to --out, one line each; the same
+command goes on where it was interrupted.
 
     python benchmarks/ranking.py --out ranking.jsonl
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from common import Results, make_parser, open_bench, spread, table, train
 
+from mlflow_nas.data import in_order
 from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weighted_tau_b
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search import Workbench, default_epochs
@@ -30,8 +32,9 @@ from mlflow_nas.types import Architecture
 
 IDENTITY = ("data", "key", "start", "freeze", "rates", "epochs", "seed")
 INHERITED, FRESH = "inherited", "fresh head"
-SEEDS, LONG_SEEDS = 2, 3
+SEEDS = 2
 DRAWS = 2_000
+METRICS = ("map", "map_alone", "map_fp32", "map_50")
 
 
 def train_once(
@@ -43,7 +46,12 @@ def train_once(
     folder = bench.folder / bench.space.key(architecture)
     int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
-    return {**metrics, **accuracy, "trial_s": time.perf_counter() - started}
+    trial_s = time.perf_counter() - started
+    photographs = in_order(
+        bench.val.part(bench.val.records[: len(bench.val) // 2]), img_size=bench.input_size(architecture)
+    )
+    alone = evaluate_detector(OnnxDetector(int8), photographs)
+    return {**metrics, **accuracy, "map_alone": alone["map"], "trial_s": trial_s}
 
 
 def run(
@@ -98,13 +106,15 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
         return [column(results, keys, metric, seed=seed, **wanted) for seed in range(seeds)]
 
     rows: list[tuple[str, ...]] = []
-    for freeze, epochs, metric in itertools.product(options.freeze, options.epochs, ("map", "map_50")):
+    for freeze, epochs, metric in itertools.product(options.freeze, options.epochs, METRICS):
         own = {**inherited, "freeze": freeze, "epochs": epochs}
         first, second = columns(metric, SEEDS, own)
         gap = statistics.fmean(abs(one - other) for one, other in zip(first, second, strict=True))
         mean = _means((first, second))
         against = {
-            "fresh": tau(mean, _means(columns(metric, LONG_SEEDS, fresh))) if options.long else "not run",
+            "fresh": tau(mean, _means(columns(metric, options.long_seeds, fresh)))
+            if options.long
+            else "not run",
             "whole": tau(mean, _means(columns(metric, SEEDS, whole)))
             if "none" in options.freeze and own != whole
             else "",
@@ -122,7 +132,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
             )
         )
     if options.long:
-        pairs = itertools.combinations(columns("map", LONG_SEEDS, fresh), 2)
+        pairs = itertools.combinations(columns("map", options.long_seeds, fresh), 2)
         agreements = "; ".join(tau(*pair) for pair in pairs)
         rows.append(("fresh head", f"{options.long}", "map", agreements, "", "", "", ""))
     head = ("frozen", "epochs", "metric", "tau of two seeds", "mean gap", "tau to fresh", "tau to whole", "s")
@@ -143,6 +153,7 @@ def main() -> None:
         help="of the short trainings, comma-separated; unset: those of a search",
     )
     parser.add_argument("--long", type=int, default=0, help="epochs of the fresh-head training; 0 for none")
+    parser.add_argument("--long-seeds", type=int, default=3, help="trainings that the reference averages")
     parser.add_argument("--out", type=Path, default=Path("ranking.jsonl"))
     parser.add_argument(
         "--freeze", type=lambda text: text.split(","), default=["backbone"], help="none,backbone"
@@ -154,7 +165,7 @@ def main() -> None:
     for freeze, epochs in itertools.product(options.freeze, options.epochs):
         run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=SEEDS)
     if options.long:
-        run(options, results, start=FRESH, freeze="none", epochs=options.long, seeds=LONG_SEEDS)
+        run(options, results, start=FRESH, freeze="none", epochs=options.long, seeds=options.long_seeds)
     keys = [bench.space.key(architecture) for architecture in spread(bench.space, options.architectures)]
     sys.stdout.write(report(options, results, keys))
 

@@ -1,8 +1,9 @@
 """What the training recipe is worth: ours against the published one, by the length of the training.
 
 Trains the baseline of the search space from the published detector's weights, at every length with every
-seed, and measures the float network on the validation split. Results go to --out, one line each; the same
-command goes on where it was interrupted. Once per data set:
+seed, and measures the float network on the validation split, without its mirror image: so are published
+figures. Results go to --out, one line each; the same command goes on where it was interrupted. Once per data
+set:
 
     python benchmarks/recipes.py --epochs 10,30,60 --seeds 3
 """
@@ -25,7 +26,7 @@ IDENTITY = ("data", "recipe", "freeze", "rates", "epochs", "seed")
 def run(options: argparse.Namespace, results: Results) -> None:
     """Train what is not in the results yet, the short trainings first."""
     for epochs, seed, name in itertools.product(options.epochs, range(options.seeds), options.recipes):
-        bench = open_bench(options, seed=seed)
+        bench = open_bench(options, seed=seed, mirror_val=False)
         recipe = bench.recipe if name == "ours" else fine_tuning(named_recipe(name))
         recipe = replace(recipe, freeze=options.freeze)
         row = {

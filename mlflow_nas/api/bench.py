@@ -34,7 +34,11 @@ def make_bench(
     automatic = config.freeze == "auto" and config.recipe == "ours"
     recipe = named_recipe(config.recipe, freeze="none" if config.freeze == "auto" else config.freeze)
     data = load_splits(
-        config.data, config.classes, on_bad_image=config.on_bad_image, test_fraction=config.test_fraction
+        config.data,
+        config.classes,
+        on_bad_image=config.on_bad_image,
+        test_fraction=config.test_fraction,
+        mirror_val=config.mirror_val,
     )
     bench = Workbench(
         space=narrow(space, config.set) if isinstance(config, StudyOptions) else space,

@@ -1,11 +1,15 @@
 """The study's book, opened for a command."""
 
+import hashlib
+
 from mlflow_nas.api.runs import as_params, experiment_for
-from mlflow_nas.config import StudyOptions
+from mlflow_nas.config import StudyOptions, find_device
 from mlflow_nas.search import StudyBook, Workbench, log_data
 from mlflow_nas.tracking import connect, default_uri, open_study
 
 __all__ = ["open_book"]
+
+_DIGEST_CHARACTERS = 8
 
 
 def open_book(config: StudyOptions, study: str, bench: Workbench, project_run: str | None) -> StudyBook:
@@ -18,22 +22,38 @@ def open_book(config: StudyOptions, study: str, bench: Workbench, project_run: s
         project_run: the run that `mlflow run` created, or None.
 
     Raises:
-        ConfigError: the study was made with other data, another board, space or training.
+        ConfigError: the study was made with other data, another board, space, training or number of threads.
         RegistryError: MLflow does not answer.
     """
     client = connect(default_uri())
     experiment = experiment_for(client, project_run, config.experiment)
     tags = bench.tags
-    training = f"epochs {bench.epochs}, batch size {bench.batch_size}, "
-    training += f"recipe {config.recipe}, freeze {config.freeze}"
     parent = open_study(
         client,
         experiment_id=experiment,
         study=study,
-        tags={**tags, "nas.choices": bench.space.describe(), "nas.training": training},
+        tags={**tags, "nas.choices": bench.space.describe(), **_fixed(config, bench)},
         params=as_params(config),
         run_id=project_run,
     )
     book = StudyBook(client=client, experiment_id=experiment, parent_id=parent, study=study, tags=tags)
     log_data(bench, book)
     return book
+
+
+def _fixed(config: StudyOptions, bench: Workbench) -> dict[str, str]:
+    """What every call of a study must have in common beside its bench's tags."""
+    weights = config.weights or config.backbone_weights
+    start = hashlib.sha256(weights.read_bytes()).hexdigest()[:_DIGEST_CHARACTERS] if weights else "none"
+    training = {
+        "epochs": bench.epochs,
+        "batch size": bench.batch_size,
+        "recipe": config.recipe,
+        "freeze": config.freeze,
+        "aspect": f"{bench.aspect:g}",
+        "weights": start,
+    }
+    return {
+        "nas.training": ", ".join(f"{name} {value}" for name, value in training.items()),
+        "nas.threads": str(config.threads or find_device(config.board, config.devices).threads),
+    }

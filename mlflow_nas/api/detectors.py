@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow_nas.config import EvaluateConfig
-from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out
+from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out, with_mirror_images
 from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import OnnxDetector, is_quantized
@@ -27,6 +27,7 @@ class Opened:
         indexes: for each class asked for the detector's index of it.
         precision: "fp32" or "int8".
         source: what was opened, for people.
+        mirror_val: whether the search that made it measured it on val and its mirror image.
     """
 
     detector: Detector
@@ -34,6 +35,7 @@ class Opened:
     indexes: tuple[int, ...]
     precision: str
     source: str
+    mirror_val: bool = False
 
 
 def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
@@ -60,24 +62,30 @@ def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
     return _open_onnx(config, _fetch(str(config.model), folder), str(config.model))
 
 
-def load_split(config: EvaluateConfig) -> DetectionDataset:
+def load_split(config: EvaluateConfig, *, mirror_val: bool) -> DetectionDataset:
     """The split that the options name.
+
+    Args:
+        config: the options.
+        mirror_val: whether val is measured with its mirror image where the options leave that open.
 
     Raises:
         ConfigError: the data can't be used, or has no such split.
     """
-    if config.split == "train":
-        return load_dataset(config.data, "train", config.classes, on_bad_image=config.on_bad_image)
-    val, test = load_held_out(
-        config.data, config.classes, on_bad_image=config.on_bad_image, test_fraction=config.test_fraction
-    )
-    if config.split == "val":
-        return val
-    if test is None:
+    found: DetectionDataset | None
+    if config.split == "train" or (config.split == "val" and not config.test_fraction):
+        found = load_dataset(config.data, config.split, config.classes, on_bad_image=config.on_bad_image)
+    else:
+        val, test = load_held_out(
+            config.data, config.classes, on_bad_image=config.on_bad_image, test_fraction=config.test_fraction
+        )
+        found = val if config.split == "val" else test
+    if found is None:
         raise ConfigError(
             f"data {config.data!r} has no test split: give --test-fraction to take one from val."
         )
-    return test
+    mirrored = mirror_val if config.mirror_val is None else config.mirror_val
+    return with_mirror_images(found) if mirrored and config.split == "val" else found
 
 
 def _fetch(model: str, folder: Path) -> Path:
@@ -115,6 +123,7 @@ def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> Opened:
         indexes=_indexes(config.classes, names, source),
         precision="int8" if is_quantized(path) else "fp32",
         source=source,
+        mirror_val=bool(json.loads(detector.metadata.get("mlflow_nas.mirror_val", "false"))),
     )
 
 

@@ -20,8 +20,8 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
 
     Returns:
         map, map_50, images, boxes (those to be found and those to be ignored), ignored, skipped (images that
-        can't be used), classes, detector, precision, img_size (height, width),
-        data, split, dataset (its digest), seconds.
+        can't be used), mirrored (whether these are each image and its mirror image), classes, detector,
+        precision, img_size (height, width), data, split, dataset (its digest), seconds.
 
     Raises:
         ConfigError: an option, data or a file; RegistryError: there is no such model.
@@ -34,7 +34,7 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         opened = open_detector(chosen, folder=Path(folder))
-        dataset = load_split(chosen)
+        dataset = load_split(chosen, mirror_val=opened.mirror_val)
         batches = in_order(dataset, img_size=opened.img_size)
         accuracy = evaluate_detector(opened.detector, batches, classes=opened.indexes)
     tags = {"nas.dataset": dataset.digest, "nas.split": chosen.split}
@@ -45,6 +45,7 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
         "boxes": sum(len(record.boxes) for record in dataset.records),
         "skipped": len(dataset.skipped),
         "ignored": sum(int(record.ignore.sum()) for record in dataset.records),
+        "mirrored": dataset.mirrored,
         "classes": list(dataset.classes),
         "detector": opened.source,
         "precision": opened.precision,

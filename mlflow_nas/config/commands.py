@@ -92,6 +92,9 @@ class _NetworkOptions(_BoardOptions):
 
 
 class _TrainingOptions(_DataOptions, _NetworkOptions):
+    mirror_val: bool = Field(
+        True, description="Measure mAP on val and its mirror image: less of it is chance"
+    )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Epochs of one training; unset: 200 steps' worth, at least 3"
     )
@@ -201,6 +204,9 @@ class EvaluateConfig(_DataOptions):
         description="ONNX file: RGB 0..1 [1, 3, H, W] to objectness, 4 box terms, classes [1, 5 + N, h, w]",
     )
     split: Literal["train", "val", "test"] = Field("val", description="What to measure on")
+    mirror_val: bool | None = Field(
+        None, description="Measure on val and its mirror image; unset: if a search measured the file so"
+    )
     classes: Names = Field(("person",), min_length=1, description=_CLASSES)
     img_width: int | None = Field(
         None, ge=32, le=4096, description="Input width in pixels; unset: the architecture's, or the file's"

@@ -6,6 +6,7 @@ from mlflow_nas.data.dataset import DetectionDataset, Record
 from mlflow_nas.data.files import read_image
 from mlflow_nas.data.images import resize_image, resize_to_bytes
 from mlflow_nas.data.loading import MemoryLoader, stack_targets
+from mlflow_nas.data.mirror import with_mirror_images
 from mlflow_nas.data.module import DetectionDataModule, in_order, prepare_batch
 from mlflow_nas.data.sample import Batch, RawBatch, Sample
 from mlflow_nas.data.sampling import BatchPlan, SequentialPlans, ShuffledPlans
@@ -36,4 +37,5 @@ __all__ = [
     "resize_image",
     "resize_to_bytes",
     "stack_targets",
+    "with_mirror_images",
 ]

@@ -15,7 +15,16 @@ from mlflow_nas.data.files import DecodedFile, inspect_image
 from mlflow_nas.data.sample import ImageSize, Split
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["Annotated", "Annotation", "MissingSplitError", "OnBadImage", "Reader", "clip_boxes", "to_records"]
+__all__ = [
+    "Annotated",
+    "Annotation",
+    "EmptySplitError",
+    "MissingSplitError",
+    "OnBadImage",
+    "Reader",
+    "clip_boxes",
+    "to_records",
+]
 
 OnBadImage: TypeAlias = Literal["refuse", "skip"]
 
@@ -28,6 +37,10 @@ _KEPT_BYTES = 1024**3
 
 class MissingSplitError(ConfigError):
     """The data set has no such split at all."""
+
+
+class EmptySplitError(MissingSplitError):
+    """There is nothing to find in a split, as in a test split whose annotations are kept secret."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from mlflow_nas.data.annotations import Annotated, Annotation, MissingSplitError
+from mlflow_nas.data.annotations import Annotated, Annotation, EmptySplitError, MissingSplitError
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.sample import ImageSize, Split
 from mlflow_nas.errors import ConfigError
@@ -52,7 +52,8 @@ def _read_json(file: Path) -> dict[str, list[Any]]:
         raise ConfigError(f"{file}: not readable as JSON ({error}); export the annotations again") from error
     for section in _SECTIONS:
         if not isinstance(document, dict) or not isinstance(document.get(section), list):
-            raise ConfigError(f"{file}: has no list {section!r}; export the annotations in COCO's format")
+            fault = EmptySplitError if section == "annotations" else ConfigError
+            raise fault(f"{file}: has no list {section!r}; export the annotations in COCO's format")
     if not document["images"]:
         raise ConfigError(f"{file}: names 0 images, 1 is the least; add images to the split")
     return document
@@ -75,6 +76,7 @@ def _images(entries: list[Any], file: Path) -> dict[object, Annotation]:
     for entry in entries:
         try:
             key, name = entry["id"], str(entry["file_name"])
+            hash(key)
             size = _annotated_size(entry)
         except (KeyError, TypeError, ValueError) as error:
             raise _malformed(file, f"image {_id_of(entry)}", error) from error

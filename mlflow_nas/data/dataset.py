@@ -75,6 +75,7 @@ class DetectionDataset:
         uri: where it came from.
         classes: names that the labels index.
         skipped: ids of images that could not be used and were left out.
+        mirrored: whether each image is there once more, mirrored.
     """
 
     def __init__(
@@ -85,9 +86,11 @@ class DetectionDataset:
         uri: str,
         classes: Sequence[str],
         skipped: Sequence[str] = (),
+        mirrored: bool = False,
     ) -> None:
         self.records = tuple(records)
         self.skipped = tuple(skipped)
+        self.mirrored = mirrored
         self.name = name
         self.uri = uri
         self.classes = tuple(classes)
@@ -106,10 +109,15 @@ class DetectionDataset:
                 state.update(len(values).to_bytes(8, "little") + values.astype("<f4").tobytes())
         return state.hexdigest()[:_DIGEST_CHARACTERS]
 
-    def part(self, records: Sequence[Record]) -> "DetectionDataset":
-        """Some of the records, as a data set of the same name."""
+    def part(self, records: Sequence[Record], *, mirrored: bool = False) -> "DetectionDataset":
+        """Other records, mostly some of its own, as a data set of the same name."""
         return DetectionDataset(
-            records, name=self.name, uri=self.uri, classes=self.classes, skipped=self.skipped
+            records,
+            name=self.name,
+            uri=self.uri,
+            classes=self.classes,
+            skipped=self.skipped,
+            mirrored=mirrored,
         )
 
     def __len__(self) -> int:

@@ -1,17 +1,20 @@
 """What a study works on: train, val, and a test split that decides nothing."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlflow_nas.data.annotations import MissingSplitError, OnBadImage
+from mlflow_nas.data.annotations import EmptySplitError, MissingSplitError, OnBadImage
 from mlflow_nas.data.dataset import DetectionDataset, Record
+from mlflow_nas.data.mirror import with_mirror_images
 from mlflow_nas.data.sample import Split
 from mlflow_nas.data.uri import check_has_boxes, load_dataset
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["Splits", "load_held_out", "load_splits"]
 
+_log = logging.getLogger(__name__)
 _HASH_BYTES = 8
 _HASH_END = 2.0 ** (8 * _HASH_BYTES)
 
@@ -30,14 +33,23 @@ def load_splits(
     *,
     on_bad_image: OnBadImage = "refuse",
     test_fraction: float = 0.0,
+    mirror_val: bool = False,
 ) -> Splits:
-    """Load all splits of a data set; the arguments are those of `load_dataset` and `load_held_out`.
+    """Load all splits of a data set; the other arguments are those of `load_dataset` and `load_held_out`.
+
+    Args:
+        uri: as there.
+        classes: as there.
+        on_bad_image: as there.
+        test_fraction: as there.
+        mirror_val: val counts each image a second time, mirrored.
 
     Raises:
         ConfigError: as these.
     """
     train = load_dataset(uri, "train", classes, on_bad_image=on_bad_image)
-    return Splits(train, *load_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction))
+    val, test = load_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction)
+    return Splits(train, with_mirror_images(val) if mirror_val else val, test)
 
 
 def load_held_out(
@@ -47,7 +59,7 @@ def load_held_out(
     on_bad_image: OnBadImage = "refuse",
     test_fraction: float = 0.0,
 ) -> tuple[DetectionDataset, DetectionDataset | None]:
-    """Load val, and the test split: the data set's own, or a share of val.
+    """Load val, and the test split: the data set's own where it has boxes, or a share of val.
 
     Args:
         uri: as in `load_dataset`.
@@ -63,7 +75,9 @@ def load_held_out(
     val = load_dataset(uri, "val", classes, on_bad_image=on_bad_image)
     try:
         test = load_dataset(uri, "test", classes, on_bad_image=on_bad_image)
-    except MissingSplitError:
+    except MissingSplitError as error:
+        if isinstance(error, EmptySplitError):
+            _log.warning("No test split is measured: %s.", error)
         return _divide(val, test_fraction) if test_fraction else (val, None)
     if test_fraction:
         raise ConfigError(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import get_args
 
-from mlflow_nas.data.annotations import OnBadImage, Reader, to_records
+from mlflow_nas.data.annotations import EmptySplitError, OnBadImage, Reader, to_records
 from mlflow_nas.data.coco import read_coco
 from mlflow_nas.data.dataset import DetectionDataset
 from mlflow_nas.data.download import read_voc_download
@@ -65,10 +65,10 @@ def check_has_boxes(dataset: DetectionDataset, split: Split) -> None:
     """Refuse a split in which there is nothing to find.
 
     Raises:
-        ConfigError: no box, or boxes to ignore only.
+        EmptySplitError: no box, or boxes to ignore only.
     """
     if not any((~record.ignore).any() for record in dataset.records):
-        raise ConfigError(
+        raise EmptySplitError(
             f"data {dataset.uri!r}: no box of {', '.join(dataset.classes)} in split {split!r}, 1 is the "
             "least; choose other classes or annotate some images"
         )

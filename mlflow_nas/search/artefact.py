@@ -50,6 +50,7 @@ def make_artefact(
     metadata = {
         "mlflow_nas.architecture": json.dumps(dict(architecture)),
         "mlflow_nas.classes": json.dumps(list(bench.val.classes)),
+        "mlflow_nas.mirror_val": json.dumps(bench.val.mirrored),
         "mlflow_nas.key": bench.space.key(architecture),
         "mlflow_nas.precision": "fp32",
     }
@@ -61,8 +62,9 @@ def make_artefact(
 
 
 def baseline_artefact(bench: Workbench) -> Artefact:
-    """The baseline network with its first weights, made once per study: the yardstick of latency."""
-    folder = bench.folder / "yardstick"
+    """The baseline with its first weights, made once per data set and size: the yardstick of latency."""
+    height, width = bench.input_size(bench.space.baseline)
+    folder = bench.folder / "yardstick" / f"{bench.dataset_tag.replace('@', '-')}-{height}x{width}"
     known = Artefact(folder / FP32_FILE, None if bench.precision == "fp32" else folder / INT8_FILE)
     if known.shipped.is_file():
         return known

@@ -63,12 +63,17 @@ def publish(evaluation: Evaluation, *, bench: Workbench, book: StudyBook) -> str
             key=evaluation.key,
             img_size=bench.input_size(evaluation.architecture),
             classes=bench.val.classes,
-            metrics=evaluation.metrics,
+            metrics=_validation_metrics(evaluation),
             dataset=bench.val,
             golden=_golden(file, bench, Path(folder) / GOLDEN_FILE),
         )
         log_file(book.client, str(evaluation.run_id), _picture(file, bench, Path(folder) / "detections.png"))
     return logged.model_id
+
+
+def _validation_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """Without those of the test split, which are no measurements of the validation data."""
+    return {name: value for name, value in evaluation.metrics.items() if not name.startswith("test_")}
 
 
 def _golden(file: Path, bench: Workbench, path: Path) -> Path:

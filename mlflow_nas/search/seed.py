@@ -20,7 +20,8 @@ __all__ = ["needs_seed_network", "with_seed_network"]
 
 def needs_seed_network(bench: Workbench, book: StudyBook) -> bool:
     """Whether there are no weights to inherit yet: none given, none kept from an earlier call."""
-    return not _has_seed(bench) and not _file(bench).is_file() and not book.fetch_seed(_file(bench))
+    file = _file(bench, book)
+    return not _has_seed(bench) and not file.is_file() and not book.fetch_seed(file)
 
 
 def with_seed_network(
@@ -42,7 +43,7 @@ def with_seed_network(
         return bench
     if needs_seed_network(bench, book):
         _train(bench, book, epochs=epochs, on_step=on_step)
-    return replace(bench, weights=load_seed_weights(_file(bench))).inheriting()
+    return replace(bench, weights=load_seed_weights(_file(bench, book))).inheriting()
 
 
 def _has_seed(bench: Workbench) -> bool:
@@ -50,18 +51,17 @@ def _has_seed(bench: Workbench) -> bool:
     return bench.weights is not None and is_whole(bench.weights, bench.space)
 
 
-def _file(bench: Workbench) -> Path:
-    return bench.folder / "seed" / "weights.pth"
-
-
-def _checkpoint(bench: Workbench) -> Path:
-    return _file(bench).with_name("training.ckpt")
+def _file(bench: Workbench, book: StudyBook) -> Path:
+    """Named after the study's run: one of the same name in another experiment has its own."""
+    return bench.folder / f"seed-{book.parent_id}" / "weights.pth"
 
 
 def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[[str], None]) -> None:
     on_step("seed")
     baseline = bench.space.baseline
     run_id = book.start_seed(bench.space.key(baseline))
+    file = _file(bench, book)
+    checkpoint = file.with_name("training.ckpt")
     try:
         network = bench.build(baseline)
         fitted = fit(
@@ -72,7 +72,7 @@ def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[
             recipe=bench.recipe,
             kept=bench.kept(network),
             on_epoch=lambda _number, _metrics: on_step("epoch"),
-            checkpoint=_checkpoint(bench),
+            checkpoint=checkpoint,
         )
         evaluation = Evaluation(
             number=0,
@@ -83,8 +83,8 @@ def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[
             history=fitted.history,
             run_id=run_id,
         )
-        book.finish_seed(evaluation, save_weights(network, _file(bench)))
-        _checkpoint(bench).unlink(missing_ok=True)
+        book.finish_seed(evaluation, save_weights(network, file))
+        checkpoint.unlink(missing_ok=True)
     except BaseException:
         book.interrupt(run_id)
         raise

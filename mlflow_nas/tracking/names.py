@@ -25,6 +25,7 @@ __all__ = [
     "SPACE",
     "STATE",
     "STUDY",
+    "THREADS",
     "TRAINING",
     "TRIAL",
 ]
@@ -39,6 +40,7 @@ DATASET: Final = "nas.dataset"
 STATE: Final = "nas.state"
 KEY: Final = "nas.key"
 PRECISION: Final = "nas.precision"
+THREADS: Final = "nas.threads"
 TRAINING: Final = "nas.training"
 """Of a study: how each of its candidates is trained; results of different trainings are not compared."""
 ERROR: Final = "nas.error"

@@ -13,12 +13,13 @@ from mlflow_nas.tracking.server import server_call
 __all__ = ["close_study", "experiment_id", "experiment_of", "find_study", "open_study"]
 
 FIXED = {
-    names.DATASET: ("data set", "--data"),
+    names.DATASET: ("data set", "--data and --mirror-val"),
     names.BOARD: ("board", "--board"),
     names.SPACE: ("search space", "--space"),
     names.CHOICES: ("choices", "--space and --set"),
     names.PRECISION: ("precision", "--precision"),
-    names.TRAINING: ("training", "--epochs, --batch-size, --recipe and --freeze"),
+    names.TRAINING: ("training", "--epochs, --batch-size, --recipe, --freeze, --aspect and --weights"),
+    names.THREADS: ("threads on the board", "--threads"),
 }
 """What a study can't change midway, by tag: its name and its option."""
 
@@ -70,8 +71,8 @@ def open_study(
         client: the MLflow client.
         experiment_id: the experiment to look and create in.
         study: the study's name; it names the run.
-        tags: further tags; nas.dataset, nas.board, nas.space, nas.choices, nas.precision and nas.training
-            must stay what they were.
+        tags: further tags; nas.dataset, nas.board, nas.space, nas.choices, nas.precision, nas.threads and
+            nas.training must stay what they were.
         params: the study's options; those that the run has already are left as they are, because
             `mlflow run` has logged the project's parameters and MLflow refuses to change one.
         run_id: the run that `mlflow run` created. It becomes the study's run; when the study has one

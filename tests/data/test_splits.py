@@ -1,5 +1,6 @@
 """Where the test split comes from."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,18 @@ def test_a_share_of_val_by_the_images_content(tmp_path: Path) -> None:
     assert again is not None
     assert more is not None
     assert _ids(again.records) == _ids(test.records) < _ids(more.records)
+
+
+def test_a_test_split_without_annotations_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As COCO publishes its own: it could not be measured, and stands in nobody's way."""
+    uri = write_coco(tmp_path, {"train": [PERSON], "val": [PERSON, MANY[0]], "test": [EMPTY]})
+    assert load_splits(uri, ("person",)).test is None
+    assert "No test split is measured: " in caplog.text
+    file = tmp_path / "test.json"
+    document = json.loads(file.read_text())
+    del document["annotations"]
+    file.write_text(json.dumps(document))
+    assert load_held_out(uri, ("person",))[1] is None
 
 
 def test_synthetic_scenes_may_have_a_test_split() -> None:

@@ -1,6 +1,8 @@
 """The main job in this process, on the fake board and generated scenes."""
 
+import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ from mlflow_nas import api
 from mlflow_nas.api.bench import make_bench
 from mlflow_nas.config import SearchConfig
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
-from mlflow_nas.search import Candidate, Silent
+from mlflow_nas.search import Candidate, Silent, StudyBook
 from mlflow_nas.search import seed as seed_module
 from mlflow_nas.search import study as study_module
 from mlflow_nas.search import trial as trial_module
 from mlflow_nas.space import build_detector, fastestdet_head, save_weights
 from mlflow_nas.train import resume as resume_module
-from mlflow_nas.types import Architecture, Evaluation
+from mlflow_nas.types import Architecture, Evaluation, Latency
 
 OPTIONS = {
     "data": "synthetic:train=8,val=4,test=3,size=128",
@@ -92,6 +94,11 @@ def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
     promoted = api.promote(model="person-detector")
     assert promoted["changes"] == []
 
+    champion = mlflow.MlflowClient().get_model_version_by_alias("person-detector", "champion")
+    measured = api.evaluate(model="person-detector", data=OPTIONS["data"])
+    assert measured["mirrored"]
+    assert measured["map"] == mlflow.get_run(champion.run_id).data.metrics["map"]
+
 
 def _check_test_split(result: dict[str, Any], trials: list[mlflow.entities.Run]) -> None:
     """Front and baseline were measured on the test split, once each; nobody else was."""
@@ -108,17 +115,23 @@ def _check_test_split(result: dict[str, Any], trials: list[mlflow.entities.Run])
 
 
 def test_data_are_told_apart_by_what_is_trained_on_too() -> None:
-    """Another training image is another data set; the test split decides nothing and is no part of it."""
+    """Another training image is another data set, and so is val alone; the test split is no part of it."""
     tags = [
         make_bench(
-            SearchConfig(data=f"synthetic:{options},size=64", board="fake"),
+            SearchConfig(data=f"synthetic:{options},size=64", board="fake", mirror_val=mirrored),
             folder=Path(),
             max_latency_ms=None,
         ).dataset_tag
-        for options in ("train=4,val=4", "train=5,val=4", "train=4,val=5", "train=4,val=4,test=2")
+        for options, mirrored in (
+            ("train=4,val=4", True),
+            ("train=4,val=4,test=2", True),
+            ("train=5,val=4", True),
+            ("train=4,val=5", True),
+            ("train=4,val=4", False),
+        )
     ]
-    assert len(set(tags)) == 3
-    assert tags[0] == tags[3]
+    assert tags[0] == tags[1]
+    assert len(set(tags)) == 4
 
 
 def test_a_skipped_image_is_counted_in_the_studys_run(
@@ -154,7 +167,7 @@ def test_the_seed_network_is_trained_once_and_its_weights_outlive_the_folder(tmp
     assert (seed.info.status, seed.data.tags["nas.state"]) == ("FINISHED", "complete")
     assert "map_fp32" in seed.data.metrics
     assert "nas.trial" not in seed.data.tags
-    weights = tmp_path / ".nas/demo/seed/weights.pth"
+    (weights,) = (tmp_path / ".nas/demo").glob("seed-*/weights.pth")
     trained = weights.read_bytes()
     weights.unlink()
     more = _search(trials=2)
@@ -173,7 +186,8 @@ def test_candidates_start_from_the_seed_network(monkeypatch: pytest.MonkeyPatch,
 
     monkeypatch.setattr(study_module, "evaluate_candidate", look)
     _search(trials=1)
-    seed = torch.load(tmp_path / ".nas/demo/seed/weights.pth", weights_only=True)
+    (weights,) = (tmp_path / ".nas/demo").glob("seed-*/weights.pth")
+    seed = torch.load(weights, weights_only=True)
     assert all(torch.equal(value, seen[0][name]) for name, value in seed.items())
 
 
@@ -269,6 +283,69 @@ def test_two_hardware_failures_in_a_row_stop_the_search(monkeypatch: pytest.Monk
         _search(trials=5)
 
 
+def test_what_the_board_failed_to_measure_comes_next_and_is_not_trained_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The finished training is kept until its latency is known."""
+    real, calls = trial_module.measure, list[str]()
+
+    def measure(*given: Any) -> Latency:
+        calls.append("measure")
+        if len(calls) == 2:
+            raise BoardError("no route to host")
+        return real(*given)
+
+    monkeypatch.setattr(trial_module, "measure", measure)
+    saved: list[str] = []
+    save = resume_module._save
+    monkeypatch.setattr(
+        resume_module, "_save", lambda *given: (saved.append(given[1].parent.name), save(*given))
+    )
+    rows = _search(trials=3, seed_epochs=0)["trials"]
+    assert [row["state"] for row in rows] == ["complete", "failed", "complete"]
+    assert rows[1]["key"] == rows[2]["key"]
+    assert saved == [rows[0]["key"], rows[1]["key"]]
+    assert list(tmp_path.rglob("training.ckpt")) == []
+
+
+def test_a_seed_network_belongs_to_its_studys_run(tmp_path: Path) -> None:
+    """A study of the same name in another experiment, which may have other data, does not inherit it."""
+    _search(trials=1)
+    bench = make_bench(
+        SearchConfig(data=OPTIONS["data"], board="fake"), folder=tmp_path / ".nas/demo", max_latency_ms=None
+    )
+    (own,) = (tmp_path / ".nas/demo").glob("seed-*")
+    book = StudyBook(
+        client=mlflow.MlflowClient(), experiment_id="0", parent_id=own.name[5:], study="demo", tags={}
+    )
+    assert not seed_module.needs_seed_network(bench, book)
+    assert seed_module.needs_seed_network(bench, replace(book, parent_id="0" * 32))
+
+
+def test_a_model_is_logged_with_what_was_measured_on_val(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the test split was measured before the model could be logged."""
+    told = list[dict[str, float]]()
+    conclude_module = importlib.import_module("mlflow_nas.search.conclude")  # its package has a function so
+    monkeypatch.setattr(conclude_module, "log_int8_model", lambda *_, metrics, **__: told.append(metrics))
+    monkeypatch.setattr(conclude_module, "log_file", lambda *_: None)
+    monkeypatch.setattr(conclude_module, "_golden", lambda *_: None)
+    monkeypatch.setattr(conclude_module, "_picture", lambda *_: None)
+    bench = make_bench(SearchConfig(data=OPTIONS["data"], board="fake"), folder=Path(), max_latency_ms=None)
+    baseline = bench.space.baseline
+    evaluation = Evaluation(
+        number=0,
+        key=bench.space.key(baseline),
+        architecture=baseline,
+        state="complete",
+        metrics={"map": 0.5, "test_map": 0.4},
+        run_id="run",
+    )
+    book = StudyBook(client=mlflow.MlflowClient(), experiment_id="0", parent_id="", study="demo", tags={})
+    with pytest.raises(AttributeError):  # nothing was logged that has an id
+        conclude_module.publish(evaluation, bench=bench, book=book)
+    assert told == [{"map": 0.5}]
+
+
 def test_an_interrupted_trial_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a killed process left behind is closed; the baseline is evaluated."""
 
@@ -345,8 +422,11 @@ def test_a_killed_seed_networks_training_goes_on_from_its_last_epoch(
         ({"epochs": 2}, "training 'epochs 1, batch size 8, .*, this call has 'epochs 2, .*or the --epochs, "),
         (
             {"epochs": "", "freeze": "none"},
-            "training 'epochs 1, .*, this call has 'epochs 200, .*freeze none'",
+            "training 'epochs 1, .*, this call has 'epochs 200, .*freeze none, ",
         ),
+        ({"aspect": 2.0}, "training 'epochs 1, .*aspect 1, .*, this call has .*aspect 2, weights none'"),
+        ({"threads": 2}, "threads on the board '1', this call has '2'.*--threads of before"),
+        ({"mirror_val": False}, "data set 'synthetic@.*--data and --mirror-val of before"),
     ],
 )
 def test_a_study_keeps_its_data_and_its_training(
