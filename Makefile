@@ -2,13 +2,14 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+VOC := --data voc:../shared/data/voc-persons/VOCdevkit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint check bench board-arm64 clean
+.PHONY: help setup demo test lint check bench bench-accuracy board-arm64 clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 13
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 setup: $(INSTALLED) ## create .venv from the pinned packages (PYTHON=python3.12 chooses another Python)
 
@@ -38,6 +39,14 @@ bench: setup ## measure start-up, training, evaluation, estimates, and how well 
 	$(BIN)/python benchmarks/selection_protocol.py
 	$(BIN)/python benchmarks/estimator_throughput.py
 	$(BIN)/python benchmarks/latency_repeats.py
+
+bench-accuracy: setup ## measure rankings, int8's cost and the recipe on photographs (hours)
+	$(BIN)/python benchmarks/ranking.py
+	$(BIN)/python benchmarks/ranking.py $(VOC)
+	$(BIN)/python benchmarks/int8_accuracy.py
+	$(BIN)/python benchmarks/int8_accuracy.py $(VOC)
+	$(BIN)/python benchmarks/recipes.py --epochs 10,30,60
+	$(BIN)/python benchmarks/recipes.py --epochs 10,30,60 --measure-last $(VOC)
 
 board-arm64: setup ## build the emulated arm64 board in .nas/arm64-board (Debian, qemu-user-static)
 	deploy/arm64-board/build .nas/arm64-board

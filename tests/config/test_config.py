@@ -4,6 +4,7 @@ import pytest
 
 from mlflow_nas.config import DeployConfig, SearchConfig, device_root, load_config, take_project_run_id
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.space import fastestdet_head, narrow
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,23 @@ def test_the_home_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """MLFLOW_NAS_HOME says where local devices keep their models."""
     monkeypatch.setenv("MLFLOW_NAS_HOME", str(tmp_path))
     assert device_root("local") == tmp_path / "devices" / "local"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "set: channels=24..64:8,groups=1,2\n",
+        "set: ['channels=24..64:8', 'groups=1,2']\n",
+        "set: {channels: '24..64:8', groups: [1, 2]}\n",
+    ],
+)
+def test_choices_are_narrowed_in_yaml_as_on_the_command_line(written: str, tmp_path: Path) -> None:
+    """As text, a list or a mapping; a space takes the same choices from each."""
+    file = tmp_path / "search.yaml"
+    file.write_text(written, encoding="utf-8")
+    by_yaml = load_config(SearchConfig, {}, file=file)
+    by_option = load_config(SearchConfig, {"set": "channels=24..64:8,groups=1,2"})
+    assert by_yaml == by_option
+    narrowed = narrow(fastestdet_head(), by_yaml.set)
+    assert narrowed.parameters["channels"].values == (24, 32, 40, 48, 56, 64)
+    assert narrowed.parameters["groups"].values == (1, 2)
