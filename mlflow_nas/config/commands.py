@@ -92,9 +92,7 @@ class _NetworkOptions(_BoardOptions):
 
 
 class _TrainingOptions(_DataOptions, _NetworkOptions):
-    mirror_val: bool = Field(
-        True, description="Measure mAP on val and its mirror image: less of it is chance"
-    )
+    mirror_val: bool = Field(True, description="Measure mAP on val and its mirror image: less by chance")
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Epochs of one training; unset: 200 steps' worth, at least 3"
     )
