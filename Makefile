@@ -3,6 +3,17 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 VOC := --data voc:../shared/data/voc-persons/VOCdevkit
+BENCH := start_up.py trial_start.py "trial_start.py --freeze backbone" evaluation_speed.py \
+	training_throughput.py selection_protocol.py estimator_throughput.py latency_repeats.py
+BENCH_ACCURACY := ranking.py "ranking.py $(VOC)" int8_accuracy.py "int8_accuracy.py $(VOC)" \
+	"recipes.py --epochs 10,30,60" "recipes.py --epochs 10,30,60 --measure-last $(VOC)"
+
+# A script that misses a goal says so and ends with status 1: the others run all the same.
+define measure
+@missed=; for script in $(1); do \
+	echo "== python benchmarks/$$script"; $(BIN)/python benchmarks/$$script || missed="$$missed; $$script"; \
+done; test -z "$$missed" || { echo "missed or failed$$missed"; exit 1; }
+endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -31,22 +42,10 @@ lint: setup ## ruff and mypy
 check: lint test ## what CI runs: lint, then test
 
 bench: setup ## measure start-up, training, evaluation, estimates, and how well latency repeats (minutes)
-	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/trial_start.py
-	$(BIN)/python benchmarks/trial_start.py --freeze backbone
-	$(BIN)/python benchmarks/evaluation_speed.py
-	$(BIN)/python benchmarks/training_throughput.py
-	$(BIN)/python benchmarks/selection_protocol.py
-	$(BIN)/python benchmarks/estimator_throughput.py
-	$(BIN)/python benchmarks/latency_repeats.py
+	$(call measure,$(BENCH))
 
 bench-accuracy: setup ## measure rankings, int8's cost and the recipe on photographs (hours)
-	$(BIN)/python benchmarks/ranking.py
-	$(BIN)/python benchmarks/ranking.py $(VOC)
-	$(BIN)/python benchmarks/int8_accuracy.py
-	$(BIN)/python benchmarks/int8_accuracy.py $(VOC)
-	$(BIN)/python benchmarks/recipes.py --epochs 10,30,60
-	$(BIN)/python benchmarks/recipes.py --epochs 10,30,60 --measure-last $(VOC)
+	$(call measure,$(BENCH_ACCURACY))
 
 board-arm64: setup ## build the emulated arm64 board in .nas/arm64-board (Debian, qemu-user-static)
 	deploy/arm64-board/build .nas/arm64-board

@@ -1,13 +1,14 @@
-"""What the measuring scripts share: their options, spread architectures, a bench, a file of results."""
+"""What the measuring scripts share: options, spread architectures, a bench, a file of results, goals."""
 
 import argparse
 import json
 import os
 import random
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 
@@ -25,7 +26,7 @@ from mlflow_nas.space import (
 from mlflow_nas.train import NetworkDetector, Recipe, evaluate_detector, fine_tuning, fit
 from mlflow_nas.types import Architecture
 
-__all__ = ["Results", "make_parser", "open_bench", "spread", "table", "train"]
+__all__ = ["Goal", "Results", "end", "make_parser", "open_bench", "spread", "table", "train"]
 
 
 def make_parser(purpose: str | None) -> argparse.ArgumentParser:
@@ -149,3 +150,34 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
     """A Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+class Goal(NamedTuple):
+    """A figure and the bound that it has to keep.
+
+    Attributes:
+        name: what was measured.
+        value: the figure.
+        bound: what it may be at worst.
+        at_most: the bound is the most, not the least.
+    """
+
+    name: str
+    value: float
+    bound: float
+    at_most: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether the figure keeps its bound."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+    def __str__(self) -> str:
+        side, said = "at most" if self.at_most else "at least", "reached" if self.reached else "MISSED"
+        return f"{self.name}: {self.value:.3g}, goal {side} {self.bound:g}: {said}"
+
+
+def end(report: str, *goals: Goal) -> NoReturn:
+    """Print what was measured and how it stands to the goals; the exit status is 1 when one was missed."""
+    sys.stdout.write("\n".join([report, *map(str, goals), ""] if goals else [report]))
+    sys.exit(not all(goal.reached for goal in goals))

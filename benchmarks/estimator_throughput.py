@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from common import Goal, end
 
 from mlflow_nas.board import FakeBoard
 from mlflow_nas.data import load_dataset
@@ -27,6 +28,8 @@ from mlflow_nas.types import Architecture
 __all__ = ["Rate", "measure", "scratch_bench"]
 
 ASKED = [row for row in STRATEGIES if "epochs" not in row.needs]
+LEAST_PER_MIN = 2_000
+"""Of cost class C0, on two cores."""
 
 
 class Rate(NamedTuple):
@@ -75,11 +78,15 @@ def main() -> None:
     drawn = [bench.space.draw(rng) for _ in range(options.candidates)]
     sys.stdout.write(f"{options.space}, {torch.get_num_threads()} threads of torch\n")
     sys.stdout.write(f"{'strategy':16}{'class':6}{'candidates/min':>16}{'per core-minute':>17}\n")
+    goals = []
     for strategy in ASKED:
         asked = drawn if strategy.cost_class == "C0" else drawn[: options.few]
         rate = measure(bench, strategy, asked)
         sys.stdout.write(f"{strategy.name:16}{strategy.cost_class:6}{rate.wall:16.0f}{rate.core:17.0f}\n")
         sys.stdout.flush()
+        if strategy.cost_class == "C0":
+            goals.append(Goal(f"{strategy.name}, candidates/min", rate.wall, LEAST_PER_MIN))
+    end("", *goals)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,15 @@ python benchmarks/evaluation_speed.py --threads 1
 """
 
 import statistics
-import sys
 import time
 
 import torch
-from common import make_parser, open_bench, table
+from common import Goal, end, make_parser, open_bench, table
 
 from mlflow_nas.data import Batch
 from mlflow_nas.train import CocoMap, decode
+
+MOST = 0.15
 
 
 def forward_s(network: torch.nn.Module, batches: list[Batch]) -> tuple[float, list[torch.Tensor]]:
@@ -54,7 +55,7 @@ def main() -> None:
     ratio = statistics.median((one[1] + one[2]) / one[0] for one in rounds[1:])
     rows = [(f"{forward:.2f}", f"{decoding:.2f}", f"{matching:.2f}", f"{ratio:.3f}")]
     head = ("forward, ms/image", "decode + NMS", "matching + mAP", "(decode + matching) / forward")
-    sys.stdout.write(table(head, rows))
+    end(table(head, rows), Goal(head[-1], ratio, MOST, at_most=True))
 
 
 if __name__ == "__main__":

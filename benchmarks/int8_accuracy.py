@@ -10,12 +10,11 @@ interrupted. Once per data set:
 
 import argparse
 import statistics
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common import Results, make_parser, open_bench, spread, table, train
+from common import Goal, Results, end, make_parser, open_bench, spread, table, train
 
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
@@ -27,9 +26,12 @@ from mlflow_nas.types import Architecture
 
 IDENTITY = ("data", "key", "freeze", "epochs", "choice")
 FLOAT = "float"
+SHIPS = "float outputs, averaged ranges (ships)"
+MOST = 0.005
+"""What the file that ships may lose, of each network."""
 # Name to what stays in float, and how many images the ranges are taken from.
 CHOICES: dict[str, tuple[Quantization, int]] = {
-    "float outputs, averaged ranges (ships)": (Quantization(), 32),
+    SHIPS: (Quantization(), 32),
     "128 images": (Quantization(), 128),
     "min-max ranges": (Quantization(method="min-max"), 32),
     "percentile ranges": (Quantization(method="percentile"), 32),
@@ -83,22 +85,26 @@ def run(options: argparse.Namespace, results: Results) -> list[str]:
     return keys
 
 
-def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> str:
+def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, Goal]:
     """One row per choice: what it costs in mAP (mean, worst, baseline) and its time against float."""
     found = {
         (row["key"], row["choice"]): row
         for row in results
         if (row["data"], row["freeze"], row["epochs"]) == (options.data, options.freeze, options.epochs)
     }
+    drops = {
+        choice: [found[key, FLOAT]["map"] - found[key, choice]["map"] for key in keys]
+        for choice in (FLOAT, *CHOICES)
+    }
     rows = []
-    for choice in (FLOAT, *CHOICES):
+    for choice, lost in drops.items():
         own = [found[key, choice] for key in keys]
-        drops = [found[key, FLOAT]["map"] - row["map"] for key, row in zip(keys, own, strict=True)]
-        figures = (own[0]["map"], drops[0], statistics.fmean(drops), max(drops))
+        figures = (own[0]["map"], lost[0], statistics.fmean(lost), max(lost))
         milliseconds, ratio = own[0]["latency_ms"], statistics.fmean(row["ratio"] for row in own)
         rows.append((choice, *(f"{value:.4f}" for value in figures), f"{milliseconds:.2f}", f"{ratio:.3f}"))
     head = ("choice", "baseline mAP", "its drop", "mean drop", "worst drop", "baseline ms", "time / float")
-    return table(head, rows)
+    worst = Goal("worst drop of what ships", max(drops[SHIPS]), MOST, at_most=True)
+    return table(head, rows), worst
 
 
 def main() -> None:
@@ -114,7 +120,7 @@ def main() -> None:
         options.epochs = default_epochs(len(bench.train), bench.batch_size)
     results = Results(options.out, IDENTITY)
     keys = run(options, results)
-    sys.stdout.write(report(options, results, keys))
+    end(*report(options, results, keys))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from common import Results, make_parser, open_bench, spread, table, train
+from common import Goal, Results, end, make_parser, open_bench, spread, table, train
 
 from mlflow_nas.data import in_order
 from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weighted_tau_b
@@ -35,6 +36,8 @@ INHERITED, FRESH = "inherited", "fresh head"
 SEEDS = 2
 DRAWS = 2_000
 METRICS = ("map", "map_alone", "map_fp32", "map_50")
+LEAST_REPEATED, LEAST_TO_FRESH = 0.9, 0.8
+"""Goals for the tau of `map`: between two seeds, and of their mean to the long trainings."""
 
 
 def train_once(
@@ -86,16 +89,27 @@ def column(
     return [found[key] for key in keys]
 
 
-def tau(first: Sequence[float], second: Sequence[float]) -> str:
+class Tau(NamedTuple):
+    """An agreement with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def tau(first: Sequence[float], second: Sequence[float]) -> Tau:
     """Kendall's tau-b (doi:10.1093/biomet/33.3.239) with its 95 % interval over draws of architectures."""
     one, other = (pairs_of(np.array(values)) for values in (first, second))
     weights = draw_weights(len(first), DRAWS, seed=0)
     low, high = interval(weighted_tau_b([one], other, weights)[:, 0])
     whole = weighted_tau_b([one], other, np.ones((1, len(first))))[0, 0]
-    return f"{whole:.2f} ({low:.2f} to {high:.2f})"
+    return Tau(float(whole), float(low), float(high))
 
 
-def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> str:
+def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, list[Goal]]:
     """What was measured, as Markdown; a schedule's agreement with others is that of its seeds' mean."""
     rates = [options.learning_rate, options.kept_rate]
     inherited = {"data": options.data, "start": INHERITED, "rates": rates}
@@ -105,38 +119,40 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     def columns(metric: str, seeds: int, wanted: Mapping[str, object]) -> list[list[float]]:
         return [column(results, keys, metric, seed=seed, **wanted) for seed in range(seeds)]
 
-    rows: list[tuple[str, ...]] = []
+    rows: list[tuple[object, ...]] = []
+    goals: list[Goal] = []
     for freeze, epochs, metric in itertools.product(options.freeze, options.epochs, METRICS):
         own = {**inherited, "freeze": freeze, "epochs": epochs}
         first, second = columns(metric, SEEDS, own)
         gap = statistics.fmean(abs(one - other) for one, other in zip(first, second, strict=True))
-        mean = _means((first, second))
-        against = {
-            "fresh": tau(mean, _means(columns(metric, options.long_seeds, fresh)))
-            if options.long
-            else "not run",
-            "whole": tau(mean, _means(columns(metric, SEEDS, whole)))
-            if "none" in options.freeze and own != whole
-            else "",
-        }
+        mean, repeated = _means((first, second)), tau(first, second)
+        to_fresh = tau(mean, _means(columns(metric, options.long_seeds, fresh))) if options.long else None
+        beside_whole = "none" in options.freeze and own != whole
+        to_whole = tau(mean, _means(columns(metric, SEEDS, whole))) if beside_whole else ""
+        if metric == "map":
+            schedule = f"{epochs} epochs, frozen: {freeze}"
+            goals.append(Goal(f"tau of two seeds, {schedule}", repeated.value, LEAST_REPEATED))
+            if to_fresh:
+                goals.append(Goal(f"tau to fresh, {schedule}", to_fresh.value, LEAST_TO_FRESH))
         seconds = statistics.fmean(itertools.chain(*columns("trial_s", SEEDS, own)))
         rows.append(
             (
                 freeze,
-                f"{epochs}",
+                epochs,
                 metric,
-                tau(first, second),
+                repeated,
                 f"{gap:.3f}",
-                *against.values(),
+                to_fresh or "not run",
+                to_whole,
                 f"{seconds:.0f}",
             )
         )
     if options.long:
         pairs = itertools.combinations(columns("map", options.long_seeds, fresh), 2)
-        agreements = "; ".join(tau(*pair) for pair in pairs)
-        rows.append(("fresh head", f"{options.long}", "map", agreements, "", "", "", ""))
+        agreements = "; ".join(str(tau(*pair)) for pair in pairs)
+        rows.append(("fresh head", options.long, "map", agreements, "", "", "", ""))
     head = ("frozen", "epochs", "metric", "tau of two seeds", "mean gap", "tau to fresh", "tau to whole", "s")
-    return table(head, rows)
+    return table(head, rows), goals
 
 
 def _means(columns: Sequence[Sequence[float]]) -> list[float]:
@@ -167,7 +183,8 @@ def main() -> None:
     if options.long:
         run(options, results, start=FRESH, freeze="none", epochs=options.long, seeds=options.long_seeds)
     keys = [bench.space.key(architecture) for architecture in spread(bench.space, options.architectures)]
-    sys.stdout.write(report(options, results, keys))
+    text, goals = report(options, results, keys)
+    end(text, *goals)
 
 
 if __name__ == "__main__":

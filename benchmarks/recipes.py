@@ -11,16 +11,20 @@ set:
 import argparse
 import itertools
 import statistics
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from common import Results, make_parser, open_bench, table, train
+from common import Goal, Results, end, make_parser, open_bench, table, train
 
 from mlflow_nas.train import Freeze, RecipeName, fine_tuning, named_recipe
 
 IDENTITY = ("data", "recipe", "freeze", "rates", "epochs", "seed")
+METRICS = ("map_fp32", "map_50_fp32")
+GOALS = {"penn-fudan": {"map_fp32": 0.6, "map_50_fp32": 0.92}}
+"""What our recipe should reach at least, on average over the seeds, by data set and metric."""
+GOAL_EPOCHS = 60
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
@@ -44,19 +48,34 @@ def run(options: argparse.Namespace, results: Results) -> None:
         results.add(row | {key: round(value, 4) for key, value in metrics.items()})
 
 
+def of(options: argparse.Namespace, results: Results, *, epochs: int, name: str) -> list[dict[str, Any]]:
+    """The results of one length and recipe, with the rates that were asked for."""
+    wanted = {"data": options.data, "recipe": name, "freeze": options.freeze, "epochs": epochs}
+    if name == "ours":
+        wanted["rates"] = [options.learning_rate, options.kept_rate]
+    return [row for row in results if all(row[key] == value for key, value in wanted.items())]
+
+
 def report(options: argparse.Namespace, results: Results) -> str:
     """Mean and standard deviation over the seeds, as Markdown."""
     rows: list[tuple[object, ...]] = []
     for epochs, name in itertools.product(options.epochs, options.recipes):
-        wanted = {"data": options.data, "recipe": name, "freeze": options.freeze, "epochs": epochs}
-        if name == "ours":
-            wanted["rates"] = [options.learning_rate, options.kept_rate]
-        own = [row for row in results if all(row[key] == value for key, value in wanted.items())]
-        cells = (_mean_and_spread([row[metric] for row in own]) for metric in ("map_fp32", "map_50_fp32"))
+        own = of(options, results, epochs=epochs, name=name)
+        cells = (_mean_and_spread([row[metric] for row in own]) for metric in METRICS)
         rows.append(
             (epochs, name, len(own), *cells, f"{statistics.fmean(row['train_s'] for row in own):.0f}")
         )
     return table(("epochs", "recipe", "seeds", "mAP", "AP50", "s a training"), rows)
+
+
+def goals(options: argparse.Namespace, results: Results) -> Iterator[Goal]:
+    """What our recipe should reach on this data set."""
+    if GOAL_EPOCHS not in options.epochs or "ours" not in options.recipes:
+        return
+    own = of(options, results, epochs=GOAL_EPOCHS, name="ours")
+    for metric, least in GOALS.get(Path(options.data).name, {}).items():
+        mean = statistics.fmean(row[metric] for row in own)
+        yield Goal(f"{metric} after {GOAL_EPOCHS} epochs", mean, least)
 
 
 def _mean_and_spread(values: list[float]) -> str:
@@ -78,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     results = Results(options.out, IDENTITY)
     run(options, results)
-    sys.stdout.write(report(options, results))
+    end(report(options, results), *goals(options, results))
 
 
 if __name__ == "__main__":
