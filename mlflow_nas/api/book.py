@@ -5,6 +5,7 @@ import hashlib
 from mlflow_nas.api.runs import as_params, experiment_for
 from mlflow_nas.config import StudyOptions, find_device
 from mlflow_nas.search import StudyBook, Workbench, log_data
+from mlflow_nas.space import is_whole
 from mlflow_nas.tracking import connect, default_uri, open_study
 
 __all__ = ["open_book"]
@@ -52,8 +53,14 @@ def _fixed(config: StudyOptions, bench: Workbench) -> dict[str, str]:
         "freeze": config.freeze,
         "aspect": f"{bench.aspect:g}",
         "weights": start,
+        "seed network": "yes" if config.seed_epochs or _is_seeded(bench) else "no",
+        "seed": bench.seed,
     }
     return {
         "nas.training": ", ".join(f"{name} {value}" for name, value in training.items()),
         "nas.threads": str(config.threads or find_device(config.board, config.devices).threads),
     }
+
+
+def _is_seeded(bench: Workbench) -> bool:
+    return bench.weights is not None and is_whole(bench.weights, bench.space)

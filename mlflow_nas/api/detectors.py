@@ -27,7 +27,7 @@ class Opened:
         indexes: for each class asked for the detector's index of it.
         precision: "fp32" or "int8".
         source: what was opened, for people.
-        mirror_val: whether the search that made it measured it on val and its mirror image.
+        mirror_val: whether its ONNX file says that a search measured it on val and its mirror image.
     """
 
     detector: Detector

@@ -203,7 +203,7 @@ class EvaluateConfig(_DataOptions):
     )
     split: Literal["train", "val", "test"] = Field("val", description="What to measure on")
     mirror_val: bool | None = Field(
-        None, description="Measure on val and its mirror image; unset: if a search measured the file so"
+        None, description="Measure on val and its mirror image; unset: if a search measured this ONNX file so"
     )
     classes: Names = Field(("person",), min_length=1, description=_CLASSES)
     img_width: int | None = Field(

@@ -40,7 +40,7 @@ class MissingSplitError(ConfigError):
 
 
 class EmptySplitError(MissingSplitError):
-    """There is nothing to find in a split, as in a test split whose annotations are kept secret."""
+    """There is nothing to find in a split, as in a test split that is not here, or is annotated in secret."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -52,6 +52,8 @@ def load_dataset(
         dataset = load_synthetic(location, split, classes)
     elif scheme in _READERS:
         name, found_uri, images = _READERS[scheme](location, split, classes)
+        if not any(image.boxes for image in images):  # before an image is looked for
+            raise _empty(found_uri, classes, split)
         records, skipped = to_records(images, on_bad_image=on_bad_image)
         dataset = DetectionDataset(records, name=name, uri=found_uri, classes=classes, skipped=skipped)
     else:
@@ -68,10 +70,14 @@ def check_has_boxes(dataset: DetectionDataset, split: Split) -> None:
         EmptySplitError: no box, or boxes to ignore only.
     """
     if not any((~record.ignore).any() for record in dataset.records):
-        raise EmptySplitError(
-            f"data {dataset.uri!r}: no box of {', '.join(dataset.classes)} in split {split!r}, 1 is the "
-            "least; choose other classes or annotate some images"
-        )
+        raise _empty(dataset.uri, dataset.classes, split)
+
+
+def _empty(uri: str, classes: Sequence[str], split: Split) -> EmptySplitError:
+    return EmptySplitError(
+        f"data {uri!r}: no box of {', '.join(classes)} in split {split!r}, 1 is the least; "
+        "choose other classes or annotate some images"
+    )
 
 
 def _check_classes(classes: Sequence[str]) -> None:

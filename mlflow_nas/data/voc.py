@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from mlflow_nas.data.annotations import Annotated, Annotation, MissingSplitError
+from mlflow_nas.data.annotations import Annotated, Annotation, EmptySplitError, MissingSplitError
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.options import parse_options, whole_number
 from mlflow_nas.data.sample import ImageSize, Split
@@ -31,6 +31,7 @@ def read_voc(location: str, split: Split, classes: Sequence[str]) -> Annotated:
 
     Raises:
         ConfigError: something is missing, malformed or unknown.
+        EmptySplitError: not one image of the split is annotated.
     """
     text, _, query = location.partition("?")
     year = whole_number(
@@ -41,7 +42,13 @@ def read_voc(location: str, split: Split, classes: Sequence[str]) -> Annotated:
         found = ", ".join(sorted(path.name for path in Path(text).glob("VOC*"))) or "none"
         raise ConfigError(f"{folder}: missing folder; found {found} there; write voc:DIR?year=YEAR")
     names: set[str] = set()
-    annotations = [_read(folder, image_id, classes, names) for image_id in _image_ids(folder, split)]
+    ids = _image_ids(folder, split)
+    if not any(_annotation_file(folder, image_id).is_file() for image_id in ids):
+        raise EmptySplitError(
+            f"{folder / 'Annotations'}: none of the {len(ids)} images of {split} is annotated there; "
+            "1 is the least; restore the annotation files"
+        )
+    annotations = [_read(folder, image_id, classes, names) for image_id in ids]
     if not set(classes) <= names:
         _check_names(folder, classes)
     return Annotated(folder.name.lower(), f"voc:{location}", annotations)
@@ -73,7 +80,7 @@ def _image_ids(folder: Path, split: Split) -> list[str]:
 
 def _read(folder: Path, image_id: str, classes: Sequence[str], names: set[str]) -> Annotation:
     """Read one annotation file and add its object names to ``names``."""
-    file = folder / "Annotations" / f"{image_id}.xml"
+    file = _annotation_file(folder, image_id)
     try:
         root = ET.parse(file).getroot()  # noqa: S314 - the user's own annotations; expat bounds expansion
         annotation = Annotation(
@@ -90,6 +97,10 @@ def _read(folder: Path, image_id: str, classes: Sequence[str], names: set[str]) 
     except (ET.ParseError, OSError, ValueError) as error:
         raise ConfigError(f"{file}: malformed ({error}); export the annotation again") from error
     return annotation
+
+
+def _annotation_file(folder: Path, image_id: str) -> Path:
+    return folder / "Annotations" / f"{image_id}.xml"
 
 
 def _image_path(folder: Path, image_id: str) -> Path:

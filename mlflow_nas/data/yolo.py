@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mlflow_nas.data.annotations import Annotated, Annotation, MissingSplitError
+from mlflow_nas.data.annotations import Annotated, Annotation, EmptySplitError, MissingSplitError
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.sample import Split
 from mlflow_nas.errors import ConfigError
@@ -31,6 +31,7 @@ def read_yolo(location: str, split: Split, classes: Sequence[str]) -> Annotated:
 
     Raises:
         ConfigError: something is missing, malformed or unknown.
+        EmptySplitError: what data.yaml names as the split is not there.
     """
     file = Path(location) if Path(location).suffix in {".yaml", ".yml"} else Path(location) / _FILE
     document = _read_yaml(file)
@@ -81,7 +82,7 @@ def _images(document: dict[str, Any], split: Split, file: Path) -> Iterator[tupl
             lines = _read_lines(place)
             paths = [place.parent / line.strip() for line in lines if line.strip()]
         else:
-            raise ConfigError(
+            raise EmptySplitError(
                 f"{place}: no folder and no list of images, named by {file} as {split}; correct it there"
             )
         yield from (

@@ -35,14 +35,15 @@ def trained_of(members: Sequence[str], evaluations: Sequence[Evaluation], *, cou
 def spent_terms(samples: Sequence[Evaluation], chosen: Sequence[Evaluation]) -> dict[str, float]:
     """Trainings and their seconds: of the samples, and of what an estimate chose among candidates.
 
-    A failed training counts. `trial_s` is the mean of one trial with its latency measurement.
+    A failed training counts; one whose latency was asked for again, because the board failed, counts once.
+    `trial_s` is the mean of one trial with its latency measurement.
     """
-    paid = [evaluation for evaluation in (*samples, *chosen) if _is_paid(evaluation)]
+    paid = _trainings([*samples, *chosen])
     return {
-        "samples": float(sum(map(_is_paid, samples))),
-        "samples_s": sum(map(_seconds, samples)),
-        "chosen": float(sum(map(_is_paid, chosen))),
-        "post_search_s": sum(map(_seconds, chosen)),
+        "samples": float(len(_trainings(samples))),
+        "samples_s": sum(map(_seconds, _distinct(samples))),
+        "chosen": float(len(_trainings(chosen))),
+        "post_search_s": sum(map(_seconds, _distinct(chosen))),
         "trainings": float(len(paid)),
         "trial_s": float(np.mean([_seconds(evaluation) for evaluation in paid])) if paid else np.nan,
     }
@@ -68,6 +69,15 @@ def found_terms(decided: Sequence[Evaluation], baseline: Architecture) -> dict[s
 
 def _has_ratio(evaluation: Evaluation) -> bool:
     return "latency_ratio" in evaluation.metrics
+
+
+def _distinct(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The longest evaluation of each architecture."""
+    return list({one.key: one for one in sorted(evaluations, key=_seconds)}.values())
+
+
+def _trainings(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    return [evaluation for evaluation in _distinct(evaluations) if _is_paid(evaluation)]
 
 
 def _is_paid(evaluation: Evaluation) -> bool:

@@ -1,5 +1,6 @@
 """The files of a trained network: float ONNX, and the int8 ONNX that ships unless told otherwise."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ __all__ = ["Artefact", "baseline_artefact", "make_artefact", "shipped_file"]
 FP32_FILE, INT8_FILE = "model.onnx", "model.int8.onnx"
 CALIBRATION_IMAGES = 32
 PARITY_IMAGES = 2
+_DIGEST_CHARACTERS = 8
 PARITY_ATOL = 5e-3
 """Largest difference of torch's and ONNX Runtime's float outputs; box terms reach about 10."""
 
@@ -62,9 +64,12 @@ def make_artefact(
 
 
 def baseline_artefact(bench: Workbench) -> Artefact:
-    """The baseline with its first weights, made once per data set and size: the yardstick of latency."""
+    """The baseline with its first weights, made once per network, data set and size: latency's yardstick."""
     height, width = bench.input_size(bench.space.baseline)
-    folder = bench.folder / "yardstick" / f"{bench.dataset_tag.replace('@', '-')}-{height}x{width}"
+    network = str(bench.space.build(bench.space.baseline, len(bench.val.classes)))
+    digest = hashlib.sha256(network.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    name = f"{bench.space.name}-{digest}-{bench.dataset_tag.replace('@', '-')}-{height}x{width}"
+    folder = bench.folder / "yardstick" / name
     known = Artefact(folder / FP32_FILE, None if bench.precision == "fp32" else folder / INT8_FILE)
     if known.shipped.is_file():
         return known

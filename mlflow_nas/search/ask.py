@@ -10,13 +10,26 @@ from mlflow_nas.search.samplers import distributions
 from mlflow_nas.space import SearchSpace, Value
 from mlflow_nas.types import Architecture
 
-__all__ = ["KEY", "OUTCOME", "RUN_ID", "architecture_of", "ask", "ask_for", "tried"]
+__all__ = [
+    "KEY",
+    "ORIGIN",
+    "OUTCOME",
+    "RUN_ID",
+    "architecture_of",
+    "ask",
+    "ask_for",
+    "owed",
+    "settled",
+    "tried",
+]
 
 KEY = "nas.key"
 RUN_ID = "nas.run_id"
+ORIGIN = "nas.origin"
 OUTCOME = "nas.outcome"
-"""User attributes of an Optuna trial. The outcome is the evaluation's state, or "unmeasured" for a hardware
-failure, which says nothing of the architecture; a killed trial has none."""
+"""User attributes of an Optuna trial. The origin is who chose the architecture. The outcome is that of the
+evaluation, or "unmeasured" for a hardware failure, which says nothing of the architecture; a killed trial has
+none."""
 
 _PATIENCE = 20
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -44,7 +57,7 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
     A baseline that lies outside of a narrowed space is a trial without parameters, told as pruned: samplers
     can make nothing of values that they may not choose.
     """
-    known = _known(study)
+    known = settled(study)
     if space.key(space.baseline) not in known:
         if not space.offers(space.baseline):
             return study.ask()
@@ -65,26 +78,27 @@ def ask(study: optuna.Study, space: SearchSpace, *, seed: int) -> optuna.Trial |
 def ask_for(
     study: optuna.Study, space: SearchSpace, wanted: Sequence[Architecture], *, count: int
 ) -> optuna.Trial | None:
-    """The next trial of a list: the baseline first, then in the list's order.
+    """The next trial of a list: the baseline first, then what waits, then in the list's order.
 
     Args:
         study: the study.
         space: the study's space.
         wanted: members of the space, best first.
-        count: so many of them are trained. One that misses the latency limit untrained was not, and the
-            next takes its place.
+        count: so many of them are trained. One that misses the latency limit untrained was not, nor one that
+            the board failed to measure, and the next takes its place.
 
     Returns:
         None when so many were trained, or the list is at its end.
     """
     while True:
-        known = _known(study)
+        known = settled(study)
         if space.key(space.baseline) not in known:
             return ask(study, space, seed=0)
-        following = _following(space, wanted, known, count)
-        if following is None:
-            return None
-        study.enqueue_trial(dict(following))
+        if not _waiting(study):
+            following = _following(study, space, wanted, count)
+            if following is None:
+                return None
+            study.enqueue_trial(dict(following))
         trial = study.ask(distributions(space))
         twin = known.get(space.key(trial.params))
         if twin is None:
@@ -93,20 +107,46 @@ def ask_for(
 
 
 def _following(
-    space: SearchSpace, wanted: Sequence[Architecture], known: Mapping[str, FrozenTrial], count: int
+    study: optuna.Study, space: SearchSpace, wanted: Sequence[Architecture], count: int
 ) -> Architecture | None:
+    known, asked = settled(study), {trial.user_attrs[KEY] for trial in tried(study)}
     trained = 0
     for architecture in wanted:
-        trial = known.get(space.key(architecture))
+        key = space.key(architecture)
         if trained == count:
             return None
-        if trial is None:
+        if key not in asked:
             return architecture
-        trained += trial.state is not TrialState.PRUNED
+        trained += key in known and known[key].state is not TrialState.PRUNED
     return None
 
 
-def _known(study: optuna.Study) -> dict[str, FrozenTrial]:
+def _waiting(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=[TrialState.WAITING])
+
+
+def owed(study: optuna.Study, space: SearchSpace, *, attempts: int | None = None) -> list[FrozenTrial]:
+    """The last trial of each architecture that the board failed to measure, and that does not wait already.
+
+    Args:
+        study: the study.
+        space: the study's space; its baseline is left out, `ask` asks for it anyway.
+        attempts: those that were tried so often are left out; None for no limit.
+    """
+    failed: dict[str, list[FrozenTrial]] = {}
+    for trial in tried(study):
+        if trial.user_attrs[OUTCOME] == "unmeasured":
+            failed.setdefault(str(trial.user_attrs[KEY]), []).append(trial)
+    waiting = {trial.user_attrs.get(KEY) for trial in _waiting(study)}
+    left_out = {*settled(study), *waiting, space.key(space.baseline)}
+    return [
+        trials[-1]
+        for key, trials in failed.items()
+        if key not in left_out and (attempts is None or len(trials) < attempts)
+    ]
+
+
+def settled(study: optuna.Study) -> dict[str, FrozenTrial]:
     """Key to trial of what need not be evaluated again."""
     return {
         str(trial.user_attrs[KEY]): trial

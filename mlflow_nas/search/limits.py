@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.estimate import Floats, Strategy, complexity
 from mlflow_nas.estimate.latency import LatencyModel, fit_latency
 from mlflow_nas.search.candidates import draw_distinct
@@ -20,6 +21,8 @@ from mlflow_nas.space import read_architecture
 from mlflow_nas.types import Architecture
 
 __all__ = ["EstimateOptions", "Pool", "candidates_within"]
+
+_log = logging.getLogger(__name__)
 
 MOST_DRAWN = 5
 """So many times the wanted candidates are drawn where limits refuse many of them."""
@@ -73,7 +76,8 @@ def candidates_within(
     model = None
     for _ in range(MOST_DRAWN):
         drawn = list(islice(stream, options.candidates - len(found)))
-        within = _within_counts(bench, drawn, options)
+        counts = _counts(bench, drawn)
+        within = [one for one in drawn if _is_within(counts.get(bench.space.key(one)), options)]
         if options.latency == "measure":
             latencies.measure(within, enough=len(latencies.known) + len(within))
             known = np.array([latencies.known.get(bench.space.key(one), np.nan) for one in within])
@@ -81,7 +85,7 @@ def candidates_within(
             model = model or _latency_model(
                 bench, latencies, [*within, *drawn], samples=options.latency_samples
             )
-            known = model.predict(_features(bench, within))
+            known = model.predict(_features(bench, within, counts))
         else:
             known = np.empty(0)
         limit = bench.max_latency_ms or np.inf
@@ -99,36 +103,34 @@ def candidates_within(
     return Pool(ordered, np.array([found[bench.space.key(one)][1] for one in ordered])), model
 
 
-def _within_counts(
-    bench: Workbench, drawn: Sequence[Architecture], options: EstimateOptions
-) -> list[Architecture]:
-    """Those within the limits of MACs and parameters, in the order of the draw."""
-    if options.max_macs is None and options.max_params is None:
-        return list(drawn)
-    counts = _counts(bench, drawn)
-    return [
-        architecture
-        for architecture, count in zip(drawn, counts, strict=True)
-        if count["macs"] <= (options.max_macs or np.inf) and count["params"] <= (options.max_params or np.inf)
-    ]
+def _is_within(count: Mapping[str, float] | None, options: EstimateOptions) -> bool:
+    """Whether an architecture can be built, within the limits of MACs and parameters."""
+    return (
+        count is not None
+        and count["macs"] <= (options.max_macs or np.inf)
+        and count["params"] <= (options.max_params or np.inf)
+    )
 
 
-def _counts(bench: Workbench, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
-    """Their counts; one network after the other is built, whatever the order given."""
-    ordered = by_network(bench.space, architectures)
-    probes = make_probes(bench, ordered, ())
-    counted = {
-        bench.space.key(probe.architecture): complexity(probe.build(0), probe.img_size) for probe in probes
-    }
-    return [counted[bench.space.key(architecture)] for architecture in architectures]
+def _counts(bench: Workbench, architectures: Sequence[Architecture]) -> dict[str, dict[str, float]]:
+    """Counts by key; one network after the other is built, and what can't be built is left out."""
+    counted = {}
+    for probe in make_probes(bench, by_network(bench.space, architectures), ()):
+        try:
+            counted[bench.space.key(probe.architecture)] = complexity(probe.build(0), probe.img_size)
+        except CandidateError as error:
+            _log.warning("%s It is no candidate.", error)
+    return counted
 
 
-def _features(bench: Workbench, architectures: Sequence[Architecture]) -> Floats:
+def _features(
+    bench: Workbench, architectures: Sequence[Architecture], counts: Mapping[str, Mapping[str, float]]
+) -> Floats:
     """What a latency model sees: the encoding, log MACs and log parameters; [n, d]."""
-    rows = [
-        (*bench.space.encode(architecture), np.log(count["macs"]), np.log(count["params"]))
-        for architecture, count in zip(architectures, _counts(bench, architectures), strict=True)
-    ]
+    rows = []
+    for architecture in architectures:
+        count = counts[bench.space.key(architecture)]
+        rows.append((*bench.space.encode(architecture), np.log(count["macs"]), np.log(count["params"])))
     return np.asarray(rows, dtype=np.float64)
 
 
@@ -138,4 +140,5 @@ def _latency_model(
     """Fitted on so many measured candidates, those that trials measured included."""
     latencies.measure(candidates, enough=samples)
     measured = [read_architecture(bench.space, key) for key in latencies.known]
-    return fit_latency(_features(bench, measured), np.array(list(latencies.known.values())), seed=bench.seed)
+    features = _features(bench, measured, _counts(bench, measured))
+    return fit_latency(features, np.array(list(latencies.known.values())), seed=bench.seed)

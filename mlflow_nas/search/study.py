@@ -5,14 +5,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, NasError
 from mlflow_nas.report import front_of
-from mlflow_nas.search.ask import KEY, OUTCOME, RUN_ID, architecture_of, ask, ask_for, tried
+from mlflow_nas.search.ask import (
+    KEY,
+    ORIGIN,
+    OUTCOME,
+    RUN_ID,
+    architecture_of,
+    ask,
+    ask_for,
+    owed,
+    settled,
+    tried,
+)
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.conclude import publish
 from mlflow_nas.search.planner import judge_budget
@@ -55,6 +67,8 @@ class Search:
     def run(self, trials: int) -> list[Evaluation]:
         """Go on until the study has so many trials, the baseline and failed ones included.
 
+        What the board failed to measure does not count: it is measured later, without a second training.
+
         Returns:
             Every evaluation of the study, also those of earlier calls.
 
@@ -63,7 +77,7 @@ class Search:
             RegistryError: MLflow does not answer; the same call continues the study later.
         """
         self.resume()
-        done = len(tried(self.study))
+        done = len(settled(self.study))
         if done < trials:
             self._seeded(trials, done)._go_on(trials - done, self._ask)
         return self.book.evaluations()
@@ -97,7 +111,7 @@ class Search:
             RegistryError: MLflow does not answer; the same call continues the study later.
         """
         self.resume()
-        done = len(tried(self.study))
+        done = len(settled(self.study))
         following = partial(ask_for, self.study, self.bench.space, wanted, count=count)
         search = replace(self._seeded(done + count, done), chosen_by=chosen_by)
         search._go_on(1 + len(wanted), following)
@@ -151,7 +165,8 @@ class Search:
     def _recover(self) -> None:
         """Tell Optuna what a killed process wrote into MLflow and had no time to tell; begin its rest again.
 
-        The architecture of a trial that was cut off comes next, so that its training goes on where it was.
+        The architecture of a trial that was cut off comes next, so that its training goes on where it was;
+        then what a board failed to measure, whose training is kept.
         """
         known = {evaluation.run_id: evaluation for evaluation in self.book.evaluations()}
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
@@ -161,8 +176,15 @@ class Search:
             else:
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 if trial.params and architecture_of(trial, self.bench.space) != self.bench.space.baseline:
-                    self.study.enqueue_trial(trial.params)
+                    self._ask_again(trial)
+        for trial in owed(self.study, self.bench.space):
+            self._ask_again(trial)
         self.book.clear_stale()
+
+    def _ask_again(self, trial: FrozenTrial) -> None:
+        """Its architecture comes next, whoever chose it then."""
+        kept = {name: value for name, value in trial.user_attrs.items() if name in {KEY, ORIGIN}}
+        self.study.enqueue_trial(trial.params, user_attrs=kept)
 
     def _refuse_half(self, done: int) -> None:
         written = len(self.book.evaluations())
@@ -177,22 +199,17 @@ class Search:
         architecture = architecture_of(trial, space)
         key = space.key(architecture)
         is_baseline = architecture == space.baseline
-        chosen_by = None if is_baseline else self.chosen_by
-        by_chance = isinstance(self.study.sampler, RandomSampler)
-        run_id = self.book.start(
-            trial.number,
-            key,
-            is_baseline=is_baseline,
-            chosen_by=chosen_by,
-            at_random=by_chance and chosen_by is None and not is_baseline,
-        )
+        origin = trial.user_attrs.get(ORIGIN) or self._origin(is_baseline=is_baseline)
+        run_id = self.book.start(trial.number, key, is_baseline=is_baseline, **origin)
         trial.set_user_attr(KEY, key)
+        trial.set_user_attr(ORIGIN, origin)
         trial.set_user_attr(RUN_ID, run_id)
         self.progress.trial(trial.number, architecture)
         candidate = Candidate(architecture=architecture, bench=self.bench, number=trial.number, run_id=run_id)
         began = time.monotonic()
         evaluation, error = self._attempt(candidate)
-        spent = {"trial_s": time.monotonic() - began}
+        # A training that was kept took its seconds in an earlier attempt.
+        spent = {"trial_s": max(time.monotonic() - began, evaluation.metrics.get("train_s", 0.0))}
         evaluation = replace(evaluation, metrics={**evaluation.metrics, **spent})
         # Optuna's side is complete before MLflow's, and told last: a killed process leaves nothing half told.
         for name, value in evaluation.constraints.items():
@@ -200,19 +217,19 @@ class Search:
         trial.set_user_attr(OUTCOME, "unmeasured" if isinstance(error, BoardError) else evaluation.state)
         self.book.finish(evaluation)
         self._tell(trial.number, evaluation)
-        if isinstance(error, BoardError):
-            self._try_again(trial, key)
-        else:
+        if not isinstance(error, BoardError):
             candidate.checkpoint.unlink(missing_ok=True)
+            for unmeasured in owed(self.study, space, attempts=BOARD_FAILURES):
+                self._ask_again(unmeasured)
         self.progress.result(evaluation)
         self._publish(evaluation)
         return error
 
-    def _try_again(self, trial: optuna.Trial, key: str) -> None:
-        """What the board failed to measure comes next, once: its finished training is kept."""
-        attempts = [one for one in tried(self.study) if one.user_attrs[KEY] == key]
-        if trial.params and len(attempts) < BOARD_FAILURES:
-            self.study.enqueue_trial(trial.params)
+    def _origin(self, *, is_baseline: bool) -> dict[str, Any]:
+        """Who chose a new trial, as the book's words for it."""
+        chosen_by = None if is_baseline else self.chosen_by
+        by_chance = isinstance(self.study.sampler, RandomSampler)
+        return {"chosen_by": chosen_by, "at_random": by_chance and chosen_by is None and not is_baseline}
 
     def _publish(self, evaluation: Evaluation) -> None:
         """Keep the model of a trial that is on the front as it stands, while its file is at hand."""

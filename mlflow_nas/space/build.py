@@ -20,9 +20,10 @@ def is_whole(weights: SeedWeights, space: SearchSpace) -> bool:
 
 
 def keeps_backbone(space: SearchSpace) -> bool:
-    """Whether all of a space have the baseline's `backbone`: each parameter is tried, words one by one.
+    """Whether all of a space have the baseline's `backbone`, as far as one change at a time tells.
 
-    A parameter of numbers is tried at both ends; what can't be built has no backbone of its own.
+    Each parameter is tried alone, words one by one, numbers at both ends. Where one of these can't be built,
+    other choices with it might be, with a backbone that nobody saw: the answer is no.
     """
     baseline = space.validate(space.baseline)
     changed = [
@@ -33,7 +34,7 @@ def keeps_backbone(space: SearchSpace) -> bool:
         )
     ]
     seed = _backbone_of(space, baseline)
-    return bool(seed) and all(_backbone_of(space, one) in (seed, None) for one in changed)
+    return bool(seed) and all(_backbone_of(space, one) == seed for one in changed)
 
 
 def _backbone_of(space: SearchSpace, architecture: Architecture) -> str | None:

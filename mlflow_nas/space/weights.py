@@ -4,6 +4,7 @@ import io
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -156,10 +157,22 @@ def _backbone_part(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor
 
 
 def save_weights(network: nn.Module, path: Path) -> Path:
-    """Write a network's state dict, to be read again by `load_seed_weights`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a network's state dict, whole or not at all, to be read again by `load_seed_weights`.
+
+    Raises:
+        ConfigError: the file can't be written.
+    """
     temporary = path.with_suffix(".part")
     content = io.BytesIO()
     torch.save(network.state_dict(), content)
-    temporary.write_bytes(content.getvalue())  # by itself torch calls a full disk a RuntimeError
-    return temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content.getvalue())  # by itself torch calls a full disk a RuntimeError
+        return temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ConfigError(
+            f"The weights can't be kept in {path}: {error.strerror}. Free some space, "
+            "or set MLFLOW_NAS_WORK to another folder."
+        ) from error

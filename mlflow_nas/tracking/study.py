@@ -13,12 +13,15 @@ from mlflow_nas.tracking.server import server_call
 __all__ = ["close_study", "experiment_id", "experiment_of", "find_study", "open_study"]
 
 FIXED = {
-    names.DATASET: ("data set", "--data and --mirror-val"),
+    names.DATASET: ("data set", "--data, --classes, --test-fraction, --on-bad-image and --mirror-val"),
     names.BOARD: ("board", "--board"),
     names.SPACE: ("search space", "--space"),
     names.CHOICES: ("choices", "--space and --set"),
     names.PRECISION: ("precision", "--precision"),
-    names.TRAINING: ("training", "--epochs, --batch-size, --recipe, --freeze, --aspect and --weights"),
+    names.TRAINING: (
+        "training",
+        "--epochs, --batch-size, --recipe, --freeze, --aspect, --weights, --seed-epochs and --seed",
+    ),
     names.THREADS: ("threads on the board", "--threads"),
 }
 """What a study can't change midway, by tag: its name and its option."""

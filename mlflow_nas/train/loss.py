@@ -82,10 +82,10 @@ def detection_loss(raw: tuple[Tensor, Tensor, Tensor | None], targets: Tensor) -
 
 
 def _cells_inside(targets: Tensor, objectness: Tensor) -> Tensor:
-    """Cells [b, h, w] whose centres lie in a target's box."""
+    """Cells [b, h, w] that stand for places in a target's box: cell (x, y) for (x / w, y / h)."""
     height, width = objectness.shape[1:]
-    x = (torch.arange(width, device=targets.device) + 0.5) / width
-    y = (torch.arange(height, device=targets.device) + 0.5) / height
+    x = torch.arange(width, device=targets.device) / width
+    y = torch.arange(height, device=targets.device) / height
     centre, half = targets[:, 2:4], targets[:, 4:6] / 2
     across = (x - centre[:, :1]).abs() <= half[:, :1]  # [m, w]
     down = (y - centre[:, 1:]).abs() <= half[:, 1:]  # [m, h]

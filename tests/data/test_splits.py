@@ -1,6 +1,7 @@
 """Where the test split comes from."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def test_a_test_split_without_annotations_is_none(tmp_path: Path, caplog: pytest
     del document["annotations"]
     file.write_text(json.dumps(document))
     assert load_held_out(uri, ("person",))[1] is None
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_test_split_that_is_not_here_stands_in_nobodys_way(
+    layout: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Named, but without its annotations or images, as after a download of the rest."""
+    uri = LAYOUTS[layout](tmp_path, {"train": [PERSON], "val": [PERSON], "test": [MANY[0]]})
+    name = Path(MANY[0].name).stem
+    gone = {"coco": f"**/{name}.png", "voc": f"**/{name}.xml", "yolo": "**/test*"}[layout]
+    for path in list(tmp_path.glob(gone)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if layout == "coco":
+        document = json.loads((tmp_path / "test.json").read_text())
+        (tmp_path / "test.json").write_text(json.dumps({**document, "annotations": []}))
+    assert load_splits(uri, ("person",)).test is None
+    assert "No test split is measured: " in caplog.text
 
 
 def test_synthetic_scenes_may_have_a_test_split() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from mlflow_nas import api
 from mlflow_nas.api import auto
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.estimate import complexity
-from mlflow_nas.search import Candidate, Conclusion, latencies, selecting
+from mlflow_nas.search import Candidate, Conclusion, latencies, probes, selecting
 from mlflow_nas.search import samples as sample_module
 from mlflow_nas.search import study as study_module
 from mlflow_nas.types import Evaluation, Latency
@@ -115,6 +115,25 @@ def test_a_search_by_macs_trains_the_baseline_and_the_best(timed: list[str]) -> 
     assert {run.data.params["arch.channels"] for run in runs} == {"40"}
     again = _search(estimator="macs", seed_epochs=1, candidates=60)
     assert (again["trials"], len(timed)) == (result["trials"], 10)
+
+
+@pytest.mark.usefixtures("timed", "trained")
+def test_what_a_space_cannot_build_is_no_candidate(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user's space may fail in any way, and the rest of it is searched."""
+    real = probes.build_detector
+
+    def build(architecture: Any, **options: Any) -> Any:
+        if architecture["groups"] == 1:
+            raise CandidateError("The space can't build it.")
+        return real(architecture, **options)
+
+    monkeypatch.setattr(probes, "build_detector", build)
+    chosen = _search(estimator="macs")["trials"][1:]
+    assert len(chosen) == 2
+    assert not any("-g1-" in row["key"] for row in chosen)
+    assert "The space can't build it. It is no candidate." in caplog.text
 
 
 @pytest.mark.usefixtures("timed")

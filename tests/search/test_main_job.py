@@ -15,10 +15,12 @@ from mlflow_nas.api.bench import make_bench
 from mlflow_nas.config import SearchConfig
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
 from mlflow_nas.search import Candidate, Silent, StudyBook
+from mlflow_nas.search import artefact as artefact_module
 from mlflow_nas.search import seed as seed_module
 from mlflow_nas.search import study as study_module
 from mlflow_nas.search import trial as trial_module
-from mlflow_nas.space import build_detector, fastestdet_head, save_weights
+from mlflow_nas.search.artefact import Artefact, baseline_artefact
+from mlflow_nas.space import build_detector, fastestdet_head, load_space, save_weights
 from mlflow_nas.train import resume as resume_module
 from mlflow_nas.types import Architecture, Evaluation, Latency
 
@@ -283,10 +285,10 @@ def test_two_hardware_failures_in_a_row_stop_the_search(monkeypatch: pytest.Monk
         _search(trials=5)
 
 
-def test_what_the_board_failed_to_measure_comes_next_and_is_not_trained_again(
+def test_what_the_board_failed_to_measure_is_measured_later_and_not_trained_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The finished training is kept until its latency is known."""
+    """After another one was, which tells a bad model from a dead board; it keeps who chose it."""
     real, calls = trial_module.measure, list[str]()
 
     def measure(*given: Any) -> Latency:
@@ -301,11 +303,79 @@ def test_what_the_board_failed_to_measure_comes_next_and_is_not_trained_again(
     monkeypatch.setattr(
         resume_module, "_save", lambda *given: (saved.append(given[1].parent.name), save(*given))
     )
-    rows = _search(trials=3, seed_epochs=0)["trials"]
-    assert [row["state"] for row in rows] == ["complete", "failed", "complete"]
-    assert rows[1]["key"] == rows[2]["key"]
-    assert saved == [rows[0]["key"], rows[1]["key"]]
+    result = _search(trials=4, seed_epochs=0, sampler="random")
+    rows = result["trials"]
+    assert [row["state"] for row in rows] == ["complete", "failed", "complete", "complete"]
+    assert rows[1]["key"] == rows[3]["key"]
+    assert saved == [row["key"] for row in rows[:3]]
     assert list(tmp_path.rglob("training.ckpt")) == []
+    drawn = {run.data.tags.get("nas.trial"): run.data.tags.get("nas.drawn") for run in _runs(result)}
+    assert (drawn["1"], drawn["3"]) == ("random", "random")
+
+
+def test_after_an_outage_the_same_command_measures_what_was_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a second training, as a trial of the sampler that chose it, until the trials are complete."""
+    real = trial_module.measure
+    down = [False]
+
+    def measure(*given: Any) -> Latency:
+        if down[0]:
+            raise BoardError("no route to host")
+        return real(*given)
+
+    monkeypatch.setattr(trial_module, "measure", measure)
+    _search(trials=1, seed_epochs=0, sampler="tpe")
+    down[0] = True
+    with pytest.raises(BoardError, match="Mend the board"):
+        _search(trials=3, seed_epochs=0, sampler="tpe")
+    assert len(list(tmp_path.rglob("training.ckpt"))) == 2
+    down[0] = False
+    monkeypatch.setattr(resume_module, "_save", lambda *_: pytest.fail("trained again"))
+    result = _search(trials=3, seed_epochs=0, sampler="random")
+    states = [row["state"] for row in result["trials"]]
+    assert states == ["complete", "failed", "failed", "complete", "complete"]
+    assert {row["key"] for row in result["trials"][1:3]} == {row["key"] for row in result["trials"][3:]}
+    assert list(tmp_path.rglob("training.ckpt")) == []
+    assert {run.data.tags.get("nas.drawn") for run in _runs(result)} == {None}
+    assert len(_search(trials=3, seed_epochs=0)["trials"]) == 5
+
+
+def test_a_model_that_the_board_never_measures_does_not_end_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is tried twice, with another one in between."""
+    real, asked = trial_module.measure, list[str]()
+
+    def measure(artefact: Any, bench: Any) -> Latency:
+        asked.append(artefact.shipped.parent.name)
+        if asked[-1] == asked[min(1, len(asked) - 1)] != asked[0]:
+            raise BoardError("the runtime was killed")
+        return real(artefact, bench)
+
+    monkeypatch.setattr(trial_module, "measure", measure)
+    rows = _search(trials=5, seed_epochs=0)["trials"]
+    assert [row["state"] for row in rows] == ["complete", "failed", "complete", "failed", "complete"]
+
+
+def test_each_space_has_its_own_yardstick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They may name their baselines alike; trainings of several spaces lie in one folder."""
+    monkeypatch.setattr(artefact_module, "make_artefact", lambda *_, folder, **__: Artefact(folder, None))
+    bench = make_bench(SearchConfig(data=OPTIONS["data"], board="fake"), folder=tmp_path, max_latency_ms=None)
+    other = replace(bench, space=load_space("cell"))
+    renamed = replace(bench, space=replace(other.space, name=bench.space.name))
+    folders = [baseline_artefact(one).fp32 for one in (bench, other, renamed)]
+    assert len(set(folders)) == 3
+    assert baseline_artefact(bench).fp32 == folders[0]
+
+
+@pytest.mark.parametrize("changed", [{"seed_epochs": 0}, {"seed": 2}])
+def test_a_study_goes_on_with_its_training_only(changed: dict[str, int]) -> None:
+    """With another start or seed its trials could not be compared."""
+    _search(trials=1, max_latency_ms=1e-6)
+    with pytest.raises(ConfigError, match=r"made with training .*--seed-epochs and --seed"):
+        _search(trials=2, **changed)
 
 
 def test_a_seed_network_belongs_to_its_studys_run(tmp_path: Path) -> None:
@@ -424,9 +494,9 @@ def test_a_killed_seed_networks_training_goes_on_from_its_last_epoch(
             {"epochs": "", "freeze": "none"},
             "training 'epochs 1, .*, this call has 'epochs 200, .*freeze none, ",
         ),
-        ({"aspect": 2.0}, "training 'epochs 1, .*aspect 1, .*, this call has .*aspect 2, weights none'"),
+        ({"aspect": 2.0}, "training 'epochs 1, .*aspect 1, .*, this call has .*aspect 2, weights none, "),
         ({"threads": 2}, "threads on the board '1', this call has '2'.*--threads of before"),
-        ({"mirror_val": False}, "data set 'synthetic@.*--data and --mirror-val of before"),
+        ({"mirror_val": False}, "data set 'synthetic@.*--data, .* and --mirror-val of before"),
     ],
 )
 def test_a_study_keeps_its_data_and_its_training(

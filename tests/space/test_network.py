@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.space import (
@@ -91,6 +92,21 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     seed = load_seed_weights(save_weights(smaller, tmp_path / "small.pth"))
     with pytest.raises(ConfigError, match=r"small\.pth are not those of the baseline network"):
         build_detector(BASELINE, num_classes=1, weights=seed)
+
+
+def test_weights_that_cannot_be_written_are_the_users_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence names the file and the remedy; nothing half written stays."""
+
+    def fill(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(28, "No space left on device", len(content))
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(ConfigError, match=r"w\.pth: No space left on device\. Free some space, or set"):
+        save_weights(nn.Linear(1, 1), tmp_path / "w.pth")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_state_dict_is_refused(tmp_path: Path) -> None:
