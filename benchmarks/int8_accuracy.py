@@ -24,7 +24,7 @@ from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.train import evaluate_detector
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "key", "freeze", "epochs", "choice")
+IDENTITY = ("data", "mirrored", "key", "freeze", "epochs", "choice")
 FLOAT = "float"
 SHIPS = "float outputs, averaged ranges (ships)"
 MOST = 0.005
@@ -66,13 +66,14 @@ def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str,
 
 def run(options: argparse.Namespace, results: Results) -> list[str]:
     """Measure what is not in the results yet; the keys of all architectures."""
-    bench = replace(open_bench(options), epochs=options.epochs, freeze_inherited=options.freeze == "auto")
-    bench = bench.inheriting()
+    opened = open_bench(options, mirror_val=options.mirror_val)
+    bench = replace(opened, epochs=options.epochs, freeze_inherited=options.freeze == "auto").inheriting()
     keys = []
     for architecture in spread(bench.space, options.architectures):
         keys.append(bench.space.key(architecture))
         row = {
             "data": options.data,
+            "mirrored": options.mirror_val,
             "key": keys[-1],
             "freeze": options.freeze,
             "epochs": options.epochs,
@@ -87,10 +88,16 @@ def run(options: argparse.Namespace, results: Results) -> list[str]:
 
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, Goal]:
     """One row per choice: what it costs in mAP (mean, worst, baseline) and its time against float."""
+    wanted = {
+        "data": options.data,
+        "mirrored": options.mirror_val,
+        "freeze": options.freeze,
+        "epochs": options.epochs,
+    }
     found = {
         (row["key"], row["choice"]): row
         for row in results
-        if (row["data"], row["freeze"], row["epochs"]) == (options.data, options.freeze, options.epochs)
+        if all(row[name] == value for name, value in wanted.items())
     }
     drops = {
         choice: [found[key, FLOAT]["map"] - found[key, choice]["map"] for key in keys]
@@ -112,8 +119,14 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=9, help="the baseline and spread ones")
     parser.add_argument("--freeze", choices=("auto", "none"), default="auto", help="as for search")
+    parser.add_argument(
+        "--mirror-val",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="measure on val and its mirror image, as a search does",
+    )
     parser.add_argument("--epochs", type=int, help="of one training; unset: those of a search")
-    parser.add_argument("--out", type=Path, default=Path("int8_accuracy.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("build/int8_accuracy.jsonl"))
     options = parser.parse_args()
     if options.epochs is None:
         bench = open_bench(options)

@@ -7,7 +7,7 @@ With --freeze none,backbone, trainings of the head alone are compared with the l
 is mAP on the validation images without their mirror images. Results go to --out, one line each; the same
 command goes on where it was interrupted.
 
-    python benchmarks/ranking.py --out ranking.jsonl
+    python benchmarks/ranking.py
 """
 
 import argparse
@@ -170,7 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--long", type=int, default=0, help="epochs of the fresh-head training; 0 for none")
     parser.add_argument("--long-seeds", type=int, default=3, help="trainings that the reference averages")
-    parser.add_argument("--out", type=Path, default=Path("ranking.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("build/ranking.jsonl"))
     parser.add_argument(
         "--freeze", type=lambda text: text.split(","), default=["backbone"], help="none,backbone"
     )

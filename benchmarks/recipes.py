@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument(
         "--measure-last", action="store_true", help="measure after the last epoch only, to save time"
     )
-    parser.add_argument("--out", type=Path, default=Path("recipes.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("build/recipes.jsonl"))
     options = parser.parse_args()
     results = Results(options.out, IDENTITY)
     run(options, results)
