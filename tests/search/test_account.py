@@ -41,6 +41,14 @@ def test_what_was_spent_counts_failures_and_not_what_was_refused_untrained() -> 
     }
 
 
+def test_a_training_that_was_measured_at_the_second_attempt_counts_once() -> None:
+    """With the seconds of the longer one: the other had the training's result already, or no more than it."""
+    attempts = [_trial(5, "c", state="failed", trial_s=31.0), _trial(6, "c", map=0.3, trial_s=28.0)]
+    terms = spent_terms([], attempts)
+    assert (terms["chosen"], terms["trainings"]) == (1.0, 1.0)
+    assert (terms["post_search_s"], terms["trial_s"]) == (31.0, 31.0)
+
+
 def test_what_was_found_is_the_best_of_both() -> None:
     """Best mAP, the lowest latency at the baseline's mAP, and the area by hand."""
     terms = found_terms([*SAMPLES, *CHOSEN], BASELINE)
