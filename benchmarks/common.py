@@ -45,6 +45,12 @@ def make_parser(purpose: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--kept-rate", type=float, default=ours.kept_rate, help="its peak for weights inherited as they were"
     )
+    parser.add_argument(
+        "--distillation",
+        type=float,
+        default=ours.distillation,
+        help="weight of what the seed network teaches",
+    )
     return parser
 
 
@@ -61,6 +67,7 @@ def open_bench(
     """
     torch.set_num_threads(options.threads)
     rates = (options.learning_rate, options.kept_rate)
+    recipe = Recipe(fine_tuning_rates=rates, distillation=options.distillation)
     folder = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow_nas-benchmarks" / str(os.getpid())  # noqa: S108 - scratch
     data = load_splits(options.data, ("person",), mirror_val=mirror_val)
     return Workbench(
@@ -72,8 +79,8 @@ def open_bench(
         epochs=1,
         batch_size=options.batch_size,
         seed=seed,
-        recipe=Recipe() if fresh_head else fine_tuning(Recipe(fine_tuning_rates=rates)),
-        weights=None if fresh_head else load_seed_weights(options.weights),
+        recipe=Recipe() if fresh_head else fine_tuning(recipe),
+        weights=None if fresh_head else load_seed_weights(options.weights).for_classes(("person",)),
         backbone_weights=load_backbone_weights(options.weights) if fresh_head else None,
     )
 
@@ -97,6 +104,7 @@ def train(
         seed=bench.seed,
         recipe=bench.recipe,
         kept=bench.kept(network),
+        teacher=bench.teacher(),
         accelerator="cpu",
     )
     metrics = dict(fitted.metrics)

@@ -24,7 +24,7 @@ from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.train import evaluate_detector
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "mirrored", "key", "freeze", "epochs", "choice")
+IDENTITY = ("data", "mirrored", "key", "freeze", "distillation", "epochs", "choice")
 FLOAT = "float"
 SHIPS = "float outputs, averaged ranges (ships)"
 MOST = 0.005
@@ -76,6 +76,7 @@ def run(options: argparse.Namespace, results: Results) -> list[str]:
             "mirrored": options.mirror_val,
             "key": keys[-1],
             "freeze": options.freeze,
+            "distillation": options.distillation,
             "epochs": options.epochs,
         }
         if all(results.has({**row, "choice": choice}) for choice in (FLOAT, *CHOICES)):
@@ -92,6 +93,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
         "data": options.data,
         "mirrored": options.mirror_val,
         "freeze": options.freeze,
+        "distillation": options.distillation,
         "epochs": options.epochs,
     }
     found = {

@@ -28,10 +28,11 @@ from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weig
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.search.artefact import make_artefact
+from mlflow_nas.space import SearchSpace, read_architecture
 from mlflow_nas.train import Freeze, evaluate_detector
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "key", "start", "freeze", "rates", "epochs", "seed")
+IDENTITY = ("data", "key", "start", "freeze", "rates", "distillation", "epochs", "seed")
 INHERITED, FRESH = "inherited", "fresh head"
 SEEDS = 2
 DRAWS = 2_000
@@ -57,6 +58,11 @@ def train_once(
     return {**metrics, **accuracy, "map_alone": alone["map"], "trial_s": trial_s}
 
 
+def chosen(options: argparse.Namespace, space: SearchSpace) -> list[Architecture]:
+    """The spread architectures, and those of --also."""
+    return spread(space, options.architectures) + [read_architecture(space, key) for key in options.also]
+
+
 def run(
     options: argparse.Namespace, results: Results, *, start: str, freeze: Freeze, epochs: int, seeds: int
 ) -> None:
@@ -68,9 +74,10 @@ def run(
             "start": start,
             "freeze": freeze,
             "rates": [bench.recipe.learning_rate, bench.recipe.kept_rate],
+            "distillation": 0.0 if start == FRESH else bench.recipe.distillation,
             "epochs": epochs,
         }
-        for architecture in spread(bench.space, options.architectures):
+        for architecture in chosen(options, bench.space):
             row = {"data": options.data, "key": bench.space.key(architecture), **own, "seed": seed}
             if not results.has(row):
                 # Nobody waits for the epochs of the reference.
@@ -112,7 +119,8 @@ def tau(first: Sequence[float], second: Sequence[float]) -> Tau:
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, list[Goal]]:
     """What was measured, as Markdown; a schedule's agreement with others is that of its seeds' mean."""
     rates = [options.learning_rate, options.kept_rate]
-    inherited = {"data": options.data, "start": INHERITED, "rates": rates}
+    taught = {"rates": rates, "distillation": options.distillation}
+    inherited = {"data": options.data, "start": INHERITED, **taught}
     fresh = {"data": options.data, "start": FRESH, "epochs": options.long}
     whole = {**inherited, "freeze": "none", "epochs": max(options.epochs)}
 
@@ -164,6 +172,9 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=12)
     parser.add_argument(
+        "--also", type=lambda text: text.split(","), default=[], help="keys of further ones, comma-separated"
+    )
+    parser.add_argument(
         "--epochs",
         type=lambda text: [int(part) for part in text.split(",")],
         help="of the short trainings, comma-separated; unset: those of a search",
@@ -182,7 +193,7 @@ def main() -> None:
         run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=SEEDS)
     if options.long:
         run(options, results, start=FRESH, freeze="none", epochs=options.long, seeds=options.long_seeds)
-    keys = [bench.space.key(architecture) for architecture in spread(bench.space, options.architectures)]
+    keys = [bench.space.key(architecture) for architecture in chosen(options, bench.space)]
     text, goals = report(options, results, keys)
     end(text, *goals)
 

@@ -20,7 +20,7 @@ from common import Goal, Results, end, make_parser, open_bench, table, train
 
 from mlflow_nas.train import Freeze, RecipeName, fine_tuning, named_recipe
 
-IDENTITY = ("data", "recipe", "freeze", "rates", "epochs", "seed")
+IDENTITY = ("data", "recipe", "freeze", "rates", "distillation", "epochs", "seed")
 METRICS = ("map_fp32", "map_50_fp32")
 GOALS = {"penn-fudan": {"map_fp32": 0.6, "map_50_fp32": 0.92}}
 """What our recipe should reach at least, on average over the seeds, by data set and metric."""
@@ -38,6 +38,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
             "recipe": name,
             "freeze": options.freeze,
             "rates": [recipe.learning_rate, recipe.kept_rate],
+            "distillation": recipe.distillation,
             "epochs": epochs,
             "seed": seed,
         }
@@ -53,6 +54,7 @@ def of(options: argparse.Namespace, results: Results, *, epochs: int, name: str)
     wanted = {"data": options.data, "recipe": name, "freeze": options.freeze, "epochs": epochs}
     if name == "ours":
         wanted["rates"] = [options.learning_rate, options.kept_rate]
+        wanted["distillation"] = options.distillation
     return [row for row in results if all(row[key] == value for key, value in wanted.items())]
 
 

@@ -26,7 +26,15 @@ def start_s(bench: Workbench, architecture: Architecture) -> float:
     start = time.perf_counter()
     try:
         network, data = bench.build(architecture), bench.data(architecture)
-        fit(network, data, epochs=bench.epochs, seed=0, recipe=bench.recipe, accelerator="cpu")
+        fit(
+            network,
+            data,
+            epochs=bench.epochs,
+            seed=0,
+            recipe=bench.recipe,
+            teacher=bench.teacher(),
+            accelerator="cpu",
+        )
     except _FirstStep:
         return time.perf_counter() - start
     raise AssertionError("no step was taken")

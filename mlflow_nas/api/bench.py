@@ -32,7 +32,11 @@ def make_bench(
     seed_weights = load_seed_weights(config.weights).for_classes(config.classes) if config.weights else None
     # The published recipe is for comparison, and trained everything.
     automatic = config.freeze == "auto" and config.recipe == "ours"
-    recipe = named_recipe(config.recipe, freeze="none" if config.freeze == "auto" else config.freeze)
+    recipe = named_recipe(
+        config.recipe,
+        freeze="none" if config.freeze == "auto" else config.freeze,
+        distillation=config.distillation,
+    )
     data = load_splits(
         config.data,
         config.classes,

@@ -50,6 +50,7 @@ def _fixed(config: StudyOptions, bench: Workbench) -> dict[str, str]:
         "epochs": bench.epochs,
         "batch size": bench.batch_size,
         "recipe": config.recipe,
+        "distillation": f"{bench.recipe.distillation:g}",
         "freeze": config.freeze,
         "aspect": f"{bench.aspect:g}",
         "weights": start,

@@ -2,17 +2,15 @@
 
 from mlflow_nas.config.commands import (
     BoardsConfig,
-    DeployConfig,
     DoctorConfig,
     EvaluateConfig,
     FocusConfig,
     ProfileConfig,
-    PromoteConfig,
-    RollbackConfig,
     SearchConfig,
     StudyOptions,
     TrainConfig,
 )
+from mlflow_nas.config.delivery import DeployConfig, PromoteConfig, RollbackConfig
 from mlflow_nas.config.devices import find_device, find_group, load_devices
 from mlflow_nas.config.environment import (
     device_root,

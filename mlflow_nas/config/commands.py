@@ -8,13 +8,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 __all__ = [
     "BoardsConfig",
     "CommandConfig",
-    "DeployConfig",
     "DoctorConfig",
     "EvaluateConfig",
     "FocusConfig",
     "ProfileConfig",
-    "PromoteConfig",
-    "RollbackConfig",
     "SearchConfig",
     "StudyOptions",
     "TrainConfig",
@@ -54,7 +51,7 @@ _CLASSES = "Names of the classes, comma-separated"
 _SPACE = "Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME"
 _ARCH = "The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
 _ASPECT = "Width / height of the network's input"
-_DEVICES = "Inventory of devices; unset: MLFLOW_NAS_DEVICES, else ./devices.yaml"
+DEVICES = "Inventory of devices; unset: MLFLOW_NAS_DEVICES, else ./devices.yaml"
 
 
 class _DataOptions(CommandConfig):
@@ -75,7 +72,7 @@ class _BoardOptions(CommandConfig):
         le=256,
         description="Threads of one inference on the board; unset: the inventory's, else 1",
     )
-    devices: Path | None = Field(None, description=_DEVICES)
+    devices: Path | None = Field(None, description=DEVICES)
     experiment: str = Field(
         "mlflow-nas",
         min_length=1,
@@ -102,6 +99,12 @@ class _TrainingOptions(_DataOptions, _NetworkOptions):
     )
     recipe: Literal["ours", "published"] = Field(
         "ours", description="How networks are trained: ours, or FastestDet's published SGD for comparison"
+    )
+    distillation: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Weight of what the seed network teaches; 0: boxes alone; unset: 0.3, published 0",
     )
     freeze: Literal["auto", "none", "stem", "backbone"] = Field(
         "auto",
@@ -245,56 +248,11 @@ class FocusConfig(_NetworkOptions):
 class BoardsConfig(CommandConfig):
     """Options of `boards`."""
 
-    devices: Path | None = Field(None, description=_DEVICES)
+    devices: Path | None = Field(None, description=DEVICES)
 
 
 class DoctorConfig(CommandConfig):
     """Options of `doctor`."""
 
     board: Name = Field("local", description="Device to look at")
-    devices: Path | None = Field(None, description=_DEVICES)
-
-
-class PromoteConfig(CommandConfig):
-    """Options of `promote`."""
-
-    model: Name = Field("person-detector", description="Registered model")
-    max_map_drop: float = Field(
-        0.01, ge=0, le=1, description="The champion's mAP may be so much below the baseline's"
-    )
-    board: Name | None = Field(None, description="Only versions measured on this board; empty: all boards")
-    dataset: str | None = Field(
-        None, description="Data set whose front holds the aliases; empty: that of the newest version"
-    )
-    dry_run: bool = Field(False, description="Print the difference, write nothing")
-
-
-class DeployConfig(CommandConfig):
-    """Options of `deploy`."""
-
-    model: str = Field(
-        "person-detector", min_length=1, description="Registered model (its champion) or models:/NAME@ALIAS"
-    )
-    device: Target = Field("local", description="Device from the inventory, or group/NAME")
-    devices: Path | None = Field(None, description=_DEVICES)
-    name: Name | None = Field(None, description="Name on the device; empty: the registered model's")
-    force: bool = Field(
-        False, description="Deploy also what is not int8, not measured, or measured on another board"
-    )
-    max_regression: float = Field(
-        0.1, ge=0, description="It may be so much slower than the active version, as a share"
-    )
-    via: str | None = Field(
-        None,
-        pattern=r"^s3://",
-        description="s3://BUCKET/PREFIX from which the device fetches the file itself",
-    )
-    atomic: bool = Field(False, description="A group whose rollout fails midway is rolled back")
-
-
-class RollbackConfig(CommandConfig):
-    """Options of `rollback`."""
-
-    device: Target = Field("local", description="Device from the inventory, or group/NAME")
-    devices: Path | None = Field(None, description=_DEVICES)
-    name: Name = Field("person-detector", description="Name on the device")
+    devices: Path | None = Field(None, description=DEVICES)

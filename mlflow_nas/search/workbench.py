@@ -16,9 +16,10 @@ from mlflow_nas.space import (
     SearchSpace,
     SeedWeights,
     build_detector,
+    is_whole,
     keeps_backbone,
 )
-from mlflow_nas.train import Recipe, fine_tuning
+from mlflow_nas.train import Recipe, Teacher, fine_tuning
 from mlflow_nas.types import Architecture, Board
 
 __all__ = ["Workbench"]
@@ -122,6 +123,22 @@ class Workbench:
     def kept(self, network: FastestDet) -> frozenset[str]:
         """Names of the parameters that an untrained candidate inherited as they were."""
         return self.weights.kept_by(network) if self.weights else frozenset()
+
+    def teacher(self) -> Teacher | None:
+        """The seed network, to learn from; None without a whole one that tells the study's classes apart."""
+        weights = self.weights
+        if weights is None or not self.recipe.distillation or not is_whole(weights, self.space):
+            return None
+        told = weights.uncut.num_classes if weights.kept_classes is None else len(weights.kept_classes)
+        if told != len(self.val.classes):
+            return None
+        network = build_detector(
+            self.space.baseline,
+            num_classes=weights.uncut.num_classes,
+            space=self.space,
+            weights=weights.uncut,
+        )
+        return Teacher(network, classes=weights.kept_classes)
 
     def data(self, architecture: Architecture) -> DetectionDataModule:
         """Both splits at the candidate's input size."""

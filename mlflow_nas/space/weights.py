@@ -31,10 +31,24 @@ _CLASS_OUTPUTS = ("head.classes.3.", "head.classes.4.")
 
 @dataclass(frozen=True, slots=True)
 class SeedWeights:
-    """The state of a trained baseline network, under our names, and the file that it came from."""
+    """The state of a trained baseline network, under our names, and the file that it came from.
+
+    Attributes:
+        state: name to tensor.
+        source: the file.
+        kept_classes: which of its classes are left, where it was cut to some of them.
+        whole: the network before that.
+    """
 
     state: Mapping[str, Tensor]
     source: str
+    kept_classes: tuple[int, ...] | None = None
+    whole: "SeedWeights | None" = None
+
+    @property
+    def uncut(self) -> "SeedWeights":
+        """With all of its classes."""
+        return self.whole or self
 
     @property
     def num_classes(self) -> int:
@@ -46,12 +60,12 @@ class SeedWeights:
         """The published detector cut to some of its 80 classes, in their order; other weights as they are."""
         if self.num_classes != len(COCO_CLASSES) or not set(wanted) <= set(COCO_CLASSES):
             return self
-        kept = torch.tensor([COCO_CLASSES.index(name) for name in wanted])
+        kept = [COCO_CLASSES.index(name) for name in wanted]
         cut = {
             name: value[kept] if name.startswith(_CLASS_OUTPUTS) and value.dim() else value
             for name, value in self.state.items()
         }
-        return replace(self, state=cut)
+        return replace(self, state=cut, kept_classes=tuple(kept), whole=self)
 
     def hand_down(self, network: nn.Module, inherit: Inherit) -> None:
         """Give a network of any architecture what it can inherit from the seed, in the way of its space.

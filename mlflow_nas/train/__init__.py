@@ -1,6 +1,7 @@
 """Training one detector with Lightning, decoding what it says and measuring how right it is."""
 
 from mlflow_nas.train.decode import Detections, decode
+from mlflow_nas.train.distillation import Teacher
 from mlflow_nas.train.evaluate import (
     Detector,
     NetworkDetector,
@@ -25,6 +26,7 @@ __all__ = [
     "NetworkDetector",
     "Recipe",
     "RecipeName",
+    "Teacher",
     "decode",
     "detection_loss",
     "evaluate_detector",

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
-__all__ = ["Detections", "boxes_of_cells", "decode"]
+__all__ = ["CLASS_POWER", "OBJECTNESS_POWER", "Detections", "boxes_of_cells", "decode"]
+
+OBJECTNESS_POWER, CLASS_POWER = 0.6, 0.4
+"""A box's score is objectness^.6 x class^.4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,11 @@ def decode(
 
 def _scores_of_cells(output: Tensor, classes: Sequence[int] | None) -> Tensor:
     """[b, 5 + N, h, w] -> [b, max(N, 1), h, w]; one class without a channel counts as certain."""
-    objectness = output[:, :1].clamp(min=0) ** 0.6
+    objectness = output[:, :1].clamp(min=0) ** OBJECTNESS_POWER
     if output.shape[1] == 5:
         return objectness
     chosen = output[:, 5:] if classes is None else output[:, [5 + index for index in classes]]
-    return objectness * chosen**0.4
+    return objectness * chosen**CLASS_POWER
 
 
 def _suppress(found: Detections, iou_threshold: float, most: int, *, several: bool) -> Detections:

@@ -25,6 +25,7 @@ from mlflow_nas.data import (
     ShuffledPlans,
     stack_targets,
 )
+from mlflow_nas.train.distillation import Teacher
 
 __all__ = ["CachedFeatures", "cached_features", "fit_in_memory"]
 
@@ -159,23 +160,41 @@ def _compute(backbone: nn.Module, batch: Batch) -> Iterator[_Item]:
 
 @contextmanager
 def cached_features(
-    network: nn.Module, data: DetectionDataModule, *, views: int, seed: int
+    network: nn.Module, data: DetectionDataModule, *, views: int, seed: int, teacher: Teacher | None = None
 ) -> Iterator[CachedFeatures]:
-    """Inside, `network` takes the cached features for images; afterwards it has its `backbone` again."""
+    """Inside, `network` and `teacher` take the cached features for images; afterwards they take images again.
+
+    Both have the same `backbone`, as `fit_in_memory` found.
+    """
     backbone = network.get_submodule("backbone").to("cpu").eval()
     features = CachedFeatures(backbone, data, views=views, seed=seed)
-    network.backbone = _Unpack(_shapes_of(backbone, data))
+    users = [network, teacher.network] if teacher else [network]
+    own = [user.get_submodule("backbone") for user in users]
+    for user in users:
+        user.backbone = _Unpack(_shapes_of(backbone, data))
     try:
         yield features
     finally:
-        network.backbone = backbone
+        for user, whole in zip(users, own, strict=True):
+            user.backbone = whole
 
 
 def fit_in_memory(
-    network: nn.Module, data: DetectionDataModule, *, views: int, limit_bytes: int = _MEMORY_LIMIT_BYTES
+    network: nn.Module,
+    data: DetectionDataModule,
+    *,
+    views: int,
+    teacher: Teacher | None = None,
+    limit_bytes: int = _MEMORY_LIMIT_BYTES,
 ) -> bool:
-    """Whether the features of all images are few enough to be kept; `network` has a `backbone`."""
-    shapes = _shapes_of(network.get_submodule("backbone").to("cpu").eval(), data)
+    """Whether the features of all images are few enough to be kept, and do for the teacher as well.
+
+    `network` has a `backbone`.
+    """
+    backbone = network.get_submodule("backbone").to("cpu").eval()
+    if teacher is not None and not teacher.shares(backbone):
+        return False
+    shapes = _shapes_of(backbone, data)
     train, val = data.counts
     numbers = ((views + 1) * train + val) * sum(map(math.prod, shapes))
     return numbers * _HALF_BYTES <= limit_bytes

@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mlflow_nas.data import DetectionDataModule
+from mlflow_nas.train.distillation import Teacher
 from mlflow_nas.train.features import CachedFeatures, cached_features, fit_in_memory
 from mlflow_nas.train.module import DetectorModule
 from mlflow_nas.train.recipe import Recipe
@@ -56,6 +57,7 @@ def fit(
     seed: int,
     recipe: Recipe | None = None,
     kept: Collection[str] = (),
+    teacher: Teacher | None = None,
     accelerator: str = "auto",
     on_epoch: EpochHook | None = None,
     checkpoint: Path | None = None,
@@ -69,6 +71,8 @@ def fit(
         seed: of augmentation, order and everything else that is random.
         recipe: the numbers of the training; None for the default.
         kept: names of the parameters that were inherited as they were: the recipe has a rate for them.
+        teacher: the seed network, to learn from beside the boxes, by the recipe's `distillation`; None for
+            boxes alone.
         accelerator: Lightning's: auto, cpu, gpu, mps.
         on_epoch: called after each epoch with its number and metrics.
         checkpoint: where the training's state is kept after each epoch. Finding the state of the same
@@ -83,16 +87,16 @@ def fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it sets INFO
     seed_everything(seed, workers=True, verbose=False)
     start = time.perf_counter()
-    identity = (
-        training_identity(network, chosen, sorted(kept), data.identity, epochs, seed) if checkpoint else ""
-    )
+    taught = training_identity(teacher.network) if checkpoint and teacher else ""
+    facts = (chosen, sorted(kept), data.identity, epochs, seed, taught)
+    identity = training_identity(network, *facts) if checkpoint else ""
     progress = Progress(identity=identity, path=checkpoint, on_epoch=on_epoch)
-    module = DetectorModule(network, recipe=chosen, kept=kept)
+    module = DetectorModule(network, recipe=chosen, kept=kept, teacher=teacher)
     trained_params = sum(part.numel() for part in network.parameters() if part.requires_grad)
     # No more views than epochs: each epoch takes as many features as there are images.
     views = min(chosen.views, epochs - 1)
-    if chosen.freeze == "backbone" and fit_in_memory(network, data, views=views):
-        with cached_features(network, data, views=views, seed=seed) as features:
+    if chosen.freeze == "backbone" and fit_in_memory(network, data, views=views, teacher=teacher):
+        with cached_features(network, data, views=views, seed=seed, teacher=teacher) as features:
             _train(module, features, progress, epochs=epochs, accelerator=accelerator)
     else:
         _train(module, data, progress, epochs=epochs, accelerator=accelerator)

@@ -28,6 +28,8 @@ class Recipe:
         ema_decay: per step; the averaged network is the one that is evaluated and shipped; 0 for no average.
         gradient_clip: largest norm of the gradient; 0 for no limit.
         augmentation: of the training images.
+        distillation: weight of what the seed network teaches beside the boxes (arXiv:1503.02531), where there
+            is one; 0 for nothing.
         freeze: what is not trained: nothing, the first convolution, or the whole backbone, whose features
             are then computed once where they fit into memory.
         views: with a frozen backbone, how many augmented views of each image have their features cached.
@@ -44,6 +46,7 @@ class Recipe:
     ema_decay: float = 0.98
     gradient_clip: float = 10.0
     augmentation: Augmentation = "flip-zoom"
+    distillation: float = 0.3
     freeze: Freeze = "none"
     views: int = 4
 
@@ -61,8 +64,8 @@ def fine_tuning(recipe: Recipe | None = None) -> Recipe:
 def published() -> Recipe:
     """FastestDet's own training (github.com/dog-qiuqiu/FastestDet): SGD, steps, crop or shrink, no average.
 
-    Its 300 epochs begin with 5 of warm-up; of a shorter training the warm-up takes the same share. It was
-    published with batches of 96.
+    It has no teacher. Its 300 epochs begin with 5 of warm-up; of a shorter training the warm-up takes the
+    same share. It was published with batches of 96.
     """
     return Recipe(
         optimizer="sgd",
@@ -76,9 +79,12 @@ def published() -> Recipe:
         ema_decay=0.0,
         gradient_clip=0.0,
         augmentation="crop-shrink",
+        distillation=0.0,
     )
 
 
-def named_recipe(name: RecipeName, *, freeze: Freeze = "none") -> Recipe:
-    """The recipe of that name, for a fresh head."""
-    return replace(published() if name == "published" else Recipe(), freeze=freeze)
+def named_recipe(name: RecipeName, *, freeze: Freeze = "none", distillation: float | None = None) -> Recipe:
+    """The recipe of that name, for a fresh head; without a weight of distillation with its own."""
+    chosen = published() if name == "published" else Recipe()
+    weight = chosen.distillation if distillation is None else distillation
+    return replace(chosen, freeze=freeze, distillation=weight)
