@@ -104,7 +104,7 @@ def train(
         seed=bench.seed,
         recipe=bench.recipe,
         kept=bench.kept(network),
-        teacher=bench.teacher(),
+        teacher=bench.teacher(architecture),
         accelerator="cpu",
     )
     metrics = dict(fitted.metrics)

@@ -72,7 +72,7 @@ def _fit_s(bench: Workbench, epochs: int, clock: Callable[[], float], *, taught:
         epochs=epochs,
         seed=bench.seed,
         recipe=bench.recipe,
-        teacher=bench.teacher() if taught else None,
+        teacher=bench.teacher(baseline) if taught else None,
         accelerator="cpu",
     )
     return clock() - start

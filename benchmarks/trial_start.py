@@ -32,7 +32,7 @@ def start_s(bench: Workbench, architecture: Architecture) -> float:
             epochs=bench.epochs,
             seed=0,
             recipe=bench.recipe,
-            teacher=bench.teacher(),
+            teacher=bench.teacher(architecture),
             accelerator="cpu",
         )
     except _FirstStep:

@@ -50,7 +50,7 @@ def _fixed(config: StudyOptions, bench: Workbench) -> dict[str, str]:
         "epochs": bench.epochs,
         "batch size": bench.batch_size,
         "recipe": config.recipe,
-        "distillation": f"{bench.recipe.distillation:g}",
+        "distillation": f"{bench.recipe.distillation if _is_taught(config, bench) else 0:g}",
         "freeze": config.freeze,
         "aspect": f"{bench.aspect:g}",
         "weights": start,
@@ -65,3 +65,10 @@ def _fixed(config: StudyOptions, bench: Workbench) -> dict[str, str]:
 
 def _is_seeded(bench: Workbench) -> bool:
     return bench.weights is not None and is_whole(bench.weights, bench.space)
+
+
+def _is_taught(config: StudyOptions, bench: Workbench) -> bool:
+    """Whether there is or will be a seed network that candidates can learn from."""
+    if _is_seeded(bench):
+        return bench.teacher(bench.space.baseline) is not None
+    return config.seed_epochs > 0

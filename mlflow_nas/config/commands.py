@@ -35,9 +35,8 @@ def _settings(value: object) -> object:
 
 Settings = Annotated[tuple[str, ...], BeforeValidator(_settings)]
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_split)]
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-Target = Annotated[str, Field(pattern=rf"^(group/)?{_NAME}$", max_length=100)]
-Name = Annotated[str, Field(pattern=rf"^{_NAME}$", max_length=100)]
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+Name = Annotated[str, Field(pattern=rf"^{NAME}$", max_length=100)]
 
 
 class CommandConfig(BaseModel):

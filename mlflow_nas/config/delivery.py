@@ -1,12 +1,15 @@
 """Options of what brings a model to a device: `promote`, `deploy`, `rollback`."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
-from mlflow_nas.config.commands import DEVICES, CommandConfig, Name, Target
+from mlflow_nas.config.commands import DEVICES, NAME, CommandConfig, Name
 
 __all__ = ["DeployConfig", "PromoteConfig", "RollbackConfig"]
+
+Target = Annotated[str, Field(pattern=rf"^(group/)?{NAME}$", max_length=100)]
 
 
 class PromoteConfig(CommandConfig):

@@ -82,7 +82,7 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
         seed=bench.seed,
         recipe=bench.recipe,
         kept=bench.kept(network),
-        teacher=bench.teacher(),
+        teacher=bench.teacher(architecture),
         on_epoch=lambda _number, _metrics: on_step("epoch"),
         checkpoint=candidate.checkpoint,
     )

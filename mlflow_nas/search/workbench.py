@@ -16,7 +16,6 @@ from mlflow_nas.space import (
     SearchSpace,
     SeedWeights,
     build_detector,
-    is_whole,
     keeps_backbone,
 )
 from mlflow_nas.train import Recipe, Teacher, fine_tuning
@@ -124,21 +123,24 @@ class Workbench:
         """Names of the parameters that an untrained candidate inherited as they were."""
         return self.weights.kept_by(network) if self.weights else frozenset()
 
-    def teacher(self) -> Teacher | None:
-        """The seed network, to learn from; None without a whole one that tells the study's classes apart."""
-        weights = self.weights
-        if weights is None or not self.recipe.distillation or not is_whole(weights, self.space):
+    def teacher(self, architecture: Architecture) -> Teacher | None:
+        """The seed network, for a candidate to learn from at its own input size.
+
+        None without one, where it tells another number of classes apart, or has other weights at that size.
+        """
+        if self.weights is None:
             return None
-        told = weights.uncut.num_classes if weights.kept_classes is None else len(weights.kept_classes)
-        if told != len(self.val.classes):
-            return None
+        seed, classes = self.weights.uncut, self.weights.kept_classes
+        baseline = {**self.space.baseline}
+        if "img_width" in baseline:
+            baseline["img_width"] = architecture["img_width"]
         network = build_detector(
-            self.space.baseline,
-            num_classes=weights.uncut.num_classes,
-            space=self.space,
-            weights=weights.uncut,
+            baseline, num_classes=seed.num_classes if classes else len(self.val.classes), space=self.space
         )
-        return Teacher(network, classes=weights.kept_classes)
+        if not seed.fits(network):
+            return None
+        seed.fill(network)
+        return Teacher(network, classes=classes)
 
     def data(self, architecture: Architecture) -> DetectionDataModule:
         """Both splits at the candidate's input size."""

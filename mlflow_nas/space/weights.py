@@ -37,18 +37,18 @@ class SeedWeights:
         state: name to tensor.
         source: the file.
         kept_classes: which of its classes are left, where it was cut to some of them.
-        whole: the network before that.
+        before_cut: the network before that.
     """
 
     state: Mapping[str, Tensor]
     source: str
     kept_classes: tuple[int, ...] | None = None
-    whole: "SeedWeights | None" = None
+    before_cut: "SeedWeights | None" = None
 
     @property
     def uncut(self) -> "SeedWeights":
         """With all of its classes."""
-        return self.whole or self
+        return self.before_cut or self
 
     @property
     def num_classes(self) -> int:
@@ -65,7 +65,14 @@ class SeedWeights:
             name: value[kept] if name.startswith(_CLASS_OUTPUTS) and value.dim() else value
             for name, value in self.state.items()
         }
-        return replace(self, state=cut, kept_classes=tuple(kept), whole=self)
+        return replace(self, state=cut, kept_classes=tuple(kept), before_cut=self)
+
+    def fits(self, network: nn.Module) -> bool:
+        """Whether they are the network's own: every tensor, in its shape."""
+        wanted = network.state_dict()
+        return wanted.keys() == self.state.keys() and all(
+            value.shape == self.state[name].shape for name, value in wanted.items()
+        )
 
     def hand_down(self, network: nn.Module, inherit: Inherit) -> None:
         """Give a network of any architecture what it can inherit from the seed, in the way of its space.

@@ -12,14 +12,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.special import entr
 
 from mlflow_nas.train.decode import CLASS_POWER, OBJECTNESS_POWER, boxes_of_cells
+from mlflow_nas.train.resume import weights_digest
 from mlflow_nas.train.siou import siou
 
 __all__ = ["Lesson", "Teacher", "distillation_loss"]
 
 _LEAST_OBJECTNESS = 0.05
 """Boxes of cells in which the seed network sees less are not imitated."""
+_LEAST_SHARE = 0.02
+"""Of the cells; a batch of 8 photographs with persons has .02 to .1 by the published detector."""
 _EPSILON = 1e-6
 
 
@@ -54,45 +58,61 @@ class Teacher:
     Args:
         network: gives [b, 5 + M, h, w]: objectness, four box terms, probabilities of M classes.
         classes: which of the M the candidate tells apart, in its order; None for all, in the same order.
-
-    Attributes:
-        network: the same, in eval mode.
     """
 
     def __init__(self, network: nn.Module, *, classes: Sequence[int] | None = None) -> None:
-        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self._classes = None if classes is None else list(classes)
 
     def __call__(self, images: Tensor) -> Lesson:
-        """[b, 3, H, W] in 0..1, or what the network's `backbone` takes, to what it says of them.
+        """What it says of images [b, 3, H, W] in 0..1, computed where they are.
 
         Classes left out take their share of the objectness with them, so that scores stay what they were:
         a network of 80 classes sees an object in a hydrant, and no person.
         """
+        self._network.to(images.device)
+        return self._say(images)
+
+    def _say(self, given: Tensor | tuple[Tensor, ...]) -> Lesson:
         with torch.no_grad():
-            output = self.network(images)
-            objectness, boxes, classes = output[:, 0], boxes_of_cells(output[:, 1:5]), output[:, 5:]
-            if self._classes is not None and classes.shape[1]:
-                classes = classes[:, self._classes]
-                share = classes.sum(dim=1, keepdim=True)
-                objectness = objectness * share[:, 0] ** (CLASS_POWER / OBJECTNESS_POWER)
-                classes = classes / share.clamp(min=_EPSILON)
+            output = self._network(given)
+        objectness, boxes, classes = output[:, 0], boxes_of_cells(output[:, 1:5]), output[:, 5:]
+        if self._classes is not None and classes.shape[1]:
+            classes = classes[:, self._classes]
+            share = classes.sum(dim=1, keepdim=True)
+            objectness = objectness * share[:, 0] ** (CLASS_POWER / OBJECTNESS_POWER)
+            classes = classes / share.clamp(min=_EPSILON)
         return Lesson(objectness, boxes, classes if classes.shape[1] > 1 else None)
 
     def shares(self, backbone: nn.Module) -> bool:
-        """Whether the seed network's `backbone` computes the same: equal weights and statistics."""
-        own = getattr(self.network, "backbone", None)
-        if own is None or str(own) != str(backbone):
+        """Whether its `backbone` is that one, by structure, weights and statistics."""
+        own = getattr(self._network, "backbone", None)
+        if type(own) is not type(backbone) or str(own) != str(backbone):
             return False
-        pairs = zip(own.state_dict().values(), backbone.state_dict().values(), strict=True)
-        return all(torch.equal(one.cpu(), other.cpu()) for one, other in pairs)
+        pairs = zip(own.state_dict().items(), backbone.state_dict().items(), strict=True)
+        return all(one[0] == other[0] and torch.equal(one[1].cpu(), other[1].cpu()) for one, other in pairs)
+
+    def on_features(self, features: tuple[Tensor, ...]) -> Lesson:
+        """What it says of images of which its `backbone` gave these outputs."""
+        backbone = self._network.to(features[0].device).backbone
+        self._network.backbone = nn.Identity()
+        try:
+            return self._say(features)
+        finally:
+            self._network.backbone = backbone
+
+    @property
+    def identity(self) -> str:
+        """Equal for those that teach the same."""
+        return weights_digest(self._network, self._classes)
 
 
 def distillation_loss(raw: tuple[Tensor, Tensor, Tensor | None], lesson: Lesson) -> Tensor:
-    """How far a candidate is from what it is taught: objectness + 8 box + class.
+    """How far a candidate is from what it is taught: objectness + 8 box + class; 0 where it says the same.
 
-    The objectness' cross-entropy is summed over all cells and divided by the objectness taught, 1 at least;
-    1 - SIoU and the class' cross-entropy are means over cells, weighted by it.
+    The objectness' divergence (of Kullback and Leibler) is summed over all cells and divided by the
+    objectness taught, by a fiftieth of the cells at least: a batch without objects would outweigh all others.
+    1 - SIoU and the class' divergence are means over cells, weighted by that objectness.
 
     Args:
         raw: objectness logits [b, 1, h, w], box terms [b, 4, h, w], class logits [b, N, h, w] or None.
@@ -100,12 +120,14 @@ def distillation_loss(raw: tuple[Tensor, Tensor, Tensor | None], lesson: Lesson)
     """
     logits, terms, class_logits = raw
     objectness, boxes, classes = lesson.resized(logits.shape[-2:])
-    spread = F.binary_cross_entropy_with_logits(logits[:, 0], objectness, reduction="sum")
-    loss = spread / objectness.sum().clamp(min=1)
+    divergence = F.binary_cross_entropy_with_logits(logits[:, 0], objectness, reduction="sum")
+    divergence = divergence - (entr(objectness) + entr(1 - objectness)).sum()
+    loss: Tensor = divergence / objectness.sum().clamp(min=_LEAST_SHARE * objectness.numel())
     seen = objectness > _LEAST_OBJECTNESS
     weights = objectness[seen] / objectness[seen].sum().clamp(min=_EPSILON)
     own, taught = (part.permute(0, 2, 3, 1)[seen] for part in (boxes_of_cells(terms), boxes))
     loss = loss + 8 * ((1 - siou(own, taught)) * weights).sum()
     if class_logits is not None and classes is not None:
-        loss = loss + (F.cross_entropy(class_logits, classes, reduction="none")[seen] * weights).sum()
+        divergence = F.cross_entropy(class_logits, classes, reduction="none") - entr(classes).sum(dim=1)
+        loss = loss + (divergence[seen] * weights).sum()
     return loss

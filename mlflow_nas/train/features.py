@@ -1,15 +1,15 @@
 """Training with a frozen backbone: its features are computed once, then only neck and head are run.
 
-The first epochs compute them, one view of the images each, as they go.
+The first epochs compute them, one view of the images each, as they go; and what a teacher says of the view.
 
-Shapes: b batch, F numbers of all of the backbone's outputs together.
+Shapes: b batch, F numbers of all of the backbone's outputs together, and of the lesson where there is one.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -25,7 +25,7 @@ from mlflow_nas.data import (
     ShuffledPlans,
     stack_targets,
 )
-from mlflow_nas.train.distillation import Teacher
+from mlflow_nas.train.distillation import Lesson, Teacher
 
 __all__ = ["CachedFeatures", "cached_features", "fit_in_memory"]
 
@@ -35,20 +35,54 @@ _HALF_BYTES = 2
 _MEMORY_LIMIT_BYTES = 2 * 1024**3
 
 
+def _unpack(packed: Tensor, shapes: Shapes) -> list[Tensor]:
+    """[b, F, 1, 1], as many numbers as the maps have or more -> maps [b, c, h, w], channels last."""
+    numbers = [math.prod(shape) for shape in shapes]
+    parts = torch.split(packed.flatten(1)[:, : sum(numbers)], numbers, dim=1)
+    return [
+        part.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        for part, (channels, height, width) in zip(parts, shapes, strict=True)
+    ]
+
+
 class _Unpack(nn.Module):
-    """Stands in for the backbone: gives back the outputs that were packed into [b, F, 1, 1]."""
+    """Stands in for the backbone: gives back its outputs, which were packed first."""
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
         self._shapes = shapes
 
     def forward(self, packed: Tensor) -> tuple[Tensor, ...]:
-        """[b, F, 1, 1] -> the backbone's outputs [b, c, h, w], channels last."""
-        parts = torch.split(packed.flatten(1), [math.prod(shape) for shape in self._shapes], dim=1)
-        return tuple(
-            part.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-            for part, (channels, height, width) in zip(parts, self._shapes, strict=True)
-        )
+        """[b, F, 1, 1] -> the backbone's outputs [b, c, h, w]."""
+        return tuple(_unpack(packed, self._shapes))
+
+
+class _UnpackLesson:
+    """Stands in for the teacher: gives back what it said, which was packed behind `start` numbers."""
+
+    def __init__(self, start: int, shapes: Shapes) -> None:
+        self._start, self._shapes = start, shapes
+
+    def __call__(self, packed: Tensor) -> Lesson:
+        """[b, F, 1, 1] -> the lesson."""
+        objectness, boxes, *classes = _unpack(packed[:, self._start :], self._shapes)
+        return Lesson(objectness[:, 0], boxes, classes[0] if classes else None)
+
+
+Maps: TypeAlias = Callable[[Tensor], Sequence[Tensor]]
+"""Images [b, 3, H, W] to maps [b, c, h, w]."""
+
+
+def _with_lesson(backbone: nn.Module, teacher: Teacher) -> Maps:
+    """The backbone's outputs, then the lesson; what both have in common is computed once."""
+    shared = teacher.shares(backbone)
+
+    def maps(images: Tensor) -> Sequence[Tensor]:
+        outputs = tuple(backbone(images))
+        objectness, boxes, classes = teacher.on_features(outputs) if shared else teacher(images)
+        return [*outputs, objectness[:, None], boxes, *([] if classes is None else [classes])]
+
+    return maps
 
 
 class _Item(NamedTuple):
@@ -63,15 +97,13 @@ class _Features:
     """Features of one split, one view of it after the other, each computed when it is first asked for.
 
     Args:
-        backbone: gives several outputs [b, c, h, w].
+        maps: what is kept of images.
         images: batches of the images of a view.
         views: how many there are.
     """
 
-    def __init__(
-        self, backbone: nn.Module, images: Callable[[int], Iterable[Batch]], *, views: int = 1
-    ) -> None:
-        self._backbone, self._images, self._views = backbone, images, views
+    def __init__(self, maps: Maps, images: Callable[[int], Iterable[Batch]], *, views: int = 1) -> None:
+        self._maps, self._images, self._views = maps, images, views
         self._kept: dict[int, list[_Item]] = {}
 
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
@@ -86,7 +118,7 @@ class _Features:
         """The batches of a view as they are computed; after the last one the view is kept."""
         kept: list[_Item] = []
         for batch in self._images(view):
-            items = list(_compute(self._backbone, batch))
+            items = list(_compute(self._maps, batch))
             yield _stack(items)
             kept += items
         self._kept[view] = kept
@@ -112,13 +144,34 @@ class CachedFeatures(LightningDataModule):
         data: the images.
         views: augmented views of each training image, beside the unaugmented one.
         seed: of the order.
+        teacher: what it says of the training images is packed behind their features; or None.
+
+    Attributes:
+        teacher: gives that back, from the packed features; None without one.
+        unpack: gives the backbone's outputs back, likewise.
     """
 
-    def __init__(self, backbone: nn.Module, data: DetectionDataModule, *, views: int, seed: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        data: DetectionDataModule,
+        *,
+        views: int,
+        seed: int,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
         self._views = views + 1
+        shapes = _shapes_of(backbone, data)
+        self.unpack = _Unpack(shapes)
+        self.teacher: Callable[[Tensor], Lesson] | None = None
+        maps: Maps = backbone
+        if teacher is not None:
+            maps = _with_lesson(backbone, teacher)
+            lesson = _shapes_of(maps, data)[len(shapes) :]
+            self.teacher = _UnpackLesson(sum(map(math.prod, shapes)), lesson)
         self._train = _Features(
-            backbone,
+            maps,
             lambda view: data.batches("train", epoch=view, augmented=view > 0),
             views=self._views,
         )
@@ -148,9 +201,9 @@ def _stack(items: Sequence[_Item]) -> RawBatch:
     )
 
 
-def _compute(backbone: nn.Module, batch: Batch) -> Iterator[_Item]:
+def _compute(maps: Maps, batch: Batch) -> Iterator[_Item]:
     with torch.inference_mode():
-        outputs = backbone(batch.images.contiguous(memory_format=torch.channels_last))
+        outputs = maps(batch.images.contiguous(memory_format=torch.channels_last))
         # [b, c, h, w] each -> [b, F], each output as rows, columns, channels
         packed = torch.cat([output.permute(0, 2, 3, 1).flatten(1) for output in outputs], dim=1).half()
     for index, features in enumerate(packed):
@@ -162,45 +215,27 @@ def _compute(backbone: nn.Module, batch: Batch) -> Iterator[_Item]:
 def cached_features(
     network: nn.Module, data: DetectionDataModule, *, views: int, seed: int, teacher: Teacher | None = None
 ) -> Iterator[CachedFeatures]:
-    """Inside, `network` and `teacher` take the cached features for images; afterwards they take images again.
-
-    Both have the same `backbone`, as `fit_in_memory` found.
-    """
+    """Inside, `network` takes the cached features for images; afterwards it has its `backbone` again."""
     backbone = network.get_submodule("backbone").to("cpu").eval()
-    features = CachedFeatures(backbone, data, views=views, seed=seed)
-    users = [network, teacher.network] if teacher else [network]
-    own = [user.get_submodule("backbone") for user in users]
-    for user in users:
-        user.backbone = _Unpack(_shapes_of(backbone, data))
+    features = CachedFeatures(backbone, data, views=views, seed=seed, teacher=teacher)
+    network.backbone = features.unpack
     try:
         yield features
     finally:
-        for user, whole in zip(users, own, strict=True):
-            user.backbone = whole
+        network.backbone = backbone
 
 
 def fit_in_memory(
-    network: nn.Module,
-    data: DetectionDataModule,
-    *,
-    views: int,
-    teacher: Teacher | None = None,
-    limit_bytes: int = _MEMORY_LIMIT_BYTES,
+    network: nn.Module, data: DetectionDataModule, *, views: int, limit_bytes: int = _MEMORY_LIMIT_BYTES
 ) -> bool:
-    """Whether the features of all images are few enough to be kept, and do for the teacher as well.
-
-    `network` has a `backbone`.
-    """
-    backbone = network.get_submodule("backbone").to("cpu").eval()
-    if teacher is not None and not teacher.shares(backbone):
-        return False
-    shapes = _shapes_of(backbone, data)
+    """Whether the features of all images are few enough to be kept; `network` has a `backbone`."""
+    shapes = _shapes_of(network.get_submodule("backbone").to("cpu").eval(), data)
     train, val = data.counts
     numbers = ((views + 1) * train + val) * sum(map(math.prod, shapes))
     return numbers * _HALF_BYTES <= limit_bytes
 
 
-def _shapes_of(backbone: nn.Module, data: DetectionDataModule) -> Shapes:
+def _shapes_of(maps: Maps, data: DetectionDataModule) -> Shapes:
     first = next(data.batches("val"))
     with torch.inference_mode():
-        return tuple(tuple(output.shape[1:]) for output in backbone(first.images[:1]))
+        return tuple(tuple(output.shape[1:]) for output in maps(first.images[:1]))

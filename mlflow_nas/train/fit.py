@@ -71,8 +71,8 @@ def fit(
         seed: of augmentation, order and everything else that is random.
         recipe: the numbers of the training; None for the default.
         kept: names of the parameters that were inherited as they were: the recipe has a rate for them.
-        teacher: the seed network, to learn from beside the boxes, by the recipe's `distillation`; None for
-            boxes alone.
+        teacher: the seed network, to learn from beside the boxes by the recipe's `distillation`, if that is
+            not 0; None for boxes alone.
         accelerator: Lightning's: auto, cpu, gpu, mps.
         on_epoch: called after each epoch with its number and metrics.
         checkpoint: where the training's state is kept after each epoch. Finding the state of the same
@@ -87,18 +87,20 @@ def fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it sets INFO
     seed_everything(seed, workers=True, verbose=False)
     start = time.perf_counter()
-    taught = training_identity(teacher.network) if checkpoint and teacher else ""
-    facts = (chosen, sorted(kept), data.identity, epochs, seed, taught)
+    taught = teacher if chosen.distillation else None
+    facts = (chosen, sorted(kept), data.identity, epochs, seed, taught and taught.identity)
     identity = training_identity(network, *facts) if checkpoint else ""
     progress = Progress(identity=identity, path=checkpoint, on_epoch=on_epoch)
-    module = DetectorModule(network, recipe=chosen, kept=kept, teacher=teacher)
+    module = DetectorModule(network, recipe=chosen, kept=kept)
     trained_params = sum(part.numel() for part in network.parameters() if part.requires_grad)
     # No more views than epochs: each epoch takes as many features as there are images.
     views = min(chosen.views, epochs - 1)
-    if chosen.freeze == "backbone" and fit_in_memory(network, data, views=views, teacher=teacher):
-        with cached_features(network, data, views=views, seed=seed, teacher=teacher) as features:
+    if chosen.freeze == "backbone" and fit_in_memory(network, data, views=views):
+        with cached_features(network, data, views=views, seed=seed, teacher=taught) as features:
+            module.teacher = features.teacher
             _train(module, features, progress, epochs=epochs, accelerator=accelerator)
     else:
+        module.teacher = taught
         _train(module, data, progress, epochs=epochs, accelerator=accelerator)
     network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
     train_s = progress.earlier_s + time.perf_counter() - start

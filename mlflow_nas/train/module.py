@@ -1,6 +1,6 @@
 """The LightningModule: one step, one schedule, one metric."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mlflow_nas.data import Batch
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.train.decode import decode
-from mlflow_nas.train.distillation import Teacher, distillation_loss
+from mlflow_nas.train.distillation import Lesson, distillation_loss
 from mlflow_nas.train.loss import detection_loss
 from mlflow_nas.train.metric import CocoMap
 from mlflow_nas.train.optimizer import make_optimizer, make_schedule
@@ -26,32 +26,24 @@ class DetectorModule(LightningModule):
     """Trains a detector whose `raw` gives logits and whose `forward` gives the decodable map.
 
     Logs `train_loss`, `map_fp32` and `map_50_fp32` once per epoch. `kept` names the parameters that were
-    inherited as they were; of `teacher` it learns beside the boxes.
+    inherited as they were.
+
+    Attributes:
+        teacher: says of a batch's images what there is to learn beside the boxes; None for nothing.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        *,
-        recipe: Recipe,
-        kept: Collection[str] = (),
-        teacher: Teacher | None = None,
-    ) -> None:
+    teacher: Callable[[Tensor], Lesson] | None = None
+
+    def __init__(self, network: nn.Module, *, recipe: Recipe, kept: Collection[str] = ()) -> None:
         super().__init__()
         # Convolutions on CPU and GPU are fastest with channels last: 46 against 31 images/s on two x86 cores.
         self.network = network.to(memory_format=torch.channels_last)
         self.recipe, self._kept = recipe, frozenset(kept)
         self._metric = CocoMap()
-        self._teacher = teacher
         # In a list, so that it is not counted among the module's own parts once more.
         self._frozen = (
             [_part_of(network, recipe.freeze).requires_grad_(False)] if recipe.freeze != "none" else []
         )
-
-    def on_fit_start(self) -> None:
-        """The teacher is none of the module's own parts, which are averaged and kept."""
-        if self._teacher is not None:
-            self._teacher.network.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """A frozen part keeps its BatchNorm statistics as well."""
@@ -67,8 +59,8 @@ class DetectorModule(LightningModule):
         images = batch.images.contiguous(memory_format=torch.channels_last)
         raw = self.network.raw(images)  # type: ignore[operator]  # any module with raw
         loss = detection_loss(raw, batch.targets).total
-        if self._teacher is not None:
-            loss = loss + self.recipe.distillation * distillation_loss(raw, self._teacher(images))
+        if self.teacher is not None:
+            loss = loss + self.recipe.distillation * distillation_loss(raw, self.teacher(images))
         if not torch.isfinite(loss):
             raise CandidateError(
                 f"The training loss became {float(loss)} in epoch {self.current_epoch}: "

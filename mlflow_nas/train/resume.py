@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["EpochHook", "Kept", "Progress", "training_identity"]
+__all__ = ["EpochHook", "Kept", "Progress", "training_identity", "weights_digest"]
 
 EpochHook = Callable[[int, Mapping[str, float]], None]
 
@@ -26,13 +26,18 @@ _IDENTITY = "mlflow_nas.identity"
 _RANDOM = "mlflow_nas.random"
 
 
-def training_identity(network: nn.Module, *facts: object) -> str:
-    """SHA-256 of the first weights and all else that decides a training: equal ones go the same way."""
-    state = hashlib.sha256(repr((torch.__version__, *facts)).encode())
+def weights_digest(network: nn.Module, *facts: object) -> str:
+    """SHA-256 of a network's weights and of what else is given."""
+    state = hashlib.sha256(repr(facts).encode())
     for name, value in network.state_dict().items():
         state.update(name.encode() + str(tuple(value.shape)).encode())
         state.update(value.detach().cpu().contiguous().numpy().tobytes())
     return state.hexdigest()
+
+
+def training_identity(network: nn.Module, *facts: object) -> str:
+    """Of the first weights and all else that decides a training: equal ones go the same way."""
+    return weights_digest(network, torch.__version__, *facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """How long a trial trains, and what it leaves as it is, where nobody says so."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch import nn
 from mlflow_nas import api
 from mlflow_nas.api.bench import make_bench
 from mlflow_nas.config import SearchConfig
+from mlflow_nas.errors import ConfigError
 from mlflow_nas.search.schedule import default_epochs, is_short
 from mlflow_nas.space import (
     FastestDet,
@@ -22,6 +24,7 @@ from mlflow_nas.space import (
     narrow,
     save_weights,
 )
+from mlflow_nas.train import Fitted
 from mlflow_nas.types import Architecture
 
 DATA = "synthetic:train=8,val=4,size=96"
@@ -134,3 +137,51 @@ def test_a_run_says_how_much_of_the_network_was_trained(seed_weights: Path) -> N
     assert 0 < short["trained_params"] < short["params"]
     whole = api.train(**options, freeze="none")["metrics"]
     assert whole["trained_params"] == whole["params"]
+
+
+@pytest.fixture
+def taught(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, float]]:
+    """Whether each training had a teacher, and what weight, in their order."""
+    seen: list[tuple[bool, float]] = []
+    for name in ("mlflow_nas.search.trial", "mlflow_nas.search.seed"):
+
+        def spy(*given: Any, own: Any = sys.modules[name].fit, **options: Any) -> Fitted:
+            seen.append((options.get("teacher") is not None, options["recipe"].distillation))
+            fitted: Fitted = own(*given, **options)
+            return fitted
+
+        monkeypatch.setattr(sys.modules[name], "fit", spy)
+    return seen
+
+
+@pytest.mark.usefixtures("tracking_uri")
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [(True, 0.3)] * 2),
+        ({"distillation": 0.7}, [(True, 0.7)] * 2),
+        ({"recipe": "published"}, [(True, 0.0)] * 2),
+        ({"weights": None, "seed_epochs": 1}, [(False, 0.3), *[(True, 0.3)] * 2]),
+        ({"weights": None, "seed_epochs": 0}, [(False, 0.3)] * 2),
+    ],
+    ids=["given", "weight", "published", "own", "none"],
+)
+def test_a_seed_network_teaches_candidates(
+    options: dict[str, Any], expected: object, seed_weights: Path, taught: list[tuple[bool, float]]
+) -> None:
+    """One that was given, or that the study trained; with another weight the study is another one."""
+    wanted: dict[str, Any] = {
+        "data": DATA,
+        "board": "fake",
+        "weights": seed_weights,
+        "epochs": 1,
+        "max_int8_drop": 1,
+        "device": "none",
+        "set": "channels=24",
+        **options,
+    }
+    api.search(**wanted, trials=2)
+    assert taught == expected
+    if expected != [(False, 0.3)] * 2:
+        with pytest.raises(ConfigError, match="distillation"):
+            api.search(**{**wanted, "distillation": 0.1}, trials=3)

@@ -1,5 +1,6 @@
 """The seed network as a teacher."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +9,23 @@ import torch
 from common import make_parser, open_bench
 from torch import Tensor, nn
 
-from mlflow_nas.data import DetectionDataModule, load_dataset
+from mlflow_nas.config import StudyOptions
+from mlflow_nas.data import DetectionDataModule, DetectionDataset, load_dataset
 from mlflow_nas.search import Workbench
-from mlflow_nas.space import FastestDet, SeedWeights, build_detector, fastestdet_head
-from mlflow_nas.train import DetectorModule, Freeze, Recipe, Teacher, decode, detection_loss, fit
+from mlflow_nas.space import SPACES, FastestDet, SeedWeights, build_detector, fastestdet_head, load_space
+from mlflow_nas.train import (
+    DetectorModule,
+    Freeze,
+    Recipe,
+    Teacher,
+    decode,
+    detection_loss,
+    fit,
+    named_recipe,
+)
 from mlflow_nas.train.decode import boxes_of_cells
 from mlflow_nas.train.distillation import Lesson, distillation_loss
-from mlflow_nas.train.features import cached_features, fit_in_memory
+from mlflow_nas.train.features import cached_features
 
 BASELINE = dict(fastestdet_head().baseline)
 SMALL = {"kernel_size": 3, "groups": 2, "channels": 24, "img_width": 220}
@@ -77,18 +88,17 @@ def test_all_classes_are_taught_as_they_are() -> None:
 
 
 def test_who_says_the_same_has_nothing_to_learn() -> None:
-    """At the seed network's own outputs no gradient is left but of the boxes' SIoU, and any change costs."""
+    """At the seed network's own outputs the loss is 0, but for rounding, and any change costs."""
     network, images = _seed(), _images()
     lesson = Teacher(network)(images)
-    objectness, box, classes = (
-        part.clone().requires_grad_() for part in _raw(network, images) if part is not None
-    )
+    raw = [part.clone().requires_grad_() for part in _raw(network, images) if part is not None]
+    objectness, box, classes = raw
     loss = distillation_loss((objectness, box, classes), lesson)
     loss.backward()  # type: ignore[no-untyped-call]  # torch's
-    assert objectness.grad is not None
-    assert classes.grad is not None
-    assert objectness.grad.abs().max() < 1e-6
-    assert classes.grad.abs().max() < 1e-6
+    assert abs(loss.item()) < 0.01
+    for part in (objectness, classes):
+        assert part.grad is not None
+        assert part.grad.abs().max() < 1e-6
     for changed in (
         (objectness + 0.3, box, classes),
         (objectness, box + 0.3, classes),
@@ -97,13 +107,17 @@ def test_who_says_the_same_has_nothing_to_learn() -> None:
         assert distillation_loss(changed, lesson) > loss + 1e-3
 
 
-def test_an_empty_scene_teaches_that_nothing_is_there() -> None:
-    """The loss is the objectness alone, finite, and the boxes get no gradient."""
-    logits, terms = torch.zeros(1, 1, 6, 6, requires_grad=True), torch.zeros(1, 4, 6, 6, requires_grad=True)
-    loss = distillation_loss((logits, terms, None), _lesson(torch.zeros(1, 6, 6)))
+def test_a_batch_without_objects_does_not_outweigh_the_others() -> None:
+    """It is divided by a fiftieth of its cells; the boxes get no gradient."""
+    logits, terms = torch.full((2, 1, 6, 6), -3.0, requires_grad=True), torch.zeros(2, 4, 6, 6)
+    loss = distillation_loss((logits, terms.requires_grad_(), None), _lesson(torch.full((2, 6, 6), 0.001)))
     loss.backward()  # type: ignore[no-untyped-call]  # torch's
-    assert loss.item() == pytest.approx(36 * torch.log(torch.tensor(2.0)).item())
+    wanted, own = 0.001, torch.sigmoid(torch.tensor(-3.0)).item()
+    divergence = wanted * math.log(wanted / own) + (1 - wanted) * math.log((1 - wanted) / (1 - own))
+    assert loss.item() == pytest.approx(divergence / 0.02, rel=1e-3)
     assert terms.grad is None or terms.grad.abs().max() == 0
+    crowded = _lesson(torch.full((2, 6, 6), 0.9))
+    assert loss < distillation_loss((logits, terms, None), crowded)
 
 
 def test_a_map_of_another_size_is_taught_by_the_nearest_cells() -> None:
@@ -122,9 +136,12 @@ def _data(train: int = 8) -> DetectionDataModule:
     return DetectionDataModule(train_set, val_set, img_size=(SIZE, SIZE), batch_size=4, seed=0)
 
 
+def _weights(seed: nn.Module) -> SeedWeights:
+    return SeedWeights(state=seed.state_dict(), source="test")
+
+
 def _candidate(seed: FastestDet) -> FastestDet:
-    weights = SeedWeights(state=seed.state_dict(), source="test")
-    return build_detector(SMALL, num_classes=1, weights=weights)
+    return build_detector(SMALL, num_classes=1, weights=_weights(seed))
 
 
 def _trained(recipe: Recipe, teacher: Teacher | None, **options: object) -> FastestDet:
@@ -155,10 +172,10 @@ def test_a_step_minimises_both_losses() -> None:
     seed, data = _seed(1), _data()
     batch = next(data.batches("val"))
     network = _candidate(seed).eval()
-    teacher, recipe = Teacher(seed), Recipe(distillation=0.5)
-    raw = network.raw(batch.images)
-    expected = detection_loss(raw, batch.targets).total + 0.5 * distillation_loss(raw, teacher(batch.images))
-    module = DetectorModule(network, recipe=recipe, teacher=teacher)
+    module = DetectorModule(network, recipe=Recipe(distillation=0.5))
+    module.teacher = Teacher(seed)
+    raw, lesson = network.raw(batch.images), module.teacher(batch.images)
+    expected = detection_loss(raw, batch.targets).total + 0.5 * distillation_loss(raw, lesson)
     assert torch.allclose(module.training_step(batch, 0), expected, rtol=1e-4)
 
 
@@ -174,39 +191,60 @@ def test_a_teacher_stays_what_it_was(freeze: Freeze) -> None:
     assert not torch.equal(taught.head.box[3].weight, alone.head.box[3].weight)
 
 
-def test_a_shared_backbone_is_run_once() -> None:
-    """On cached features the seed network says what it says of the images, to half precision."""
-    seed, data = _seed(1), _data()
-    network, teacher = _candidate(seed), Teacher(seed)
-    assert fit_in_memory(network, data, views=1, teacher=teacher)
-    images = next(data.batches("val")).images
-    expected = teacher(images).objectness
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_is_said_of_cached_images_is_kept_with_their_features(shared: bool) -> None:
+    """To half precision, with classes; a backbone that both have is run once for an image of a view."""
+    seed, data = _seed(), _data()
+    network = build_detector(BASELINE, num_classes=CLASSES, weights=_weights(seed))
+    if not shared:
+        with torch.no_grad():
+            network.backbone.conv1[0].weight.add_(0.1)
+    teacher = Teacher(seed)
+    assert teacher.shares(network.backbone.eval()) == shared
+    seen: list[int] = []
+    seed.backbone.register_forward_hook(lambda _module, given, _made: seen.append(len(given[0])))
+    images = next(data.batches("train", epoch=0, augmented=False)).images
+    expected = teacher(images)
     with cached_features(network, data, views=1, seed=0, teacher=teacher) as features:
-        batch = features.on_after_batch_transfer(next(iter(features.val_dataloader())), 0)
-        assert torch.allclose(teacher(batch.images).objectness, expected, atol=1e-2)
-    assert torch.equal(teacher(images).objectness, expected)
+        seen.clear()
+        assert features.teacher is not None
+        batch = features.on_after_batch_transfer(next(iter(features.train_dataloader())), 0)
+        cached = features.teacher(batch.images)
+        next(iter(features.val_dataloader()))
+    assert seen == ([] if shared else [4])
+    for one, other in zip(cached, expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-3)
+    assert torch.equal(teacher(images).objectness, expected.objectness)
 
 
-def test_another_backbone_needs_the_images() -> None:
-    """Features that the seed network can't take are not cached; the training is the same otherwise."""
+def test_another_backbone_is_told_from_the_own() -> None:
+    """By its kind, its structure and its weights."""
     seed = _seed(1)
-    network = _candidate(seed)
+    teacher, other = Teacher(seed), _seed(1).backbone
+    assert teacher.shares(other)
     with torch.no_grad():
-        network.backbone.conv1[0].weight.add_(0.1)
-    assert not fit_in_memory(network, _data(), views=1, teacher=Teacher(seed))
-    assert not Teacher(seed).shares(nn.Conv2d(3, 3, 1))
-    fitted = fit(
-        network,
-        _data(),
-        epochs=1,
-        seed=0,
-        recipe=Recipe(freeze="backbone"),
-        teacher=Teacher(seed),
-        accelerator="cpu",
-    )
-    assert fitted.trained_params == sum(
-        part.numel() for part in (*network.neck.parameters(), *network.head.parameters())
-    )
+        other.conv1[1].running_mean.add_(0.1)
+    assert not teacher.shares(other)
+    assert not teacher.shares(nn.Sequential(other))
+    assert not Teacher(nn.Conv2d(3, 5, 16, stride=16)).shares(other)
+
+
+def test_a_recipe_without_distillation_asks_no_teacher() -> None:
+    """The training is that of the boxes alone."""
+    seed = _seed(1)
+    asked: list[object] = []
+    seed.register_forward_hook(lambda *given: asked.append(given))
+    one, other = (_trained(Recipe(distillation=0.0), teacher) for teacher in (Teacher(seed), None))
+    assert not asked
+    assert torch.equal(one.head.box[3].weight, other.head.box[3].weight)
+
+
+def test_teachers_of_other_classes_or_weights_teach_something_else() -> None:
+    """A training goes on with the same one only."""
+    same = [Teacher(_seed(), classes=(0,)).identity for _ in range(2)]
+    assert same[0] == same[1]
+    assert Teacher(_seed(), classes=(1,)).identity != same[0]
+    assert Teacher(_seed(), classes=None).identity != same[0]
 
 
 class _Killed(BaseException):
@@ -249,24 +287,72 @@ def bench(fastestdet_weights: Path) -> Workbench:
 
 def test_the_published_detector_teaches_persons_by_all_of_its_classes(bench: Workbench) -> None:
     """Its objectness is one of 80 classes: what is taught is lower, by what it takes for something else."""
-    teacher, images = bench.teacher(), torch.from_numpy(bench.real_images(BASELINE, 2))
-    assert teacher is not None
+    images = torch.from_numpy(bench.real_images(BASELINE, 2))
+    assert bench.weights is not None
+    whole = build_detector(BASELINE, num_classes=80, weights=bench.weights.uncut).eval()
     with torch.inference_mode():
-        output = teacher.network(images)
-    assert output.shape[1] == 5 + 80
+        output = whole(images)
+    teacher = bench.teacher(SMALL)
+    assert teacher is not None
     lesson = teacher(images)
     assert lesson.classes is None
-    assert torch.allclose(lesson.objectness, output[:, 0] * output[:, 5] ** (0.4 / 0.6))
+    assert torch.allclose(lesson.objectness, output[:, 0] * output[:, 5] ** (0.4 / 0.6), atol=1e-5)
 
 
 def test_there_is_no_teacher_where_there_is_none_to_have(bench: Workbench) -> None:
-    """No weights, weights of other classes, a backbone alone, or a recipe without."""
+    """No weights, weights of another number of classes, or a backbone alone."""
     assert bench.weights is not None
     backbone = {name: value for name, value in bench.weights.state.items() if name.startswith("backbone.")}
-    for other in (
-        replace(bench, weights=None),
-        replace(bench, weights=bench.weights.uncut),
-        replace(bench, weights=SeedWeights(state=backbone, source="test")),
-        replace(bench, recipe=replace(bench.recipe, distillation=0.0)),
-    ):
-        assert other.teacher() is None
+    for weights in (None, bench.weights.uncut, SeedWeights(state=backbone, source="test")):
+        assert replace(bench, weights=weights).teacher(SMALL) is None
+
+
+def _of_two_classes(data: DetectionDataset) -> DetectionDataset:
+    return DetectionDataset(data.records, name=data.name, uri=data.uri, classes=("person", "ball"))
+
+
+@pytest.mark.parametrize("space", list(SPACES))
+@pytest.mark.parametrize("seed_classes", [1, 2])
+def test_a_seed_network_teaches_its_own_classes_in_every_space(
+    bench: Workbench, space: str, seed_classes: int
+) -> None:
+    """And no other number of them."""
+    chosen = load_space(space)
+    seed = chosen.build(chosen.baseline, seed_classes)
+    own = replace(bench, space=chosen, weights=_weights(seed))
+    teacher = own.teacher(chosen.baseline)
+    assert (teacher is not None) == (seed_classes == len(bench.val.classes))
+    two = replace(own, val=_of_two_classes(bench.val))
+    assert (two.teacher(chosen.baseline) is not None) == (seed_classes == 2)
+
+
+class _Positions(FastestDet):
+    """Has a weight for each place of its input: another one for each width."""
+
+    def __init__(self, width: int) -> None:
+        whole = build_detector(BASELINE, num_classes=1)
+        super().__init__(backbone=whole.backbone, neck=whole.neck, head=whole.head)
+        self.places = nn.Parameter(torch.zeros(1, 3, 1, width))
+
+    def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        return super().raw(images + self.places)
+
+
+def test_a_network_of_another_input_size_teaches_where_it_can(bench: Workbench) -> None:
+    """One that depends on the input's width only candidates of its own width."""
+    space = replace(
+        bench.space, build=lambda architecture, _classes: _Positions(int(architecture["img_width"]))
+    )
+    own = replace(bench, space=space, weights=_weights(_Positions(320)))
+    assert own.teacher(BASELINE) is not None
+    assert own.teacher({**BASELINE, "img_width": 220}) is None
+
+
+def test_the_default_weight_is_what_the_option_says() -> None:
+    """Ours has one, the published recipe none."""
+    said = str(StudyOptions.model_fields["distillation"].description)
+    assert (
+        f"unset: {named_recipe('ours').distillation:g}, published {named_recipe('published').distillation:g}"
+        in said
+    )
+    assert named_recipe("published", distillation=0.5).distillation == 0.5
