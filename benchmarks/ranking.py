@@ -12,6 +12,7 @@ command goes on where it was interrupted.
 
 import argparse
 import itertools
+import math
 import statistics
 import sys
 import time
@@ -116,6 +117,17 @@ def tau(first: Sequence[float], second: Sequence[float]) -> Tau:
     return Tau(float(whole), float(low), float(high))
 
 
+def seed_noise(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Standard deviation that a seed gives one training, and the tau that it lets expect of two seeds.
+
+    With differences between architectures and noise that are normal, tau = 2/pi arcsin of the correlation
+    (Greiner's relation, doi:10.1080/01621459.1958.10501481).
+    """
+    noise = float(np.std(np.subtract(first, second), ddof=1)) / math.sqrt(2)
+    between = max(float(np.var(np.add(first, second) / 2, ddof=1)) - noise**2 / 2, 0.0)
+    return noise, 2 / math.pi * math.asin(between / max(between + noise**2, 1e-12))
+
+
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, list[Goal]]:
     """What was measured, as Markdown; a schedule's agreement with others is that of its seeds' mean."""
     rates = [options.learning_rate, options.kept_rate]
@@ -134,6 +146,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
         first, second = columns(metric, SEEDS, own)
         gap = statistics.fmean(abs(one - other) for one, other in zip(first, second, strict=True))
         mean, repeated = _means((first, second)), tau(first, second)
+        noise, expected = seed_noise(first, second)
         to_fresh = tau(mean, _means(columns(metric, options.long_seeds, fresh))) if options.long else None
         beside_whole = "none" in options.freeze and own != whole
         to_whole = tau(mean, _means(columns(metric, SEEDS, whole))) if beside_whole else ""
@@ -150,6 +163,8 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
                 metric,
                 repeated,
                 f"{gap:.3f}",
+                f"{noise:.4f}",
+                f"{expected:.2f}",
                 to_fresh or "not run",
                 to_whole,
                 f"{seconds:.0f}",
@@ -158,8 +173,19 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     if options.long:
         pairs = itertools.combinations(columns("map", options.long_seeds, fresh), 2)
         agreements = "; ".join(str(tau(*pair)) for pair in pairs)
-        rows.append(("fresh head", options.long, "map", agreements, "", "", "", ""))
-    head = ("frozen", "epochs", "metric", "tau of two seeds", "mean gap", "tau to fresh", "tau to whole", "s")
+        rows.append(("fresh head", options.long, "map", agreements, "", "", "", "", "", ""))
+    head = (
+        "frozen",
+        "epochs",
+        "metric",
+        "tau of two seeds",
+        "mean gap",
+        "seed noise",
+        "tau that lets expect",
+        "tau to fresh",
+        "tau to whole",
+        "s",
+    )
     return table(head, rows), goals
 
 
