@@ -181,7 +181,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
         "tau of two seeds",
         "mean gap",
         "seed noise",
-        "tau that lets expect",
+        "expected tau",
         "tau to fresh",
         "tau to whole",
         "s",
