@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.special import entr
 
 from mlflow_nas.train.decode import CLASS_POWER, OBJECTNESS_POWER, boxes_of_cells
+from mlflow_nas.train.fusion import fuse_batch_norms
 from mlflow_nas.train.resume import weights_digest
 from mlflow_nas.train.siou import siou
 
@@ -62,6 +63,7 @@ class Teacher:
 
     def __init__(self, network: nn.Module, *, classes: Sequence[int] | None = None) -> None:
         self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self._fused = fuse_batch_norms(self._network)
         self._classes = None if classes is None else list(classes)
 
     def __call__(self, images: Tensor) -> Lesson:
@@ -70,12 +72,12 @@ class Teacher:
         Classes left out take their share of the objectness with them, so that scores stay what they were:
         a network of 80 classes sees an object in a hydrant, and no person.
         """
-        self._network.to(images.device)
+        self._fused.to(images.device)
         return self._say(images)
 
     def _say(self, given: Tensor | tuple[Tensor, ...]) -> Lesson:
         with torch.no_grad():
-            output = self._network(given)
+            output = self._fused(given)
         objectness, boxes, classes = output[:, 0], boxes_of_cells(output[:, 1:5]), output[:, 5:]
         if self._classes is not None and classes.shape[1]:
             classes = classes[:, self._classes]
@@ -94,12 +96,12 @@ class Teacher:
 
     def on_features(self, features: tuple[Tensor, ...]) -> Lesson:
         """What it says of images of which its `backbone` gave these outputs."""
-        backbone = self._network.to(features[0].device).backbone
-        self._network.backbone = nn.Identity()
+        backbone = self._fused.to(features[0].device).backbone
+        self._fused.backbone = nn.Identity()
         try:
             return self._say(features)
         finally:
-            self._network.backbone = backbone
+            self._fused.backbone = backbone
 
     @property
     def identity(self) -> str:

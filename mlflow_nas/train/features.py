@@ -26,6 +26,7 @@ from mlflow_nas.data import (
     stack_targets,
 )
 from mlflow_nas.train.distillation import Lesson, Teacher
+from mlflow_nas.train.fusion import fuse_batch_norms
 
 __all__ = ["CachedFeatures", "cached_features", "fit_in_memory"]
 
@@ -73,9 +74,8 @@ Maps: TypeAlias = Callable[[Tensor], Sequence[Tensor]]
 """Images [b, 3, H, W] to maps [b, c, h, w]."""
 
 
-def _with_lesson(backbone: nn.Module, teacher: Teacher) -> Maps:
-    """The backbone's outputs, then the lesson; what both have in common is computed once."""
-    shared = teacher.shares(backbone)
+def _with_lesson(backbone: nn.Module, teacher: Teacher, *, shared: bool) -> Maps:
+    """The backbone's outputs, then the lesson; a `shared` backbone is run once."""
 
     def maps(images: Tensor) -> Sequence[Tensor]:
         outputs = tuple(backbone(images))
@@ -162,12 +162,13 @@ class CachedFeatures(LightningDataModule):
     ) -> None:
         super().__init__()
         self._views = views + 1
-        shapes = _shapes_of(backbone, data)
+        fused = fuse_batch_norms(backbone)
+        shapes = _shapes_of(fused, data)
         self.unpack = _Unpack(shapes)
         self.teacher: Callable[[Tensor], Lesson] | None = None
-        maps: Maps = backbone
+        maps: Maps = fused
         if teacher is not None:
-            maps = _with_lesson(backbone, teacher)
+            maps = _with_lesson(fused, teacher, shared=teacher.shares(backbone))
             lesson = _shapes_of(maps, data)[len(shapes) :]
             self.teacher = _UnpackLesson(sum(map(math.prod, shapes)), lesson)
         self._train = _Features(
@@ -175,7 +176,7 @@ class CachedFeatures(LightningDataModule):
             lambda view: data.batches("train", epoch=view, augmented=view > 0),
             views=self._views,
         )
-        self._val = _Features(backbone, lambda _view: data.batches("val"))
+        self._val = _Features(fused, lambda _view: data.batches("val"))
         self._counts, self._seed, self._batch_size = data.counts, seed, data.batch_size
 
     def train_dataloader(self) -> MemoryLoader:

@@ -73,17 +73,17 @@ def test_scores_stay_what_they_were_when_classes_are_left_out(classes: tuple[int
     taught, own = decode(torch.cat(parts, dim=1)), decode(output, classes=classes)
     for one, other in zip(taught, own, strict=True):
         assert len(one.scores) == len(other.scores) > 0
-        assert torch.allclose(one.scores, other.scores, atol=1e-5)
+        assert torch.allclose(one.scores, other.scores, atol=1e-4)
         assert torch.equal(one.labels, other.labels)
 
 
 def test_all_classes_are_taught_as_they_are() -> None:
-    """Without a choice of classes objectness and probabilities are the network's own."""
+    """Without a choice of classes objectness and probabilities are the network's own, but for rounding."""
     network, images = _seed(), _images()
     lesson, output = Teacher(network)(images), network(images)
-    assert torch.equal(lesson.objectness, output[:, 0])
+    assert torch.allclose(lesson.objectness, output[:, 0], atol=1e-4)
     assert lesson.classes is not None
-    assert torch.equal(lesson.classes, output[:, 5:])
+    assert torch.allclose(lesson.classes, output[:, 5:], atol=1e-4)
     assert Teacher(_seed(1))(images).classes is None
 
 
@@ -199,10 +199,10 @@ def test_what_is_said_of_cached_images_is_kept_with_their_features(shared: bool)
     if not shared:
         with torch.no_grad():
             network.backbone.conv1[0].weight.add_(0.1)
-    teacher = Teacher(seed)
-    assert teacher.shares(network.backbone.eval()) == shared
     seen: list[int] = []
     seed.backbone.register_forward_hook(lambda _module, given, _made: seen.append(len(given[0])))
+    teacher = Teacher(seed)
+    assert teacher.shares(network.backbone.eval()) == shared
     images = next(data.batches("train", epoch=0, augmented=False)).images
     expected = teacher(images)
     with cached_features(network, data, views=1, seed=0, teacher=teacher) as features:
