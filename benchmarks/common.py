@@ -54,14 +54,11 @@ def make_parser(purpose: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def open_bench(
-    options: argparse.Namespace, *, fresh_head: bool = False, seed: int = 0, mirror_val: bool = True
-) -> Workbench:
+def open_bench(options: argparse.Namespace, *, seed: int = 0, mirror_val: bool = True) -> Workbench:
     """The bench of a search with these options; no board is asked.
 
     Args:
         options: of `make_parser`.
-        fresh_head: inherit the published detector's backbone only.
         seed: of weights, order and augmentation.
         mirror_val: measure on val and its mirror image, as a search does.
     """
@@ -79,31 +76,33 @@ def open_bench(
         epochs=1,
         batch_size=options.batch_size,
         seed=seed,
-        recipe=Recipe() if fresh_head else fine_tuning(recipe),
-        weights=None if fresh_head else load_seed_weights(options.weights).for_classes(("person",)),
-        backbone_weights=load_backbone_weights(options.weights) if fresh_head else None,
+        recipe=fine_tuning(recipe),
+        weights=load_seed_weights(options.weights).for_classes(("person",)),
+        backbone_weights=load_backbone_weights(options.weights),
     )
 
 
 def train(
-    bench: Workbench, architecture: Architecture, *, measure_last: bool = False
+    bench: Workbench, architecture: Architecture, *, fresh_head: bool = False, measure_last: bool = False
 ) -> tuple[FastestDet, DetectionDataModule, dict[str, float]]:
     """The network, trained on the CPU as a trial trains it, its data, and the last epoch's metrics.
 
     Args:
         bench: of `open_bench`.
         architecture: what is trained.
+        fresh_head: inherit the published detector's backbone only, at the rates of a fresh head.
         measure_last: measure on the validation split after the last epoch only, which takes less time.
     """
-    network, data = bench.build(architecture), bench.data(architecture)
+    own = _with_fresh_head(bench) if fresh_head else bench
+    network, data = own.build(architecture), own.data(architecture)
     hardly_measured = replace(bench, val=bench.val.part(bench.val.records[:1]))
     fitted = fit(
         network,
         hardly_measured.data(architecture) if measure_last else data,
-        epochs=bench.epochs,
-        seed=bench.seed,
-        recipe=bench.recipe,
-        kept=bench.kept(network),
+        epochs=own.epochs,
+        seed=own.seed,
+        recipe=own.recipe,
+        kept=own.kept(network),
         teacher=bench.teacher(architecture),
         accelerator="cpu",
     )
@@ -112,6 +111,12 @@ def train(
         accuracy = evaluate_detector(NetworkDetector(network), data.batches("val"))
         metrics |= {f"{name}_fp32": value for name, value in accuracy.items()}
     return network, data, metrics
+
+
+def _with_fresh_head(bench: Workbench) -> Workbench:
+    own = Recipe()
+    recipe = replace(bench.recipe, learning_rate=own.learning_rate, kept_rate=own.kept_rate)
+    return replace(bench, weights=None, recipe=recipe)
 
 
 def spread(space: SearchSpace, count: int, *, seed: int = 0) -> list[Architecture]:

@@ -2,7 +2,8 @@
 
 Trains spread architectures with two seeds at each schedule asked for, by default that of a search, and says
 how well the two rankings agree (Kendall's tau-b of mAP). With --long, the same architectures are trained that
-long from a fresh head with --long-seeds seeds, and the mean is what each short schedule is compared with.
+long from a fresh head with --long-seeds seeds, the seed network being their teacher too, and the mean is what
+each short schedule is compared with; --long-freeze none trains their backbone as well.
 With --freeze none,backbone, trainings of the head alone are compared with the longest whole ones. `map_alone`
 is mAP on the validation images without their mirror images. Results go to --out, one line each; the same
 command goes on where it was interrupted.
@@ -30,7 +31,7 @@ from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.search.artefact import make_artefact
 from mlflow_nas.space import SearchSpace, read_architecture
-from mlflow_nas.train import Freeze, evaluate_detector
+from mlflow_nas.train import Freeze, Recipe, evaluate_detector
 from mlflow_nas.types import Architecture
 
 IDENTITY = ("data", "key", "start", "freeze", "rates", "distillation", "epochs", "seed")
@@ -42,12 +43,13 @@ LEAST_REPEATED, LEAST_TO_FRESH = 0.9, 0.8
 """Goals for the tau of `map`: between two seeds, and of their mean to the long trainings."""
 
 
-def train_once(
-    bench: Workbench, architecture: Architecture, *, measure_last: bool = False
-) -> dict[str, float]:
-    """Train, quantize and measure one architecture as a trial does, without its latency."""
+def train_once(bench: Workbench, architecture: Architecture, *, fresh_head: bool = False) -> dict[str, float]:
+    """Train, quantize and measure one architecture as a trial does, without its latency.
+
+    The epochs of a training from a fresh head are not measured one by one: nobody waits for them.
+    """
     started = time.perf_counter()
-    network, data, metrics = train(bench, architecture, measure_last=measure_last)
+    network, data, metrics = train(bench, architecture, fresh_head=fresh_head, measure_last=fresh_head)
     folder = bench.folder / bench.space.key(architecture)
     int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
@@ -69,20 +71,20 @@ def run(
 ) -> None:
     """Train what is not in the results yet."""
     for seed in range(seeds):
-        opened = open_bench(options, fresh_head=start == FRESH, seed=seed)
+        opened = open_bench(options, seed=seed)
         bench = replace(opened, epochs=epochs, recipe=replace(opened.recipe, freeze=freeze))
+        paced = Recipe() if start == FRESH else bench.recipe
         own = {
             "start": start,
             "freeze": freeze,
-            "rates": [bench.recipe.learning_rate, bench.recipe.kept_rate],
-            "distillation": 0.0 if start == FRESH else bench.recipe.distillation,
+            "rates": [paced.learning_rate, paced.kept_rate],
+            "distillation": bench.recipe.distillation,
             "epochs": epochs,
         }
         for architecture in chosen(options, bench.space):
             row = {"data": options.data, "key": bench.space.key(architecture), **own, "seed": seed}
             if not results.has(row):
-                # Nobody waits for the epochs of the reference.
-                metrics = train_once(bench, architecture, measure_last=start == FRESH)
+                metrics = train_once(bench, architecture, fresh_head=start == FRESH)
                 row |= {name: round(value, 4) for name, value in metrics.items()}
                 results.add(row)
                 sys.stderr.write(f"{row}\n")
@@ -133,7 +135,13 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     rates = [options.learning_rate, options.kept_rate]
     taught = {"rates": rates, "distillation": options.distillation}
     inherited = {"data": options.data, "start": INHERITED, **taught}
-    fresh = {"data": options.data, "start": FRESH, "epochs": options.long}
+    fresh = {
+        "data": options.data,
+        "start": FRESH,
+        "freeze": options.long_freeze,
+        "distillation": options.distillation,
+        "epochs": options.long,
+    }
     whole = {**inherited, "freeze": "none", "epochs": max(options.epochs)}
 
     def columns(metric: str, seeds: int, wanted: Mapping[str, object]) -> list[list[float]]:
@@ -207,6 +215,7 @@ def main() -> None:
     )
     parser.add_argument("--long", type=int, default=0, help="epochs of the fresh-head training; 0 for none")
     parser.add_argument("--long-seeds", type=int, default=3, help="trainings that the reference averages")
+    parser.add_argument("--long-freeze", default="backbone", choices=("none", "backbone"))
     parser.add_argument("--out", type=Path, default=Path("build/ranking.jsonl"))
     parser.add_argument(
         "--freeze", type=lambda text: text.split(","), default=["backbone"], help="none,backbone"
@@ -218,7 +227,14 @@ def main() -> None:
     for freeze, epochs in itertools.product(options.freeze, options.epochs):
         run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=SEEDS)
     if options.long:
-        run(options, results, start=FRESH, freeze="none", epochs=options.long, seeds=options.long_seeds)
+        run(
+            options,
+            results,
+            start=FRESH,
+            freeze=options.long_freeze,
+            epochs=options.long,
+            seeds=options.long_seeds,
+        )
     keys = [bench.space.key(architecture) for architecture in chosen(options, bench.space)]
     text, goals = report(options, results, keys)
     end(text, *goals)
