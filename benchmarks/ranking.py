@@ -215,7 +215,9 @@ def main() -> None:
     )
     parser.add_argument("--long", type=int, default=0, help="epochs of the fresh-head training; 0 for none")
     parser.add_argument("--long-seeds", type=int, default=3, help="trainings that the reference averages")
-    parser.add_argument("--long-freeze", default="backbone", choices=("none", "backbone"))
+    parser.add_argument(
+        "--long-freeze", default="backbone", choices=("none", "backbone"), help="what it leaves as it is"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/ranking.jsonl"))
     parser.add_argument(
         "--freeze", type=lambda text: text.split(","), default=["backbone"], help="none,backbone"
