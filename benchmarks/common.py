@@ -54,19 +54,19 @@ def make_parser(purpose: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def open_bench(options: argparse.Namespace, *, seed: int = 0, mirror_val: bool = True) -> Workbench:
+def open_bench(options: argparse.Namespace, *, seed: int = 0, val_views: int | None = None) -> Workbench:
     """The bench of a search with these options; no board is asked.
 
     Args:
         options: of `make_parser`.
         seed: of weights, order and augmentation.
-        mirror_val: measure on val and its mirror image, as a search does.
+        val_views: on how many views of val is measured; None for as many as in a search.
     """
     torch.set_num_threads(options.threads)
     rates = (options.learning_rate, options.kept_rate)
     recipe = Recipe(fine_tuning_rates=rates, distillation=options.distillation)
     folder = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow_nas-benchmarks" / str(os.getpid())  # noqa: S108 - scratch
-    data = load_splits(options.data, ("person",), mirror_val=mirror_val)
+    data = load_splits(options.data, ("person",), val_views=val_views)
     return Workbench(
         space=fastestdet_head(),
         train=data.train,

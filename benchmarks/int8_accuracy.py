@@ -24,7 +24,7 @@ from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.train import evaluate_detector
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "mirrored", "key", "freeze", "distillation", "epochs", "choice")
+IDENTITY = ("data", "views", "key", "freeze", "distillation", "epochs", "choice")
 FLOAT = "float"
 SHIPS = "float outputs, averaged ranges (ships)"
 MOST = 0.005
@@ -66,14 +66,14 @@ def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str,
 
 def run(options: argparse.Namespace, results: Results) -> list[str]:
     """Measure what is not in the results yet; the keys of all architectures."""
-    opened = open_bench(options, mirror_val=options.mirror_val)
+    opened = open_bench(options, val_views=options.val_views)
     bench = replace(opened, epochs=options.epochs, freeze_inherited=options.freeze == "auto").inheriting()
     keys = []
     for architecture in spread(bench.space, options.architectures):
         keys.append(bench.space.key(architecture))
         row = {
             "data": options.data,
-            "mirrored": options.mirror_val,
+            "views": options.val_views,
             "key": keys[-1],
             "freeze": options.freeze,
             "distillation": options.distillation,
@@ -91,7 +91,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     """One row per choice: what it costs in mAP (mean, worst, baseline) and its time against float."""
     wanted = {
         "data": options.data,
-        "mirrored": options.mirror_val,
+        "views": options.val_views,
         "freeze": options.freeze,
         "distillation": options.distillation,
         "epochs": options.epochs,
@@ -121,18 +121,13 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=9, help="the baseline and spread ones")
     parser.add_argument("--freeze", choices=("auto", "none"), default="auto", help="as for search")
-    parser.add_argument(
-        "--mirror-val",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="measure on val and its mirror image, as a search does",
-    )
+    parser.add_argument("--val-views", type=int, help="of each image; unset: those of a search")
     parser.add_argument("--epochs", type=int, help="of one training; unset: those of a search")
     parser.add_argument("--out", type=Path, default=Path("build/int8_accuracy.jsonl"))
     options = parser.parse_args()
-    if options.epochs is None:
-        bench = open_bench(options)
-        options.epochs = default_epochs(len(bench.train), bench.batch_size)
+    bench = open_bench(options, val_views=options.val_views)
+    options.val_views = bench.val.views
+    options.epochs = options.epochs or default_epochs(len(bench.train), bench.batch_size)
     results = Results(options.out, IDENTITY)
     keys = run(options, results)
     end(*report(options, results, keys))

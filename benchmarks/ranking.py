@@ -5,8 +5,8 @@ how well the two rankings agree (Kendall's tau-b of mAP). With --long, the same 
 long from a fresh head with --long-seeds seeds, the seed network being their teacher too, and the mean is what
 each short schedule is compared with; --long-freeze none trains their backbone as well.
 With --freeze none,backbone, trainings of the head alone are compared with the longest whole ones. `map_alone`
-is mAP on the validation images without their mirror images. Results go to --out, one line each; the same
-command goes on where it was interrupted.
+is mAP on the validation images as they are, without their further views. Results go to --out, one line
+each; the same command goes on where it was interrupted.
 
     python benchmarks/ranking.py
 """
@@ -34,7 +34,7 @@ from mlflow_nas.space import SearchSpace, read_architecture
 from mlflow_nas.train import Freeze, Recipe, evaluate_detector
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "key", "start", "freeze", "rates", "distillation", "epochs", "seed")
+IDENTITY = ("data", "views", "key", "start", "freeze", "rates", "distillation", "epochs", "seed")
 INHERITED, FRESH = "inherited", "fresh head"
 SEEDS = 2
 DRAWS = 2_000
@@ -54,10 +54,9 @@ def train_once(bench: Workbench, architecture: Architecture, *, fresh_head: bool
     int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
     trial_s = time.perf_counter() - started
-    photographs = in_order(
-        bench.val.part(bench.val.records[: len(bench.val) // 2]), img_size=bench.input_size(architecture)
-    )
-    alone = evaluate_detector(OnnxDetector(int8), photographs)
+    photographs = bench.val.part(bench.val.records[: len(bench.val) // bench.val.views])
+    batches = in_order(photographs, img_size=bench.input_size(architecture))
+    alone = evaluate_detector(OnnxDetector(int8), batches)
     return {**metrics, **accuracy, "map_alone": alone["map"], "trial_s": trial_s}
 
 
@@ -71,10 +70,12 @@ def run(
 ) -> None:
     """Train what is not in the results yet."""
     for seed in range(seeds):
-        opened = open_bench(options, seed=seed)
+        opened = open_bench(options, seed=seed, val_views=options.val_views)
         bench = replace(opened, epochs=epochs, recipe=replace(opened.recipe, freeze=freeze))
         paced = Recipe() if start == FRESH else bench.recipe
         own = {
+            "data": options.data,
+            "views": options.val_views,
             "start": start,
             "freeze": freeze,
             "rates": [paced.learning_rate, paced.kept_rate],
@@ -82,7 +83,7 @@ def run(
             "epochs": epochs,
         }
         for architecture in chosen(options, bench.space):
-            row = {"data": options.data, "key": bench.space.key(architecture), **own, "seed": seed}
+            row = {**own, "key": bench.space.key(architecture), "seed": seed}
             if not results.has(row):
                 metrics = train_once(bench, architecture, fresh_head=start == FRESH)
                 row |= {name: round(value, 4) for name, value in metrics.items()}
@@ -133,10 +134,11 @@ def seed_noise(first: Sequence[float], second: Sequence[float]) -> tuple[float, 
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, list[Goal]]:
     """What was measured, as Markdown; a schedule's agreement with others is that of its seeds' mean."""
     rates = [options.learning_rate, options.kept_rate]
+    measured = {"data": options.data, "views": options.val_views}
     taught = {"rates": rates, "distillation": options.distillation}
-    inherited = {"data": options.data, "start": INHERITED, **taught}
+    inherited = {**measured, "start": INHERITED, **taught}
     fresh = {
-        "data": options.data,
+        **measured,
         "start": FRESH,
         "freeze": options.long_freeze,
         "distillation": options.distillation,
@@ -218,12 +220,14 @@ def main() -> None:
     parser.add_argument(
         "--long-freeze", default="backbone", choices=("none", "backbone"), help="what it leaves as it is"
     )
+    parser.add_argument("--val-views", type=int, help="of each image; unset: those of a search")
     parser.add_argument("--out", type=Path, default=Path("build/ranking.jsonl"))
     parser.add_argument(
         "--freeze", type=lambda text: text.split(","), default=["backbone"], help="none,backbone"
     )
     options = parser.parse_args()
-    bench = open_bench(options)
+    bench = open_bench(options, val_views=options.val_views)
+    options.val_views = bench.val.views
     options.epochs = options.epochs or [default_epochs(len(bench.train), bench.batch_size)]
     results = Results(options.out, IDENTITY)
     for freeze, epochs in itertools.product(options.freeze, options.epochs):

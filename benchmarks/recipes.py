@@ -1,7 +1,7 @@
 """What the training recipe is worth: ours against the published one, by the length of the training.
 
 Trains the baseline of the search space from the published detector's weights, at every length with every
-seed, and measures the float network on the validation split, without its mirror image: so are published
+seed, and measures the float network on the validation split, each image as it is: so are published
 figures. Results go to --out, one line each; the same command goes on where it was interrupted. Once per data
 set:
 
@@ -30,7 +30,7 @@ GOAL_EPOCHS = 60
 def run(options: argparse.Namespace, results: Results) -> None:
     """Train what is not in the results yet, the short trainings first."""
     for epochs, seed, name in itertools.product(options.epochs, range(options.seeds), options.recipes):
-        bench = open_bench(options, seed=seed, mirror_val=False)
+        bench = open_bench(options, seed=seed, val_views=1)
         recipe = bench.recipe if name == "ours" else fine_tuning(named_recipe(name))
         recipe = replace(recipe, freeze=options.freeze)
         row = {

@@ -42,7 +42,7 @@ def make_bench(
         config.classes,
         on_bad_image=config.on_bad_image,
         test_fraction=config.test_fraction,
-        mirror_val=config.mirror_val,
+        val_views=config.val_views,
     )
     bench = Workbench(
         space=narrow(space, config.set) if isinstance(config, StudyOptions) else space,

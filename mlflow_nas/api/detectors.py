@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow_nas.config import EvaluateConfig
-from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out, with_mirror_images
+from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out, with_views
 from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import OnnxDetector, is_quantized
@@ -27,7 +27,7 @@ class Opened:
         indexes: for each class asked for the detector's index of it.
         precision: "fp32" or "int8".
         source: what was opened, for people.
-        mirror_val: whether its ONNX file says that a search measured it on val and its mirror image.
+        val_views: on how many views of val its ONNX file says that a search measured it.
     """
 
     detector: Detector
@@ -35,7 +35,7 @@ class Opened:
     indexes: tuple[int, ...]
     precision: str
     source: str
-    mirror_val: bool = False
+    val_views: int = 1
 
 
 def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
@@ -62,12 +62,12 @@ def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
     return _open_onnx(config, _fetch(str(config.model), folder), str(config.model))
 
 
-def load_split(config: EvaluateConfig, *, mirror_val: bool) -> DetectionDataset:
+def load_split(config: EvaluateConfig, *, val_views: int) -> DetectionDataset:
     """The split that the options name.
 
     Args:
         config: the options.
-        mirror_val: whether val is measured with its mirror image where the options leave that open.
+        val_views: how many views of each image of val are measured where the options leave that open.
 
     Raises:
         ConfigError: the data can't be used, or has no such split.
@@ -84,8 +84,7 @@ def load_split(config: EvaluateConfig, *, mirror_val: bool) -> DetectionDataset:
         raise ConfigError(
             f"data {config.data!r} has no test split: give --test-fraction to take one from val."
         )
-    mirrored = mirror_val if config.mirror_val is None else config.mirror_val
-    return with_mirror_images(found) if mirrored and config.split == "val" else found
+    return with_views(found, config.val_views or val_views) if config.split == "val" else found
 
 
 def _fetch(model: str, folder: Path) -> Path:
@@ -123,7 +122,7 @@ def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> Opened:
         indexes=_indexes(config.classes, names, source),
         precision="int8" if is_quantized(path) else "fp32",
         source=source,
-        mirror_val=bool(json.loads(detector.metadata.get("mlflow_nas.mirror_val", "false"))),
+        val_views=int(detector.metadata.get("mlflow_nas.val_views", 1)),
     )
 
 

@@ -20,7 +20,7 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
 
     Returns:
         map, map_50, images, boxes (those to be found and those to be ignored), ignored, skipped (images that
-        can't be used), mirrored (whether these are each image and its mirror image), classes, detector,
+        can't be used), views (as how many views each photograph is among the images), classes, detector,
         precision, img_size (height, width), data, split, dataset (its digest), seconds.
 
     Raises:
@@ -34,7 +34,7 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         opened = open_detector(chosen, folder=Path(folder))
-        dataset = load_split(chosen, mirror_val=opened.mirror_val)
+        dataset = load_split(chosen, val_views=opened.val_views)
         batches = in_order(dataset, img_size=opened.img_size)
         accuracy = evaluate_detector(opened.detector, batches, classes=opened.indexes)
     tags = {"nas.dataset": dataset.digest, "nas.split": chosen.split}
@@ -45,7 +45,7 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
         "boxes": sum(len(record.boxes) for record in dataset.records),
         "skipped": len(dataset.skipped),
         "ignored": sum(int(record.ignore.sum()) for record in dataset.records),
-        "mirrored": dataset.mirrored,
+        "views": dataset.views,
         "classes": list(dataset.classes),
         "detector": opened.source,
         "precision": opened.precision,

@@ -88,7 +88,12 @@ class _NetworkOptions(_BoardOptions):
 
 
 class _TrainingOptions(_DataOptions, _NetworkOptions):
-    mirror_val: bool = Field(True, description="Measure mAP on val and its mirror image: less by chance")
+    val_views: int | None = Field(
+        None,
+        ge=1,
+        le=6,
+        description="Views of each val image to measure mAP on; 1: as it is; unset: for 300 in all, 2 to 6",
+    )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Epochs of one training; unset: 200 steps' worth, at least 3"
     )
@@ -204,8 +209,11 @@ class EvaluateConfig(_DataOptions):
         description="ONNX file: RGB 0..1 [1, 3, H, W] to objectness, 4 box terms, classes [1, 5 + N, h, w]",
     )
     split: Literal["train", "val", "test"] = Field("val", description="What to measure on")
-    mirror_val: bool | None = Field(
-        None, description="Measure on val and its mirror image; unset: if a search measured this ONNX file so"
+    val_views: int | None = Field(
+        None,
+        ge=1,
+        le=6,
+        description="Views of each val image; unset: those that a search measured this ONNX file on, else 1",
     )
     classes: Names = Field(("person",), min_length=1, description=_CLASSES)
     img_width: int | None = Field(

@@ -6,12 +6,12 @@ from mlflow_nas.data.dataset import DetectionDataset, Record
 from mlflow_nas.data.files import read_image
 from mlflow_nas.data.images import resize_image, resize_to_bytes
 from mlflow_nas.data.loading import MemoryLoader, stack_targets
-from mlflow_nas.data.mirror import with_mirror_images
 from mlflow_nas.data.module import DetectionDataModule, in_order, prepare_batch
 from mlflow_nas.data.sample import Batch, RawBatch, Sample
 from mlflow_nas.data.sampling import BatchPlan, SequentialPlans, ShuffledPlans
 from mlflow_nas.data.splits import Splits, load_held_out, load_splits
 from mlflow_nas.data.uri import load_dataset
+from mlflow_nas.data.views import default_views, with_views
 
 __all__ = [
     "Augmentation",
@@ -28,6 +28,7 @@ __all__ = [
     "Splits",
     "augment_batch",
     "calibration_images",
+    "default_views",
     "in_order",
     "load_dataset",
     "load_held_out",
@@ -37,5 +38,5 @@ __all__ = [
     "resize_image",
     "resize_to_bytes",
     "stack_targets",
-    "with_mirror_images",
+    "with_views",
 ]

@@ -75,7 +75,7 @@ class DetectionDataset:
         uri: where it came from.
         classes: names that the labels index.
         skipped: ids of images that could not be used and were left out.
-        mirrored: whether each image is there once more, mirrored.
+        views: as how many views each photograph is there; the photographs themselves come first.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class DetectionDataset:
         uri: str,
         classes: Sequence[str],
         skipped: Sequence[str] = (),
-        mirrored: bool = False,
+        views: int = 1,
     ) -> None:
         self.records = tuple(records)
         self.skipped = tuple(skipped)
-        self.mirrored = mirrored
+        self.views = views
         self.name = name
         self.uri = uri
         self.classes = tuple(classes)
@@ -109,7 +109,7 @@ class DetectionDataset:
                 state.update(len(values).to_bytes(8, "little") + values.astype("<f4").tobytes())
         return state.hexdigest()[:_DIGEST_CHARACTERS]
 
-    def part(self, records: Sequence[Record], *, mirrored: bool = False) -> "DetectionDataset":
+    def part(self, records: Sequence[Record], *, views: int = 1) -> "DetectionDataset":
         """Other records, mostly some of its own, as a data set of the same name."""
         return DetectionDataset(
             records,
@@ -117,7 +117,7 @@ class DetectionDataset:
             uri=self.uri,
             classes=self.classes,
             skipped=self.skipped,
-            mirrored=mirrored,
+            views=views,
         )
 
     def __len__(self) -> int:

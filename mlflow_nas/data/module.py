@@ -55,7 +55,8 @@ class DetectionDataModule(LightningDataModule):
 
     Args:
         train: images to learn from, at least 2.
-        val: images to measure on, never augmented, always in their order.
+        val: images to measure on, never augmented, always in their order; where it has several views of each
+            photograph, an epoch is measured on the photographs as they are.
         img_size: (height, width) of the network's input, in pixels.
         batch_size: images in a batch, at least 2; the last batch may be smaller, or larger by one.
         seed: of order and augmentation.
@@ -93,8 +94,13 @@ class DetectionDataModule(LightningDataModule):
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Images to train on, and to measure on."""
-        return len(self._train), len(self._val)
+        """Images to train on, and to measure an epoch on."""
+        return len(self._train), len(self._val) // self.val_views
+
+    @property
+    def val_views(self) -> int:
+        """How many views the validation split has of each photograph."""
+        return self._val.views
 
     @cached_property
     def _train_source(self) -> BatchSource:
@@ -113,8 +119,11 @@ class DetectionDataModule(LightningDataModule):
         return self._loader(self._train_source, plans)
 
     def val_dataloader(self) -> Loader:
-        """Raw batches in the order of the data set."""
-        return self._loader(self._val_source, SequentialPlans(len(self._val), self._batch_size))
+        """Raw batches of the photographs as they are, in the order of the data set."""
+        return self._val_loader(self.counts[1])
+
+    def _val_loader(self, images: int) -> Loader:
+        return self._loader(self._val_source, SequentialPlans(images, self._batch_size))
 
     def _shuffled(self) -> ShuffledPlans:
         return ShuffledPlans(len(self._train), self._batch_size, seed=self._seed)
@@ -142,12 +151,12 @@ class DetectionDataModule(LightningDataModule):
         """Prepared batches on the CPU, without a Trainer.
 
         Args:
-            split: "train" (shuffled) or "val".
+            split: "train" (shuffled), or "val" with all its views.
             epoch: whose order and augmentation of "train" to give.
             augmented: whether "train" is augmented.
         """
         if split == "val":
-            return map(prepare_batch, self.val_dataloader())
+            return map(prepare_batch, self._val_loader(len(self._val)))
         plans = self._shuffled()
         plans.set_epoch(epoch)
         raws = self._loader(self._train_source, plans)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from mlflow_nas.data.annotations import EmptySplitError, MissingSplitError, OnBadImage
 from mlflow_nas.data.dataset import DetectionDataset, Record
-from mlflow_nas.data.mirror import with_mirror_images
 from mlflow_nas.data.sample import Split
 from mlflow_nas.data.uri import check_has_boxes, load_dataset
+from mlflow_nas.data.views import default_views, with_views
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["Splits", "load_held_out", "load_splits"]
@@ -33,7 +33,7 @@ def load_splits(
     *,
     on_bad_image: OnBadImage = "refuse",
     test_fraction: float = 0.0,
-    mirror_val: bool = False,
+    val_views: int | None = 1,
 ) -> Splits:
     """Load all splits of a data set; the other arguments are those of `load_dataset` and `load_held_out`.
 
@@ -42,14 +42,14 @@ def load_splits(
         classes: as there.
         on_bad_image: as there.
         test_fraction: as there.
-        mirror_val: val counts each image a second time, mirrored.
+        val_views: as how many views val has each photograph; None for `default_views`.
 
     Raises:
         ConfigError: as these.
     """
     train = load_dataset(uri, "train", classes, on_bad_image=on_bad_image)
     val, test = load_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction)
-    return Splits(train, with_mirror_images(val) if mirror_val else val, test)
+    return Splits(train, with_views(val, val_views or default_views(len(val))), test)
 
 
 def load_held_out(

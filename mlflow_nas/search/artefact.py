@@ -52,7 +52,7 @@ def make_artefact(
     metadata = {
         "mlflow_nas.architecture": json.dumps(dict(architecture)),
         "mlflow_nas.classes": json.dumps(list(bench.val.classes)),
-        "mlflow_nas.mirror_val": json.dumps(bench.val.mirrored),
+        "mlflow_nas.val_views": json.dumps(bench.val.views),
         "mlflow_nas.key": bench.space.key(architecture),
         "mlflow_nas.precision": "fp32",
     }

@@ -13,7 +13,7 @@ from mlflow_nas.tracking.server import server_call
 __all__ = ["close_study", "experiment_id", "experiment_of", "find_study", "open_study"]
 
 FIXED = {
-    names.DATASET: ("data set", "--data, --classes, --test-fraction, --on-bad-image and --mirror-val"),
+    names.DATASET: ("data set", "--data, --classes, --test-fraction, --on-bad-image and --val-views"),
     names.BOARD: ("board", "--board"),
     names.SPACE: ("search space", "--space"),
     names.CHOICES: ("choices", "--space and --set"),

@@ -23,6 +23,7 @@ from mlflow_nas.data import (
     RawBatch,
     SequentialPlans,
     ShuffledPlans,
+    prepare_batch,
     stack_targets,
 )
 from mlflow_nas.train.distillation import Lesson, Teacher
@@ -176,7 +177,7 @@ class CachedFeatures(LightningDataModule):
             lambda view: data.batches("train", epoch=view, augmented=view > 0),
             views=self._views,
         )
-        self._val = _Features(fused, lambda _view: data.batches("val"))
+        self._val = _Features(fused, lambda _view: map(prepare_batch, data.val_dataloader()))
         self._counts, self._seed, self._batch_size = data.counts, seed, data.batch_size
 
     def train_dataloader(self) -> MemoryLoader:

@@ -110,19 +110,19 @@ def test_the_test_split_is_measured_when_asked_for(files: dict[str, Path]) -> No
 
 
 def test_a_searchs_file_is_measured_as_the_search_measured_it(files: dict[str, Path], tmp_path: Path) -> None:
-    """On val and its mirror image, unless the user says otherwise; another file on val alone."""
+    """On as many views of val, unless the user says otherwise; another file on val alone."""
     model = onnx.load(files["int8"])
-    onnx.helper.set_model_props(model, {"mlflow_nas.classes": '["person"]', "mlflow_nas.mirror_val": "true"})
+    onnx.helper.set_model_props(model, {"mlflow_nas.classes": '["person"]', "mlflow_nas.val_views": "3"})
     onnx.save(model, tmp_path / "searched.onnx")
     searched, foreign = str(tmp_path / "searched.onnx"), str(files["int8"])
     found = [
         _evaluate(onnx=file, **options)
-        for file, options in ((searched, {}), (foreign, {"mirror_val": True}), (foreign, {}))
+        for file, options in ((searched, {}), (foreign, {"val_views": 3}), (foreign, {}))
     ]
-    assert [(one["images"], one["mirrored"]) for one in found] == [(8, True), (8, True), (4, False)]
+    assert [(one["images"], one["views"]) for one in found] == [(12, 3), (12, 3), (4, 1)]
     assert found[0]["map"] == found[1]["map"]
     assert found[0]["dataset"] == found[1]["dataset"] != found[2]["dataset"]
-    assert _evaluate(onnx=searched, mirror_val=False)["dataset"] == found[2]["dataset"]
+    assert _evaluate(onnx=searched, val_views=1)["dataset"] == found[2]["dataset"]
     assert _evaluate(onnx=searched, split="train")["images"] == 4
 
 

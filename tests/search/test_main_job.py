@@ -98,7 +98,7 @@ def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
 
     champion = mlflow.MlflowClient().get_model_version_by_alias("person-detector", "champion")
     measured = api.evaluate(model="person-detector", data=OPTIONS["data"])
-    assert measured["mirrored"]
+    assert measured["views"] == 6
     assert measured["map"] == mlflow.get_run(champion.run_id).data.metrics["map"]
 
 
@@ -117,23 +117,24 @@ def _check_test_split(result: dict[str, Any], trials: list[mlflow.entities.Run])
 
 
 def test_data_are_told_apart_by_what_is_trained_on_too() -> None:
-    """Another training image is another data set, and so is val alone; the test split is no part of it."""
+    """Another training image is another data set, and so are other views; the test split is no part of it."""
     tags = [
         make_bench(
-            SearchConfig(data=f"synthetic:{options},size=64", board="fake", mirror_val=mirrored),
+            SearchConfig(data=f"synthetic:{options},size=64", board="fake", val_views=views),
             folder=Path(),
             max_latency_ms=None,
         ).dataset_tag
-        for options, mirrored in (
-            ("train=4,val=4", True),
-            ("train=4,val=4,test=2", True),
-            ("train=5,val=4", True),
-            ("train=4,val=5", True),
-            ("train=4,val=4", False),
+        for options, views in (
+            ("train=4,val=4", 2),
+            ("train=4,val=4,test=2", 2),
+            ("train=5,val=4", 2),
+            ("train=4,val=5", 2),
+            ("train=4,val=4", 1),
+            ("train=4,val=4", None),
         )
     ]
     assert tags[0] == tags[1]
-    assert len(set(tags)) == 4
+    assert len(set(tags)) == 5
 
 
 def test_a_skipped_image_is_counted_in_the_studys_run(
@@ -496,7 +497,7 @@ def test_a_killed_seed_networks_training_goes_on_from_its_last_epoch(
         ),
         ({"aspect": 2.0}, "training 'epochs 1, .*aspect 1, .*, this call has .*aspect 2, weights none, "),
         ({"threads": 2}, "threads on the board '1', this call has '2'.*--threads of before"),
-        ({"mirror_val": False}, "data set 'synthetic@.*--data, .* and --mirror-val of before"),
+        ({"val_views": 1}, "data set 'synthetic@.*--data, .* and --val-views of before"),
     ],
 )
 def test_a_study_keeps_its_data_and_its_training(

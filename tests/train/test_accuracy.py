@@ -85,7 +85,7 @@ def test_int8_costs_little(options: Namespace, trained: list[Trained], tmp_path:
 
 def test_the_recipe_is_worth_more_than_the_published_one(options: Namespace) -> None:
     """Two epochs of everything, from the published weights."""
-    opened = open_bench(options, mirror_val=False)
+    opened = open_bench(options, val_views=1)
     ours, published = (
         train(replace(opened, epochs=2, recipe=recipe), ARCHITECTURES[0], measure_last=True)[-1]["map_fp32"]
         for recipe in (opened.recipe, fine_tuning(named_recipe("published")))

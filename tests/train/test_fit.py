@@ -1,5 +1,6 @@
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlflow_nas.data import Augmentation, DetectionDataModule, load_dataset
+from mlflow_nas.data import Augmentation, Batch, DetectionDataModule, load_dataset, with_views
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.space import FastestDet, build_detector
 from mlflow_nas.train import Fitted, Freeze, Recipe, fine_tuning, fit, published
@@ -20,13 +21,17 @@ EPOCHS = 3
 
 
 def _data(
-    augmentation: Augmentation = "flip-zoom", train: int = 16, *, memory_limit_bytes: int = 2**30
+    augmentation: Augmentation = "flip-zoom",
+    train: int = 16,
+    *,
+    memory_limit_bytes: int = 2**30,
+    views: int = 1,
 ) -> DetectionDataModule:
     uri = f"synthetic:train={train},val=4,size=160"
     train_set, val_set = (load_dataset(uri, split, ("person",)) for split in ("train", "val"))
     return DetectionDataModule(
         train_set,
-        val_set,
+        with_views(val_set, views),
         img_size=(96, 96),
         batch_size=8,
         seed=0,
@@ -68,6 +73,29 @@ def test_a_training_repeats() -> None:
     assert fitted.metrics["epochs"] == EPOCHS
     assert {"map_fp32", "map_50_fp32", "train_s"} <= fitted.metrics.keys()
     assert _equal(first, second)
+
+
+@pytest.mark.parametrize("freeze", ["none", "backbone"])
+def test_the_last_epoch_is_measured_on_all_views(freeze: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those before on the photographs as they are: views change nothing of the training."""
+    measured: list[int] = []
+
+    def evaluate(_detector: object, batches: Iterable[Batch]) -> dict[str, float]:
+        measured.extend(len(batch.images) for batch in batches)
+        return {"map": 0.25, "map_50": 0.5}
+
+    monkeypatch.setattr(sys.modules[fit.__module__], "evaluate_detector", evaluate)
+    networks = [_network(), _network()]
+    recipe = Recipe(freeze=freeze)
+    plain, viewed = (
+        _fit(network, _data(views=views), recipe=recipe)
+        for network, views in zip(networks, (1, 3), strict=True)
+    )
+    assert sum(measured) == 12
+    assert viewed.history[:-1] == plain.history[:-1]
+    assert viewed.history[-1] == plain.history[-1] | {"map_fp32": 0.25, "map_50_fp32": 0.5}
+    assert plain.metrics["map_fp32"] != 0.25
+    assert _equal(*networks)
 
 
 def test_a_loss_that_is_not_finite_is_the_candidates_fault() -> None:
