@@ -99,7 +99,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     found = {
         (row["key"], row["choice"]): row
         for row in results
-        if all(row[name] == value for name, value in wanted.items())
+        if all(row.get(name) == value for name, value in wanted.items())
     }
     drops = {
         choice: [found[key, FLOAT]["map"] - found[key, choice]["map"] for key in keys]

@@ -54,8 +54,7 @@ def train_once(bench: Workbench, architecture: Architecture, *, fresh_head: bool
     int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
     trial_s = time.perf_counter() - started
-    photographs = bench.val.part(bench.val.records[: len(bench.val) // bench.val.views])
-    batches = in_order(photographs, img_size=bench.input_size(architecture))
+    batches = in_order(bench.val.photographs, img_size=bench.input_size(architecture))
     alone = evaluate_detector(OnnxDetector(int8), batches)
     return {**metrics, **accuracy, "map_alone": alone["map"], "trial_s": trial_s}
 
@@ -95,7 +94,7 @@ def column(
     results: Iterable[dict[str, object]], keys: Sequence[str], metric: str, **wanted: object
 ) -> list[float]:
     """One metric of all architectures, in the order of the keys."""
-    rows = [row for row in results if all(row[name] == value for name, value in wanted.items())]
+    rows = [row for row in results if all(row.get(name) == value for name, value in wanted.items())]
     found = {str(row["key"]): float(str(row[metric])) for row in rows}
     return [found[key] for key in keys]
 

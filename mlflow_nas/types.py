@@ -167,7 +167,7 @@ class Evaluation:
         state: complete, infeasible (a limit violated), failed or pruned.
         metrics: name to value, under the names of ARCHITECTURE.md; a failed measurement is absent.
         constraints: name to value, feasible when <= 0.
-        history: one mapping of metrics per trained epoch.
+        history: one mapping of metrics per trained epoch, measured on one view of val.
         facts: what the board said of itself while it measured.
         files: role ("int8", "fp32", "weights") to path on this machine.
         latency_unstable: the latency is not to be trusted; the run says so.

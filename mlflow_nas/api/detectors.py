@@ -84,7 +84,8 @@ def load_split(config: EvaluateConfig, *, val_views: int) -> DetectionDataset:
         raise ConfigError(
             f"data {config.data!r} has no test split: give --test-fraction to take one from val."
         )
-    return with_views(found, config.val_views or val_views) if config.split == "val" else found
+    views = val_views if config.val_views is None else config.val_views
+    return with_views(found, views) if config.split == "val" else found
 
 
 def _fetch(model: str, folder: Path) -> Path:

@@ -68,10 +68,11 @@ def trained_words(result: Mapping[str, Any]) -> str:
 def evaluated_words(result: Mapping[str, Any]) -> str:
     """What was measured on what, and the two numbers."""
     height, width = result["img_size"]
+    views = f"{result['views']} views of each photograph, " if result["views"] > 1 else ""
     return (
         f"{result['detector']} ({result['precision']}, {width} x {height} px) on {result['data']}, "
-        f"{result['split']}: {result['images']} images, {result['boxes']} boxes, {result['ignored']} of them "
-        f"ignored\nAP50 {result['map_50']:.3f}  mAP {result['map']:.3f}"
+        f"{result['split']}: {views}{result['images']} images, {result['boxes']} boxes, "
+        f"{result['ignored']} of them ignored\nAP50 {result['map_50']:.3f}  mAP {result['map']:.3f}"
     )
 
 

@@ -92,7 +92,7 @@ class _TrainingOptions(_DataOptions, _NetworkOptions):
         None,
         ge=1,
         le=6,
-        description="Views of each val image to measure mAP on; 1: as it is; unset: for 300 in all, 2 to 6",
+        description="Views of each val image to measure mAP on; 1: as it is; unset: 2 to 6, to make 300",
     )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="Epochs of one training; unset: 200 steps' worth, at least 3"

@@ -109,6 +109,11 @@ class DetectionDataset:
                 state.update(len(values).to_bytes(8, "little") + values.astype("<f4").tobytes())
         return state.hexdigest()[:_DIGEST_CHARACTERS]
 
+    @property
+    def photographs(self) -> "DetectionDataset":
+        """Its images as they are, without further views."""
+        return self.part(self.records[: len(self) // self.views])
+
     def part(self, records: Sequence[Record], *, views: int = 1) -> "DetectionDataset":
         """Other records, mostly some of its own, as a data set of the same name."""
         return DetectionDataset(

@@ -94,13 +94,8 @@ class DetectionDataModule(LightningDataModule):
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Images to train on, and to measure an epoch on."""
-        return len(self._train), len(self._val) // self.val_views
-
-    @property
-    def val_views(self) -> int:
-        """How many views the validation split has of each photograph."""
-        return self._val.views
+        """Images to train on, and photographs to measure an epoch on."""
+        return len(self._train), len(self._val.photographs)
 
     @cached_property
     def _train_source(self) -> BatchSource:

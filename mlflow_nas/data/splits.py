@@ -49,7 +49,8 @@ def load_splits(
     """
     train = load_dataset(uri, "train", classes, on_bad_image=on_bad_image)
     val, test = load_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction)
-    return Splits(train, with_views(val, val_views or default_views(len(val))), test)
+    views = default_views(len(val)) if val_views is None else val_views
+    return Splits(train, with_views(val, views), test)
 
 
 def load_held_out(

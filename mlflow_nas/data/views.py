@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlflow_nas.data.dataset import DetectionDataset, ImageSource, Record
 from mlflow_nas.data.sample import ByteImage, ImageSize
+from mlflow_nas.errors import ConfigError
 
 __all__ = ["default_views", "with_views"]
 
@@ -61,7 +62,8 @@ class _View:
 
     def content(self) -> bytes:
         """The image's bytes and what was done to it."""
-        return repr((self.margin, self.mirrored)).encode() + self.source.content()
+        done = (self.margin, _MARGIN_SHARE, _GREY, self.mirrored)
+        return repr(done).encode() + self.source.content()
 
     def moved(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes of the image [n, 4], xyxy in pixels, where they lie in the view."""
@@ -73,7 +75,7 @@ class _View:
 
 
 def default_views(images: int) -> int:
-    """As many as make 300 pictures of so many images, but 2 at least and 6 at most."""
+    """As many as make at least 300 pictures of so many images; 2 at least and 6 at most."""
     return min(max(math.ceil(_ENOUGH_IMAGES / images), _LEAST_VIEWS), _MOST_VIEWS)
 
 
@@ -88,7 +90,14 @@ def with_views(dataset: DetectionDataset, views: int) -> DetectionDataset:
     Args:
         dataset: of photographs.
         views: 1 to 6; with 1 it is the data set itself. Any other has another digest.
+
+    Raises:
+        ConfigError: there are not so many views.
     """
+    if not 1 <= views <= _MOST_VIEWS:
+        raise ConfigError(
+            f"{views} views of each validation image: choose --val-views from 1 to {_MOST_VIEWS}"
+        )
     further = [_view(record, *view) for view in _VIEWS[1:views] for record in dataset.records]
     return dataset.part([*dataset.records, *further], views=views) if further else dataset
 

@@ -30,7 +30,7 @@ __all__ = [
 
 Floats: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = tuple[Mapping[str, float], ...]
-"""One mapping of metrics per trained epoch: train_loss, map_fp32, map_50_fp32."""
+"""One mapping of metrics per trained epoch: train_loss, map_fp32, map_50_fp32; mAP is of one view of val."""
 
 CostClass: TypeAlias = Literal["C0", "C1", "C2", "C3", "C4", "C5"]
 """C0 analytic; C1 one forward; C2 one backward; C3 many; C4 some epochs; C5 a full training."""

@@ -12,7 +12,7 @@ from mlflow_nas.estimate import complexity
 from mlflow_nas.search.book import StudyBook
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import is_whole, load_seed_weights, save_weights
-from mlflow_nas.train import fit
+from mlflow_nas.train import evaluate_network, fit
 from mlflow_nas.types import Evaluation
 
 __all__ = ["needs_seed_network", "with_seed_network"]
@@ -64,9 +64,10 @@ def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[
     checkpoint = file.with_name("training.ckpt")
     try:
         network = bench.build(baseline)
+        data = bench.data(baseline)
         fitted = fit(
             network,
-            bench.data(baseline),
+            data,
             epochs=epochs,
             seed=bench.seed,
             recipe=bench.recipe,
@@ -79,7 +80,11 @@ def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[
             key=bench.space.key(baseline),
             architecture=dict(baseline),
             state="complete",
-            metrics={**complexity(network, bench.input_size(baseline)), **fitted.metrics},
+            metrics={
+                **complexity(network, bench.input_size(baseline)),
+                **fitted.metrics,
+                **evaluate_network(network, data),
+            },
             history=fitted.history,
             run_id=run_id,
         )

@@ -12,7 +12,7 @@ from mlflow_nas.search.artefact import make_artefact
 from mlflow_nas.search.timing import measure
 from mlflow_nas.search.workbench import Workbench
 from mlflow_nas.space import save_weights
-from mlflow_nas.train import Fitted, evaluate_detector, fit
+from mlflow_nas.train import Fitted, evaluate_detector, evaluate_network, fit
 from mlflow_nas.types import Architecture, Evaluation, Latency
 
 __all__ = ["Candidate", "OnStep", "evaluate_candidate", "failed_evaluation"]
@@ -92,9 +92,10 @@ def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     artefact = make_artefact(network, architecture, bench=bench, folder=candidate.folder)
 
     on_step("accuracy")
+    fp32 = evaluate_network(network, data)
     accuracy = evaluate_detector(OnnxDetector(artefact.shipped), data.batches("val"))
-    check_int8_accuracy(fp32=fitted.metrics["map_fp32"], int8=accuracy["map"], max_drop=bench.max_int8_drop)
-    metrics |= fitted.metrics | accuracy | {"model_size_bytes": float(artefact.shipped.stat().st_size)}
+    check_int8_accuracy(fp32=fp32["map_fp32"], int8=accuracy["map"], max_drop=bench.max_int8_drop)
+    metrics |= fitted.metrics | fp32 | accuracy | {"model_size_bytes": float(artefact.shipped.stat().st_size)}
 
     on_step("board")
     images = bench.real_images(architecture, BOARD_IMAGES)

@@ -6,6 +6,7 @@ from mlflow_nas.train.evaluate import (
     Detector,
     NetworkDetector,
     evaluate_detector,
+    evaluate_network,
     photo_boxes,
     predict_boxes,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "decode",
     "detection_loss",
     "evaluate_detector",
+    "evaluate_network",
     "fine_tuning",
     "fit",
     "named_recipe",

@@ -7,11 +7,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mlflow_nas.data import Batch, resize_image
+from mlflow_nas.data import Batch, DetectionDataModule, resize_image
 from mlflow_nas.train.decode import Detections, decode
 from mlflow_nas.train.metric import CocoMap
 
-__all__ = ["Detector", "NetworkDetector", "evaluate_detector", "photo_boxes", "predict_boxes"]
+__all__ = [
+    "Detector",
+    "NetworkDetector",
+    "evaluate_detector",
+    "evaluate_network",
+    "photo_boxes",
+    "predict_boxes",
+]
 
 Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """float32 [b, 3, H, W] in 0..1 -> float32 [b, 5 + N, h, w]."""
@@ -45,6 +52,16 @@ def evaluate_detector(
         output = torch.from_numpy(detector(batch.images.numpy()))
         metric.update(decode(output, classes=classes), batch.targets, batch.sizes)
     return metric.compute()
+
+
+def evaluate_network(network: nn.Module, data: DetectionDataModule) -> dict[str, float]:
+    """COCO mAP of a trained network on all views of the validation split, computed on the CPU.
+
+    Returns:
+        {"map_fp32": 0..1, "map_50_fp32": 0..1}.
+    """
+    accuracy = evaluate_detector(NetworkDetector(network), data.batches("val"))
+    return {f"{name}_fp32": value for name, value in accuracy.items()}
 
 
 def predict_boxes(

@@ -16,7 +16,6 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mlflow_nas.data import DetectionDataModule
 from mlflow_nas.train.distillation import Teacher
-from mlflow_nas.train.evaluate import NetworkDetector, evaluate_detector
 from mlflow_nas.train.features import CachedFeatures, cached_features, fit_in_memory
 from mlflow_nas.train.module import DetectorModule
 from mlflow_nas.train.recipe import Recipe
@@ -30,8 +29,8 @@ class Fitted:
     """What a training left behind, beside the network that it changed.
 
     Attributes:
-        history: one mapping per epoch: train_loss, map_fp32, map_50_fp32; the last is measured on all views
-            of the validation split, those before on the photographs as they are.
+        history: one mapping per epoch: train_loss, and map_fp32 and map_50_fp32 on the photographs of the
+            validation split as they are.
         train_s: wall-clock seconds, validation included, interruptions not.
         trained_params: how many parameters were trained, not frozen.
     """
@@ -105,17 +104,8 @@ def fit(
         module.teacher = taught
         _train(module, data, progress, epochs=epochs, accelerator=accelerator)
     network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
-    history = (*progress.epochs[:-1], progress.epochs[-1] | _accuracy_of_all_views(network, data))
     train_s = progress.earlier_s + time.perf_counter() - start
-    return Fitted(history=history, train_s=train_s, trained_params=trained_params)
-
-
-def _accuracy_of_all_views(network: nn.Module, data: DetectionDataModule) -> dict[str, float]:
-    """Nothing where there is but one view, which the last epoch has been measured on."""
-    if data.val_views == 1:
-        return {}
-    accuracy = evaluate_detector(NetworkDetector(network), data.batches("val"))
-    return {f"{name}_fp32": value for name, value in accuracy.items()}
+    return Fitted(history=tuple(progress.epochs), train_s=train_s, trained_params=trained_params)
 
 
 def _train(

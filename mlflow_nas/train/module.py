@@ -75,7 +75,7 @@ class DetectorModule(LightningModule):
         self._metric.update(decode(self.network(images).float()), batch.targets, batch.sizes)
 
     def on_validation_epoch_end(self) -> None:
-        """Log mAP over the validation split."""
+        """Log mAP over the photographs of the validation split."""
         self.log_dict({f"{name}_fp32": value for name, value in self._metric.compute().items()})
         self._metric = CocoMap()
 

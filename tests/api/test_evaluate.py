@@ -124,6 +124,8 @@ def test_a_searchs_file_is_measured_as_the_search_measured_it(files: dict[str, P
     assert found[0]["dataset"] == found[1]["dataset"] != found[2]["dataset"]
     assert _evaluate(onnx=searched, val_views=1)["dataset"] == found[2]["dataset"]
     assert _evaluate(onnx=searched, split="train")["images"] == 4
+    done = CliRunner().invoke(main, ["evaluate", "--onnx", searched, "--data", DATA])
+    assert f"on {DATA}, val: 3 views of each photograph, 12 images, " in done.stdout
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A split that has each photograph in several views."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from layouts import EMPTY, PERSON, Picture, write_voc
 
 from mlflow_nas.data import DetectionDataset, default_views, load_dataset, load_splits, with_views
+from mlflow_nas.data.dataset import MemoryImage
+from mlflow_nas.errors import ConfigError
 
 DIFFICULT = Picture("two.png", [*PERSON.objects, ("person", (40, 5, 64, 20), True)])
 GREY = 128
@@ -55,11 +58,21 @@ def test_a_box_stays_around_its_pixels(own: DetectionDataset, view: int, mirrore
 
 def test_it_is_another_data_set() -> None:
     """Its digest differs, even where an image is its own mirror image; as one view it is the same."""
-    own = load_dataset("synthetic:val=2,size=64", "val", ("person",))
+    grey = MemoryImage(np.full((64, 64, 3), GREY, dtype=np.uint8))
+    scenes = load_dataset("synthetic:val=2,size=64", "val", ("person",))
+    own = scenes.part([replace(record, source=grey) for record in scenes.records])
     assert len({with_views(own, views).digest for views in range(1, 7)}) == 6
     assert with_views(own, 1) is own
     names = {record.image_id for record in with_views(own, 6).records}
     assert len(names) == 12
+    assert with_views(own, 6).photographs.digest == own.digest
+
+
+@pytest.mark.parametrize("views", [-1, 0, 7])
+def test_there_are_six_views(own: DetectionDataset, views: int) -> None:
+    """Another number would leave out photographs without a word."""
+    with pytest.raises(ConfigError, match=rf"^{views} views .*choose --val-views from 1 to 6"):
+        with_views(own, views)
 
 
 def test_val_alone_has_views() -> None:

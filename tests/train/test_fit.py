@@ -1,6 +1,5 @@
 import signal
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from mlflow_nas.data import Augmentation, Batch, DetectionDataModule, load_dataset, with_views
+from mlflow_nas.data import Augmentation, DetectionDataModule, load_dataset, with_views
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.space import FastestDet, build_detector
-from mlflow_nas.train import Fitted, Freeze, Recipe, fine_tuning, fit, published
+from mlflow_nas.train import Fitted, Freeze, Recipe, evaluate_network, fine_tuning, fit, published
 from mlflow_nas.train import resume as resume_module
 from mlflow_nas.train.features import cached_features, fit_in_memory
 from mlflow_nas.train.optimizer import make_optimizer, make_schedule
@@ -73,29 +72,6 @@ def test_a_training_repeats() -> None:
     assert fitted.metrics["epochs"] == EPOCHS
     assert {"map_fp32", "map_50_fp32", "train_s"} <= fitted.metrics.keys()
     assert _equal(first, second)
-
-
-@pytest.mark.parametrize("freeze", ["none", "backbone"])
-def test_the_last_epoch_is_measured_on_all_views(freeze: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And those before on the photographs as they are: views change nothing of the training."""
-    measured: list[int] = []
-
-    def evaluate(_detector: object, batches: Iterable[Batch]) -> dict[str, float]:
-        measured.extend(len(batch.images) for batch in batches)
-        return {"map": 0.25, "map_50": 0.5}
-
-    monkeypatch.setattr(sys.modules[fit.__module__], "evaluate_detector", evaluate)
-    networks = [_network(), _network()]
-    recipe = Recipe(freeze=freeze)
-    plain, viewed = (
-        _fit(network, _data(views=views), recipe=recipe)
-        for network, views in zip(networks, (1, 3), strict=True)
-    )
-    assert sum(measured) == 12
-    assert viewed.history[:-1] == plain.history[:-1]
-    assert viewed.history[-1] == plain.history[-1] | {"map_fp32": 0.25, "map_50_fp32": 0.5}
-    assert plain.metrics["map_fp32"] != 0.25
-    assert _equal(*networks)
 
 
 def test_a_loss_that_is_not_finite_is_the_candidates_fault() -> None:
@@ -245,6 +221,29 @@ def test_cached_features_are_those_of_the_images() -> None:
     with cached_features(network, data, views=1, seed=0) as features, torch.inference_mode():
         batch = features.on_after_batch_transfer(next(iter(features.val_dataloader())), 0)
         assert torch.allclose(network(batch.images), expected, atol=1e-2)
+
+
+def test_an_epoch_is_measured_on_the_photographs_alone() -> None:
+    """From images and from cached features; the trained network on all their views."""
+    data = _data(views=3)
+    assert data.counts == (16, 4)
+    with cached_features(_network(), data, views=1, seed=0) as features:
+        for loader in (data.val_dataloader(), features.val_dataloader()):
+            assert sum(len(batch.images) for batch in loader) == 4
+    network = _Blind()
+    assert evaluate_network(network, data) == {"map_fp32": 0.0, "map_50_fp32": 0.0}
+    assert network.seen == 12
+
+
+class _Blind(nn.Module):
+    """Finds nothing in the images that it counts."""
+
+    seen = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """[b, 3, H, W] -> zeros [b, 5, 6, 6]."""
+        self.seen += len(images)
+        return torch.zeros(len(images), 5, 6, 6)
 
 
 def test_the_first_batch_waits_for_its_own_features_only() -> None:
