@@ -56,7 +56,6 @@ OWNERS = {
     "scipy": {"estimate"},
     "sklearn": {"estimate"},
     "torch": {"space", "data", "export", "train", "estimate"},
-    "torchmetrics": {"train"},
     "torchvision": {"space", "data", "train"},
     "xgboost": {"estimate"},
     "yaml": {"config", "board", "data"},

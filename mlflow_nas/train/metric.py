@@ -1,14 +1,19 @@
-"""COCO mean average precision, by torchmetrics with the faster-coco-eval backend."""
+"""COCO mean average precision, by faster-coco-eval."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import torch
+from faster_coco_eval import COCO, COCOeval_faster
 from torch import Tensor
-from torchmetrics.detection import MeanAveragePrecision
+from torchvision.ops import box_convert
 
 from mlflow_nas.train.decode import Detections
 
 __all__ = ["CocoMap"]
+
+_MOST_DETECTIONS = 100
+
+_Annotation = dict[str, Any]
 
 
 class CocoMap:
@@ -19,7 +24,9 @@ class CocoMap:
     """
 
     def __init__(self) -> None:
-        self._metric = MeanAveragePrecision(backend="faster_coco_eval")
+        self._images = 0
+        self._found: list[_Annotation] = []
+        self._truth: list[_Annotation] = []
 
     def update(self, detections: Sequence[Detections], targets: Tensor, sizes: Tensor) -> None:
         """Add one batch.
@@ -31,29 +38,56 @@ class CocoMap:
         """
         scales = sizes.cpu().flip(1).repeat(1, 2).float()  # [b, 4]: width, height, width, height
         targets = targets.cpu()
-        half = targets[:, 4:6] / 2
-        corners = torch.cat([targets[:, 2:4] - half, targets[:, 2:4] + half], dim=1)
-        found = [
-            {
-                "boxes": one.boxes.cpu() * scale,
-                "scores": one.scores.cpu(),
-                "labels": one.labels.cpu(),
-            }
-            for one, scale in zip(detections, scales, strict=True)
-        ]
-        truth = []
-        for index, scale in enumerate(scales):
+        corners = box_convert(targets[:, 2:6], "cxcywh", "xyxy")
+        for index, (one, scale) in enumerate(zip(detections, scales, strict=True)):
             own = targets[:, 0] == index
-            truth.append(
+            truth, ignored = corners[own] * scale, targets[own, 6]
+            self._add(self._truth, truth, targets[own, 1], "iscrowd", ignored.int())
+            self._add(self._found, one.boxes.cpu() * scale, one.labels, "score", one.scores)
+            self._images += 1
+
+    def _add(
+        self, annotations: list[_Annotation], boxes: Tensor, labels: Tensor, name: str, values: Tensor
+    ) -> None:
+        """Append the next image's, each with a value under a name.
+
+        Args:
+            annotations: what is appended to.
+            boxes: [n, 4], xyxy, pixels.
+            labels: [n].
+            name: of the value.
+            values: [n].
+        """
+        sides = box_convert(boxes, "xyxy", "xywh").tolist()
+        for box, label, value in zip(sides, labels.int().tolist(), values.tolist(), strict=True):
+            annotations.append(
                 {
-                    "boxes": corners[own] * scale,
-                    "labels": targets[own, 1].long(),
-                    "iscrowd": targets[own, 6].long(),
+                    "id": len(annotations) + 1,
+                    "image_id": self._images,
+                    "category_id": label,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    name: value,
                 }
             )
-        self._metric.update(found, truth)
 
     def compute(self) -> dict[str, float]:
         """{"map": ..., "map_50": ...}; 0 where there is nothing to find."""
-        computed = self._metric.compute()
-        return {name: max(float(computed[name]), 0.0) for name in ("map", "map_50")}
+        common = {
+            "images": [{"id": index} for index in range(self._images)],
+            "categories": [{"id": label} for label in {box["category_id"] for box in self._truth}],
+        }
+        if not common["categories"]:
+            return {"map": 0.0, "map_50": 0.0}
+        truth, found = ({**common, "annotations": boxes} for boxes in (self._truth, self._found))
+        matching = COCOeval_faster(COCO(truth), COCO(found), iouType="bbox")
+        # COCO also reports small, medium and large boxes, one and ten detections: nobody reads those here.
+        matching.params.areaRng, matching.params.areaRngLbl = [matching.params.areaRng[0]], ["all"]
+        matching.params.maxDets = [_MOST_DETECTIONS]
+        matching.evaluate()
+        matching.accumulate()
+        precision = matching.eval["precision"][..., 0, 0]  # [10 IoUs, 101 recalls, classes], -1: no such box
+        known = precision > -1
+        if not known.any():
+            return {"map": 0.0, "map_50": 0.0}
+        return {"map": float(precision[known].mean()), "map_50": float(precision[0][known[0]].mean())}

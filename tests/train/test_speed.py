@@ -16,8 +16,8 @@ from mlflow_nas.train import CocoMap, DetectorModule, Freeze, Recipe, decode, fi
 
 T = TypeVar("T")
 BASELINE = fastestdet_head().baseline
-MOST = 0.2
-"""benchmarks/evaluation_speed.py measures .145; the aim is .15."""
+MOST = 0.15
+"""The aim; benchmarks/evaluation_speed.py measures what is said in docs/results/detector.md."""
 LEAST = 0.7
 """benchmarks/training_throughput.py measures .98; the aim is .90, of large batches on a quiet machine."""
 
