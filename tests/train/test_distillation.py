@@ -1,5 +1,6 @@
 """The seed network as a teacher."""
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -227,6 +228,13 @@ def test_another_backbone_is_told_from_the_own() -> None:
     assert not teacher.shares(other)
     assert not teacher.shares(nn.Sequential(other))
     assert not Teacher(nn.Conv2d(3, 5, 16, stride=16)).shares(other)
+
+
+def test_the_average_of_a_trainings_weights_has_no_teacher_of_its_own() -> None:
+    """Lightning copies the whole module for it: two networks more that would never be asked."""
+    module = DetectorModule(_seed(), recipe=Recipe())
+    module.teacher = Teacher(_seed())
+    assert copy.deepcopy(module).teacher is module.teacher
 
 
 def test_a_recipe_without_distillation_asks_no_teacher() -> None:
