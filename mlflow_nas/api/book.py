@@ -23,7 +23,8 @@ def open_book(config: StudyOptions, study: str, bench: Workbench, project_run: s
         project_run: the run that `mlflow run` created, or None.
 
     Raises:
-        ConfigError: the study was made with other data, another board, space, training or number of threads.
+        ConfigError: the study was made with other data, another test split, board, space, training or number
+            of threads.
         RegistryError: MLflow does not answer.
     """
     client = connect(default_uri())
@@ -57,7 +58,9 @@ def _fixed(config: StudyOptions, bench: Workbench) -> dict[str, str]:
         "seed network": "yes" if config.seed_epochs or _is_seeded(bench) else "no",
         "seed": bench.seed,
     }
+    tested = {"nas.test_dataset": bench.test.digest[:_DIGEST_CHARACTERS]} if bench.test else {}
     return {
+        **tested,
         "nas.training": ", ".join(f"{name} {value}" for name, value in training.items()),
         "nas.threads": str(config.threads or find_device(config.board, config.devices).threads),
     }

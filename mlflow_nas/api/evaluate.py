@@ -37,7 +37,7 @@ def evaluate(*, config: Path | None = None, **options: object) -> dict[str, obje
         dataset = load_split(chosen, val_views=opened.val_views)
         batches = in_order(dataset, img_size=opened.img_size)
         accuracy = evaluate_detector(opened.detector, batches, classes=opened.indexes)
-    tags = {"nas.dataset": dataset.digest, "nas.split": chosen.split}
+    tags = {"nas.split": chosen.split, "nas.split_digest": dataset.digest}
     _log_to_project_run(accuracy, tags)
     return {
         **accuracy,

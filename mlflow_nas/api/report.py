@@ -1,10 +1,11 @@
 """`mlflow_nas report`: what searches cost and what that bought, recomputed from the logged terms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_nas.config import ReportConfig, load_config
+from mlflow_nas.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlflow_nas.report import SearchCosts
@@ -26,18 +27,17 @@ def report(*, config: Path | None = None, **options: object) -> dict[str, object
         studies, rows (one per strategy) and searches (the logged terms, by study and strategy).
 
     Raises:
-        ConfigError: an option, or there is no such study; RegistryError: MLflow does not answer.
+        ConfigError: an option, there is no such study, or the studies' data, spaces or precisions differ;
+        RegistryError: MLflow does not answer.
     """
     chosen = load_config(ReportConfig, options, file=config)
     from mlflow_nas.report import speedup_table
     from mlflow_nas.tracking import connect, default_uri, study_costs
 
     client = connect(default_uri())
-    searches = [
-        search
-        for study in chosen.study
-        for search in _searches(study_costs(client, chosen.experiment, study))
-    ]
+    costs = [study_costs(client, chosen.experiment, study) for study in chosen.study]
+    _check_comparable(costs)
+    searches = [search for one in costs for search in _searches(one)]
     return {
         "studies": list(chosen.study),
         "rows": speedup_table(searches, full_trials=chosen.full_trials),
@@ -45,6 +45,26 @@ def report(*, config: Path | None = None, **options: object) -> dict[str, object
             {"study": search.study, "estimator": search.estimator, **search.terms} for search in searches
         ],
     }
+
+
+def _check_comparable(costs: "Sequence[StudyCosts]") -> None:
+    """One table is of one question: mAP on other data, of other networks or other files is another one."""
+    from mlflow_nas.tracking import names
+
+    same = {
+        names.DATASET: "data",
+        names.SPACE: "search spaces",
+        names.CHOICES: "choices",
+        names.PRECISION: "precisions",
+    }
+    for tag, what in same.items():
+        told = {one.tags[tag]: one.study for one in costs if tag in one.tags}
+        if len(told) > 1:
+            (value, study), (other_value, other_study) = list(told.items())[:2]
+            raise ConfigError(
+                f"Studies of different {what} can't be averaged: {study!r} has {value!r}, "
+                f"{other_study!r} has {other_value!r}; report them one by one."
+            )
 
 
 def _searches(costs: "StudyCosts") -> "list[SearchCosts]":

@@ -25,8 +25,8 @@ BackboneWeights: TypeAlias = Mapping[str, Tensor]
 
 _log = logging.getLogger(__name__)
 
-_CLASS_OUTPUT = "head.classes.3.weight"
-_CLASS_OUTPUTS = ("head.classes.3.", "head.classes.4.")
+_CLASS_BRANCH = "head.classes."
+_CONVOLUTION_DIMS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,24 @@ class SeedWeights:
     @property
     def num_classes(self) -> int:
         """How many classes the seed tells apart; one without a class branch tells one."""
-        last = self.state.get(_CLASS_OUTPUT)
-        return 1 if last is None else last.shape[0]
+        outputs = self._class_outputs()
+        return self.state[outputs[0]].shape[0] if outputs else 1
+
+    def _class_outputs(self) -> list[str]:
+        """Names of what gives the classes: the last convolution of their branch and what follows it."""
+        branch = [name for name in self.state if name.startswith(_CLASS_BRANCH)]
+        convolutions = [
+            place for place, name in enumerate(branch) if self.state[name].dim() == _CONVOLUTION_DIMS
+        ]
+        return branch[convolutions[-1] :] if convolutions else []
 
     def for_classes(self, wanted: Sequence[str]) -> "SeedWeights":
         """The published detector cut to some of its 80 classes, in their order; other weights as they are."""
         if self.num_classes != len(COCO_CLASSES) or not set(wanted) <= set(COCO_CLASSES):
             return self
-        kept = [COCO_CLASSES.index(name) for name in wanted]
+        kept, outputs = [COCO_CLASSES.index(name) for name in wanted], {*self._class_outputs()}
         cut = {
-            name: value[kept] if name.startswith(_CLASS_OUTPUTS) and value.dim() else value
+            name: value[kept] if name in outputs and value.dim() else value
             for name, value in self.state.items()
         }
         return replace(self, state=cut, kept_classes=tuple(kept), before_cut=self)

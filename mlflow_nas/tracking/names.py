@@ -25,6 +25,7 @@ __all__ = [
     "SPACE",
     "STATE",
     "STUDY",
+    "TEST_DATASET",
     "THREADS",
     "TRAINING",
     "TRIAL",
@@ -37,6 +38,8 @@ BOARD: Final = "nas.board"
 SPACE: Final = "nas.space"
 CHOICES: Final = "nas.choices"
 DATASET: Final = "nas.dataset"
+TEST_DATASET: Final = "nas.test_dataset"
+"""Of a study: a digest of the test split, which decides nothing; figures of two splits don't mix."""
 STATE: Final = "nas.state"
 KEY: Final = "nas.key"
 PRECISION: Final = "nas.precision"

@@ -14,6 +14,7 @@ __all__ = ["close_study", "experiment_id", "experiment_of", "find_study", "open_
 
 FIXED = {
     names.DATASET: ("data set", "--data, --classes, --test-fraction, --on-bad-image and --val-views"),
+    names.TEST_DATASET: ("test split", "--data, --classes, --test-fraction and --on-bad-image"),
     names.BOARD: ("board", "--board"),
     names.SPACE: ("search space", "--space"),
     names.CHOICES: ("choices", "--space and --set"),
@@ -74,8 +75,8 @@ def open_study(
         client: the MLflow client.
         experiment_id: the experiment to look and create in.
         study: the study's name; it names the run.
-        tags: further tags; nas.dataset, nas.board, nas.space, nas.choices, nas.precision, nas.threads and
-            nas.training must stay what they were.
+        tags: further tags; nas.dataset, nas.test_dataset, nas.board, nas.space, nas.choices, nas.precision,
+            nas.threads and nas.training must stay what they were.
         params: the study's options; those that the run has already are left as they are, because
             `mlflow run` has logged the project's parameters and MLflow refuses to change one.
         run_id: the run that `mlflow run` created. It becomes the study's run; when the study has one

@@ -167,7 +167,7 @@ def test_a_project_run_holds_the_measurement(
     found = _evaluate(onnx=str(files["int8"]))
     data = client.get_run(run_id).data
     assert data.metrics == {name: found[name] for name in ("map", "map_50")}
-    assert data.tags["nas.dataset"] == found["dataset"]
+    assert data.tags["nas.split_digest"] == found["dataset"]
     assert data.tags["nas.split"] == "val"
     assert mlflow.active_run() is None
 

@@ -10,7 +10,7 @@ import torch
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import OnnxDetector, check_parity, export_onnx, quantize_int8
-from mlflow_nas.space import SearchSpace, SeedWeights, build_detector, read_architecture
+from mlflow_nas.space import COCO_CLASSES, SearchSpace, SeedWeights, build_detector, read_architecture
 
 IMG_SIZE = (64, 96)
 
@@ -40,6 +40,18 @@ class SpaceContract:
         state = build_detector(space.baseline, space=space, num_classes=2, weights=trained).state_dict()
         assert state.keys() == trained.state.keys()
         assert all(torch.equal(value, trained.state[name]) for name, value in state.items())
+
+    @pytest.mark.parametrize("classes", [1, 2, 80])
+    def test_weights_say_how_many_classes_they_tell_apart(self, space: SearchSpace, classes: int) -> None:
+        """`evaluate --weights` builds the network from that; all of COCO's can be cut to some of them."""
+        network = space.build(space.baseline, classes)
+        weights = SeedWeights(state=network.state_dict(), source="own.pth")
+        assert weights.num_classes == classes
+        weights.fill(space.build(space.baseline, weights.num_classes))
+        if classes == len(COCO_CLASSES):
+            people = weights.for_classes(("person", "dog"))
+            assert people.num_classes == 2
+            people.fill(space.build(space.baseline, 2))
 
     def test_every_architecture_is_built_inherits_and_learns(
         self, space: SearchSpace, trained: SeedWeights, drawn: list[Mapping[str, int | str]]

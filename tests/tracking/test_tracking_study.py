@@ -4,7 +4,12 @@ from mlflow import MlflowClient
 from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.tracking import close_study, experiment_id, experiment_of, open_study
 
-TAGS = {"nas.dataset": "penn-fudan@01", "nas.board": "local", "nas.space": "fastestdet-head"}
+TAGS = {
+    "nas.dataset": "penn-fudan@01",
+    "nas.test_dataset": "02",
+    "nas.board": "local",
+    "nas.space": "fastestdet-head",
+}
 
 
 def _open(client: MlflowClient, experiment: str, run_id: str | None = None, **changes: str) -> str:
@@ -105,6 +110,7 @@ def test_the_adopted_run_continues_itself(client: MlflowClient, experiment: str)
     ("tag", "sentence"),
     [
         ("nas.dataset", "data set 'penn-fudan@01', this call has 'x'; give another --study, or the --data"),
+        ("nas.test_dataset", "test split '02', this call has 'x'; give another --study, or the --data"),
         ("nas.board", "board 'local', this call has 'x'; give another --study, or the --board of before"),
         ("nas.space", "search space 'fastestdet-head', this call has 'x'; give another --study, or the --sp"),
     ],

@@ -1,0 +1,46 @@
+"""`report` of several studies."""
+
+import pytest
+from mlflow import MlflowClient
+
+from mlflow_nas import api
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.tracking import experiment_id
+
+TAGS = {"nas.dataset": "coco@1", "nas.space": "chain", "nas.choices": "a", "nas.precision": "int8"}
+
+
+def _study(uri: str, name: str, best: float, **changed: str) -> None:
+    """A study's run of which one full search has ended."""
+    client = MlflowClient(uri)
+    tags = {"nas.study": name, "nas.role": "study", **TAGS, **{f"nas.{n}": v for n, v in changed.items()}}
+    run = client.create_run(experiment_id(client, "mlflow-nas"), tags=tags)
+    client.log_metric(run.info.run_id, "cost.full/best_map", best)
+
+
+def test_studies_of_several_seeds_are_averaged(tracking_uri: str) -> None:
+    """One row, with the mean of what they found."""
+    _study(tracking_uri, "first", 0.25)
+    _study(tracking_uri, "second", 0.75)
+    (row,) = api.report(study=("first", "second"))["rows"]  # type: ignore[misc]  # rows is a list
+    assert row["best_map"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"dataset": "coco@2"}, "different data .*'first' has 'coco@1', 'other' has 'coco@2'"),
+        ({"space": "cell"}, "different search spaces"),
+        ({"choices": "b"}, "different choices"),
+        ({"precision": "fp32"}, "different precisions"),
+    ],
+)
+def test_what_answers_another_question_is_not_averaged(
+    changed: dict[str, str], named: str, tracking_uri: str
+) -> None:
+    """It is refused, with both values and what to do."""
+    _study(tracking_uri, "first", 0.25)
+    _study(tracking_uri, "other", 0.75, **changed)
+    with pytest.raises(ConfigError, match=f"{named}.*one by one"):
+        api.report(study=("first", "other"))
+    assert api.report(study=("other",))["studies"] == ["other"]
