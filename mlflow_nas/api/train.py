@@ -54,11 +54,12 @@ def train(
         number=0,
         role="trial",
         name=bench.space.key(architecture),
-        tags=bench.tags,
+        tags={**bench.tags, "nas.skipped_images": str(bench.skipped)},
         run_id=project_run,
     )
     candidate = Candidate(architecture=architecture, bench=bench, number=0, run_id=run_id)
     try:
+        log_dataset(client, run_id, bench.train, context="training")
         log_dataset(client, run_id, bench.val, context="validation")
         evaluation = evaluate_candidate(candidate, on_step=on_step)
     except NasError as error:

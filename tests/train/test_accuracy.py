@@ -74,13 +74,15 @@ def test_the_seed_network_teaches_more_than_the_boxes_alone(
 
 
 def test_int8_costs_little(options: Namespace, trained: list[Trained], tmp_path: Path) -> None:
-    """The file that ships is run; over 24 trainings its drop had a standard deviation of .0034."""
-    network, data, metrics = trained[0]
+    """The files that ship are run; over 24 longer trainings a drop had a standard deviation of .0034."""
     bench = _bench(options, seed=0)
-    shipped = make_artefact(network, ARCHITECTURES[0], bench=bench, folder=tmp_path).shipped
-    int8 = evaluate_detector(OnnxDetector(shipped), data.batches("val"))
-    assert metrics["map_fp32"] - int8["map"] < 0.015
-    assert int8["map"] > 0.5
+    drops = []
+    for architecture, (network, data, metrics) in zip(ARCHITECTURES, trained, strict=True):
+        shipped = make_artefact(network, architecture, bench=bench, folder=tmp_path).shipped
+        int8 = evaluate_detector(OnnxDetector(shipped), data.batches("val"))
+        drops.append(metrics["map_fp32"] - int8["map"])
+    assert np.mean(drops) <= 0.005
+    assert max(drops) < 0.015
 
 
 def test_the_recipe_is_worth_more_than_the_published_one(options: Namespace) -> None:

@@ -1,0 +1,48 @@
+"""`train` on its own: one run that says of its data what a study's run says."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlflow_nas import api
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A COCO folder of small noise; one of its images is no image."""
+    (tmp_path / "images").mkdir()
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 2)):
+        images = [{"id": i, "file_name": f"{split}{i}.jpg", "width": 64, "height": 64} for i in range(count)]
+        for image in images:
+            pixels = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / str(image["file_name"]))
+        content = {
+            "images": images,
+            "categories": [{"id": 1, "name": "person"}],
+            "annotations": [
+                {"id": image, "image_id": image, "category_id": 1, "bbox": [8, 8, 32, 40], "area": 1280}
+                for image in range(count)
+            ],
+        }
+        (tmp_path / f"{split}.json").write_text(json.dumps(content))
+    (tmp_path / "images" / "train3.jpg").write_bytes(b"no photograph")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_its_run_names_both_splits_and_counts_what_was_skipped(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --on-bad-image skip; digest and links tell what it was trained and measured on."""
+    monkeypatch.setenv("MLFLOW_NAS_HOME", str(tmp_path / "home"))
+    small = {"channels": 24, "img_width": 220, "epochs": 1, "val_views": 1, "max_int8_drop": 1}
+    trained = api.train(data=f"coco:{data}", on_bad_image="skip", board="fake", **small)
+    run = mlflow.get_run(str(trained["run_id"]))
+    assert run.data.tags["nas.skipped_images"] == "1"
+    contexts = [tag.value for link in run.inputs.dataset_inputs for tag in link.tags]
+    assert sorted(contexts) == ["training", "validation"]
