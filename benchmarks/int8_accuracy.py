@@ -24,7 +24,7 @@ from mlflow_nas.search import Workbench, default_epochs
 from mlflow_nas.train import evaluate_detector
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "views", "key", "freeze", "distillation", "epochs", "choice")
+IDENTITY = ("data", "views", "key", "freeze", "rates", "distillation", "epochs", "choice")
 FLOAT = "float"
 SHIPS = "float outputs, averaged ranges (ships)"
 MOST = 0.005
@@ -44,6 +44,18 @@ CHOICES: dict[str, tuple[Quantization, int]] = {
         32,
     ),
 }
+
+
+def training_of(options: argparse.Namespace) -> dict[str, object]:
+    """What tells the measurements of one call from those of another in the same file."""
+    return {
+        "data": options.data,
+        "views": options.val_views,
+        "freeze": options.freeze,
+        "rates": [options.learning_rate, options.kept_rate],
+        "distillation": options.distillation,
+        "epochs": options.epochs,
+    }
 
 
 def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str, float, float, float]]:
@@ -71,14 +83,7 @@ def run(options: argparse.Namespace, results: Results) -> list[str]:
     keys = []
     for architecture in spread(bench.space, options.architectures):
         keys.append(bench.space.key(architecture))
-        row = {
-            "data": options.data,
-            "views": options.val_views,
-            "key": keys[-1],
-            "freeze": options.freeze,
-            "distillation": options.distillation,
-            "epochs": options.epochs,
-        }
+        row = {**training_of(options), "key": keys[-1]}
         if all(results.has({**row, "choice": choice}) for choice in (FLOAT, *CHOICES)):
             continue
         for choice, map_, p50_ms, ratio in measure(bench, architecture):
@@ -89,13 +94,7 @@ def run(options: argparse.Namespace, results: Results) -> list[str]:
 
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, Goal]:
     """One row per choice: what it costs in mAP (mean, worst, baseline) and its time against float."""
-    wanted = {
-        "data": options.data,
-        "views": options.val_views,
-        "freeze": options.freeze,
-        "distillation": options.distillation,
-        "epochs": options.epochs,
-    }
+    wanted = training_of(options)
     found = {
         (row["key"], row["choice"]): row
         for row in results
