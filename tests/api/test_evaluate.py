@@ -15,7 +15,7 @@ from mlflow_nas.cli import main
 from mlflow_nas.data import calibration_images, load_dataset
 from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.export import export_onnx, quantize_int8
-from mlflow_nas.space import build_detector, save_weights
+from mlflow_nas.space import build_detector, fastestdet_head, load_seed_weights, save_weights
 from mlflow_nas.tracking import log_int8_model
 
 DATA = "synthetic:train=4,val=4,size=128"
@@ -84,6 +84,22 @@ def test_a_state_dict_and_its_float_file_are_measured_alike(files: dict[str, Pat
     assert by_torch["map"] == pytest.approx(by_onnx["map"], abs=1e-3)
     assert by_torch["map_50"] == pytest.approx(by_onnx["map_50"], abs=1e-3)
     assert by_torch["dataset"] == by_onnx["dataset"]
+
+
+def test_a_file_of_all_classes_is_measured_on_those_asked_for(
+    penn_fudan: Path, fastestdet_weights: Path, tmp_path: Path
+) -> None:
+    """One that names no classes has those of COCO, and finds people as its state dict does."""
+    network = build_detector(fastestdet_head().baseline, num_classes=80, seed=0).eval()
+    load_seed_weights(fastestdet_weights).fill(network)
+    file = export_onnx(network, tmp_path / "coco.onnx", img_size=(352, 352), metadata={})
+    options: dict[str, Any] = {"data": f"coco:{penn_fudan}", "classes": ("person",)}
+    by_onnx = _evaluate(onnx=str(file), **options)
+    by_torch = _evaluate(weights=str(save_weights(network, tmp_path / "coco.pth")), img_width=352, **options)
+    assert by_torch["map"] > 0.5
+    assert by_onnx["map"] == pytest.approx(by_torch["map"], abs=1e-3)
+    assert by_onnx["map_50"] == pytest.approx(by_torch["map_50"], abs=1e-3)
+    assert by_onnx["classes"] == by_torch["classes"] == ["person"]
 
 
 def test_a_foreign_file_of_open_size_is_measured_at_the_width_asked_for(

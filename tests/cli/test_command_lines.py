@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
@@ -178,6 +179,33 @@ def test_a_killed_search_goes_on_with_the_same_command(shell: Shell) -> None:
     assert len(set(complete)) == len(complete) == 3
     assert [row["trial"] for row in done["trials"] if row["state"] == "failed"] == [1]
     assert "RUNNING" not in states().values()
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(shell: Shell, tmp_path: Path) -> None:
+    """Kill -9 after its first epoch: the same command trains the others only, and leaves the same network."""
+    words = [sys.executable, "-m", "mlflow_nas", "train", "--board", "fake", "--precision", "fp32", "--json"]
+    words += ["--data", "synthetic:train=16,val=2,size=96", "--val-views", "1"]
+    words += ["--epochs", "3", "--batch-size", "4", "--img-width", "220", "--experiment", "resumed"]
+    whole = json.loads(Shell(tmp_path)(*words).stdout)
+    checkpoint = shell.folder / "work/train" / whole["key"] / "training.ckpt"
+    process = shell.start(*words)
+    while not checkpoint.is_file():
+        assert process.poll() is None, "the training ended before its first epoch did"
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    kept = torch.load(checkpoint, weights_only=True)
+    progress = kept["callbacks"]["Progress"]
+    assert 1 <= len(progress["epochs"]) < 3, "it was killed in the middle"
+    progress["seconds"] += 86_400  # a day, which shows in the end whether these epochs were taken over
+    torch.save(kept, checkpoint)
+    resumed = json.loads(shell(*words).stdout)
+    assert resumed["metrics"]["train_s"] > 86_400 > whole["metrics"]["train_s"]
+    assert resumed["history"] == whole["history"]
+    for file in ("weights", "fp32"):
+        left, expected = (Path(done["files"][file]).read_bytes() for done in (resumed, whole))
+        assert left == expected, file
+    assert not checkpoint.exists()
 
 
 @pytest.mark.usefixtures("searched")

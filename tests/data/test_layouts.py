@@ -14,7 +14,9 @@ from mlflow_nas.errors import ConfigError
 
 EVERY = pytest.mark.parametrize("write", LAYOUTS.values(), ids=LAYOUTS.keys())
 KNOWS_IGNORED = pytest.mark.parametrize("write", [write_coco, write_voc])
-SIDEWAYS = 6
+UPSIDE_DOWN, SIDEWAYS = 3, 6
+# What Pillow does to an upright photograph so that the EXIF orientation turns it back.
+STORED = {UPSIDE_DOWN: Image.Transpose.ROTATE_180, SIDEWAYS: Image.Transpose.ROTATE_90}
 
 
 @EVERY
@@ -112,14 +114,13 @@ def test_nothing_but_bad_images_is_refused_in_any_case(write: Write, tmp_path: P
         load_dataset(uri, on_bad_image="skip")
 
 
-def _rotated(width: int, height: int) -> Picture:
-    """A photograph stored sideways: upright it is `width` x `height`, its left half white."""
+def _rotated(width: int, height: int, orientation: int = SIDEWAYS) -> Picture:
+    """A photograph stored turned: upright it is `width` x `height`, its left half white."""
     upright = Image.new("RGB", (width, height), "black")
     upright.paste("white", (0, 0, width // 2, height))
     exif = Image.Exif()
-    exif[0x0112] = SIDEWAYS
-    # Orientation 6 is turned by 270 degrees when it is shown.
-    stored = upright.transpose(Image.Transpose.ROTATE_90)
+    exif[0x0112] = orientation
+    stored = upright.transpose(STORED[orientation])
     box = (0.0, 0.0, width / 2, float(height))
     return Picture("turned.jpg", [("person", box, False)], (width, height), stored, {"exif": exif})
 
@@ -147,6 +148,27 @@ def test_exif_rotation_is_left_alone_where_boxes_were_drawn_on_the_stored_pixels
     (sample,) = load_dataset(write(tmp_path, {"train": [picture]}))
     assert sample.image.shape == (40, 64, 3)
     assert sample.image[24:].min() > 200
+
+
+def test_a_yolo_image_stored_upside_down_is_turned(tmp_path: Path) -> None:
+    """Its labels mean the upright image, though its size does not tell: the box frames the white."""
+    (sample,) = load_dataset(write_yolo(tmp_path, {"train": [_rotated(40, 64, UPSIDE_DOWN)]}))
+    assert sample.image.shape == (64, 40, 3)
+    np.testing.assert_allclose(sample.boxes, [[0, 0, 20, 64]], atol=1e-4)
+    assert sample.image[:, :16].min() > 200
+    assert sample.image[:, 24:].max() < 50
+
+
+@KNOWS_IGNORED
+def test_an_image_stored_upside_down_stays_so_where_its_size_is_annotated(
+    write: Write, tmp_path: Path
+) -> None:
+    """The size is the same either way, and does not say that boxes were drawn on the upright image."""
+    (sample,) = load_dataset(write(tmp_path, {"train": [_rotated(40, 64, UPSIDE_DOWN)]}))
+    assert sample.image.shape == (64, 40, 3)
+    np.testing.assert_allclose(sample.boxes, [[0, 0, 20, 64]], atol=1e-4)
+    assert sample.image[:, :16].max() < 50
+    assert sample.image[:, 24:].min() > 200
 
 
 @KNOWS_IGNORED

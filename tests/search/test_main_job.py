@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mlflow_nas import api
 from mlflow_nas.api.bench import make_bench
 from mlflow_nas.config import SearchConfig
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
+from mlflow_nas.export import export_onnx
 from mlflow_nas.search import Candidate, Silent, StudyBook
 from mlflow_nas.search import artefact as artefact_module
 from mlflow_nas.search import seed as seed_module
@@ -91,7 +93,7 @@ def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
     assert trials[0].data.params["arch.img_width"] == "320"
     artifacts = {item.path for item in mlflow.MlflowClient().list_artifacts(first["run_id"])}
     assert {"pareto.png", "pareto.html", "trials.json", "training_batch.png"} <= artifacts
-    _check_test_split(more, trials)
+    _check_test_split([first, again, more], trials)
 
     promoted = api.promote(model="person-detector")
     assert promoted["changes"] == []
@@ -102,18 +104,58 @@ def test_a_search_is_tracked_promoted_deployed_and_continued() -> None:
     assert measured["map"] == mlflow.get_run(champion.run_id).data.metrics["map"]
 
 
-def _check_test_split(result: dict[str, Any], trials: list[mlflow.entities.Run]) -> None:
-    """Front and baseline were measured on the test split, once each; nobody else was."""
-    tested = {0} | {row["trial"] for row in result["front"]}
-    for row, run in zip(result["trials"], trials, strict=True):
-        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "test_map")
-        if row["trial"] in tested:
-            assert [point.value for point in history] == [row["test_map"]]
-            assert "test_map_50" in run.data.metrics
-        elif not history:
-            assert "test_map" not in row
+def _check_test_split(calls: list[dict[str, Any]], trials: list[mlflow.entities.Run]) -> None:
+    """The fronts of all calls and the baseline were measured on the test split once each; nobody else was."""
+    tested = {0} | {row["trial"] for result in calls for row in result["front"]}
+    client = mlflow.MlflowClient()
+    for row, run in zip(calls[-1]["trials"], trials, strict=True):
+        for name in ("test_map", "test_map_50"):
+            history = client.get_metric_history(run.info.run_id, name)
+            wanted = [row[name]] if row["trial"] in tested else []
+            assert [point.value for point in history] == wanted
+            assert (name in row) == (row["trial"] in tested)
     assert len({run.data.tags["nas.dataset"] for run in trials}) == 1
     assert trials[0].data.tags["nas.dataset"].startswith("synthetic@")
+
+
+PRETENDED = ((0.3, 1.0), (0.5, 2.0), (0.4, 3.0), (0.6, 0.5))
+"""mAP on val and milliseconds of four trials: the third is behind the second, the fourth before all."""
+
+
+def test_the_share_of_val_that_tests_is_measured_for_fronts_and_the_baseline(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once each, though a search that goes on has another front; no trial behind the front is measured."""
+    network = build_detector(fastestdet_head().baseline, num_classes=1, seed=0).eval()
+    file = export_onnx(network, tmp_path / "untrained.onnx", img_size=(64, 64), metadata={})
+    parts = set[tuple[int, int]]()
+
+    def pretend(candidate: Candidate, **_: object) -> Evaluation:
+        bench = candidate.bench
+        parts.add((len(bench.val), len(bench.test or ())))
+        (bench.folder / candidate.key).mkdir(parents=True)
+        shutil.copy(file, bench.folder / candidate.key / "model.onnx")
+        map_, latency_ms = PRETENDED[candidate.number]
+        return Evaluation(
+            number=candidate.number,
+            key=candidate.key,
+            architecture=candidate.architecture,
+            state="complete",
+            metrics={"map": map_, "map_50": map_, "latency_ms": latency_ms},
+            run_id=candidate.run_id,
+        )
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", pretend)
+    data = {"data": "synthetic:train=4,val=12,size=64", "test_fraction": 0.5, "val_views": 1}
+    options = {**data, "seed_epochs": 0, "precision": "fp32", "device": "none"}
+    calls = [_search(**options, trials=trials) for trials in (3, 4)]
+    assert [[row["trial"] for row in result["front"]] for result in calls] == [[0, 1], [3]]
+    ((val, test),) = parts
+    assert val + test == 12
+    assert 0 < test < 12
+    runs = [run for run in _runs(calls[-1]) if run.data.tags["nas.role"] in {"trial", "baseline"}]
+    _check_test_split(calls, runs)
+    assert [("test_map" in row) for row in calls[-1]["trials"]] == [True, True, False, True]
 
 
 def test_data_are_told_apart_by_what_is_trained_on_too() -> None:

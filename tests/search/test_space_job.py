@@ -1,12 +1,16 @@
 """Searches of other spaces, end to end, on the fake board and generated scenes."""
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 
 from mlflow_nas import api
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.errors import CandidateError, ConfigError
+from mlflow_nas.search import Candidate
+from mlflow_nas.search import study as study_module
+from mlflow_nas.types import Evaluation
 
 PROJECT = Path(__file__).parents[2]
 DATA = {
@@ -78,6 +82,51 @@ def test_a_users_space_is_searched_within_its_choices(tmp_path: Path) -> None:
         ConfigError, match=r"was made with choices 'expansion: 1; .* --space and --set of before"
     ):
         api.search(**options, set="expansion=1,2")
+
+
+@pytest.mark.parametrize(
+    ("space", "choices", "key"),
+    [
+        (
+            "chain",
+            "stage2_depth=2,stage2_width=16,stage2_kernel=5,stage3_depth=4,stage3_width=32,stage3_kernel=3,"
+            "stage4_depth=3,stage4_width=64,stage4_kernel=5,img_width=220",
+            "s2d2-s2w16-s2k5-s3d4-s3w32-s3k3-s4d3-s4w64-s4k5-w220",
+        ),
+        (
+            "cell",
+            "edge01=dw3,edge02=avg3,edge12=skip,edge03=none,edge13=conv1,edge23=dw5,"
+            "neck_cells=1,head_cells=1,channels=24,img_width=220",
+            "e01dw3-e02avg3-e12skip-e03none-e13conv1-e23dw5-n1-h1-c24-w220",
+        ),
+    ],
+    ids=["chain", "cell"],
+)
+def test_a_chain_and_a_cell_are_searched(
+    space: str, choices: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The baseline is trained as seed network; a smaller one inherits from it, ships as int8, is measured."""
+    real = study_module.evaluate_candidate
+
+    def evaluate(candidate: Candidate, **more: Any) -> Evaluation:
+        if candidate.number == 0:
+            raise CandidateError("a training of the baseline is enough")
+        return real(candidate, **more)
+
+    monkeypatch.setattr(study_module, "evaluate_candidate", evaluate)
+    result = api.search(**SEARCH, space=space, sampler="random", set=choices)
+    assert [row["state"] for row in result["trials"]] == ["failed", "complete"]
+    assert result["trials"][1]["key"] == key
+    assert [row["trial"] for row in result["front"]] == [1]
+    runs = mlflow.MlflowClient().search_runs([result["experiment_id"]])
+    data = {run.data.tags["nas.role"]: run.data for run in runs}
+    assert data["study"].tags["nas.space"] == space
+    asked = dict(choice.split("=") for choice in choices.split(","))
+    assert {f"arch.{name}": value for name, value in asked.items()} == data["trial"].params
+    seed, smaller = data["seed"].metrics, data["trial"].metrics
+    assert all(smaller[cost] < seed[cost] for cost in ("params", "macs"))
+    assert smaller["latency_ratio"] < 1
+    assert {"map", "map_50", "map_fp32"} <= smaller.keys()
 
 
 def test_what_a_users_space_cannot_build_has_failed_and_the_search_goes_on(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.space import (
+    FastestDet,
+    SeedWeights,
     build_detector,
     fastestdet_head,
     load_backbone_weights,
@@ -16,6 +18,7 @@ from mlflow_nas.space import (
 WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
 needs_weights = pytest.mark.skipif(not WEIGHTS.is_dir(), reason="../shared/weights is not on this machine")
 BASELINE = fastestdet_head().baseline
+IMAGES = torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("width", range(220, 321, 4))
@@ -84,6 +87,54 @@ def test_a_candidate_inherits_slices_of_the_seed(kernel: int, groups: int, chann
     dense = seed.state["neck.reduce.0.weight"][kept]
     block = state["neck.reduce.0.weight"][-channels // groups :]
     torch.testing.assert_close(block, dense[-channels // groups :, -336 // groups :])
+
+
+def _leave_alive(norm: nn.BatchNorm2d, alive: Tensor) -> None:
+    """Draw its scales, of either sign, and shifts; 0 where `alive` is. The next batch sets its statistics."""
+    sign = torch.rand(norm.num_features).sub(0.3).sign()
+    norm.weight.copy_(alive * sign * torch.rand(norm.num_features).add(0.5))
+    norm.bias.copy_(alive * torch.rand(norm.num_features))
+    norm.momentum = 1.0
+
+
+def _clear_beside_blocks(layer: nn.Module, rows: Tensor, columns: Tensor, groups: int) -> None:
+    """Set to 0 what lies beside the diagonal blocks of those rows and columns of a dense 1x1 convolution."""
+    of_row, of_column = (torch.arange(len(kept)) * groups // len(kept) for kept in (rows, columns))
+    in_block = of_row[:, None] == of_column
+    layer.get_parameter("weight")[rows[:, None], columns] *= in_block[..., None, None]
+
+
+def _seed_with_nothing_to_lose(kernel: int, groups: int, channels: int) -> FastestDet:
+    """A baseline that computes with what a candidate inherits: all else is 0, or is multiplied by 0 only."""
+    network = build_detector(BASELINE, num_classes=3, seed=1)
+    neck, head = (torch.randperm(96)[:channels].sort().values for _ in range(2))
+    for part, kept in ((network.neck, neck), (network.head, head)):
+        alive = torch.zeros(96).index_fill(0, kept, 1)
+        for layer in part.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                _leave_alive(layer, alive if layer.num_features == 96 else torch.ones(layer.num_features))
+            elif isinstance(layer, nn.Conv2d) and kernel == 3 < layer.kernel_size[0]:
+                layer.weight.copy_(nn.functional.pad(layer.weight[..., 1:4, 1:4], (1, 1, 1, 1)))
+    _clear_beside_blocks(network.get_submodule("neck.reduce.0"), neck, torch.arange(336), groups)
+    chains = torch.cat([neck, neck + 96, neck + 192])
+    _clear_beside_blocks(network.get_submodule("neck.fuse.0"), neck, chains, groups)
+    _clear_beside_blocks(network.get_submodule("head.stem.0"), head, neck, groups)
+    network(IMAGES)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("kernel", "groups", "channels"), [(3, 1, 96), (5, 8, 96), (5, 1, 40), (3, 4, 48)])
+def test_a_candidate_computes_what_a_seed_does_that_has_nothing_to_lose(
+    kernel: int, groups: int, channels: int
+) -> None:
+    """Every layer of neck and head keeps the same channels as its neighbours, its blocks and its centre."""
+    with torch.no_grad():
+        seed = _seed_with_nothing_to_lose(kernel, groups, channels)
+    architecture = {"kernel_size": kernel, "groups": groups, "channels": channels, "img_width": 256}
+    weights = SeedWeights(state=seed.state_dict(), source="seed.pth")
+    candidate = build_detector(architecture, num_classes=3, weights=weights).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(candidate.raw(IMAGES), seed.raw(IMAGES), atol=1e-4, rtol=1e-4)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -112,8 +112,15 @@ def test_ctrl_c_ends_a_training_as_it_ends_everything_else() -> None:
 
 @pytest.mark.parametrize(
     ("after", "recipe"),
-    [(1, Recipe()), (2, published()), (2, Recipe(freeze="backbone")), (EPOCHS, Recipe())],
-    ids=["averaged", "published", "frozen", "finished"],
+    [
+        (1, Recipe()),
+        (2, published()),
+        (2, Recipe(freeze="backbone")),  # in an epoch that computes the features of a view of its own
+        (1, Recipe(freeze="backbone", views=1)),  # before the last such epoch
+        (2, Recipe(freeze="backbone", views=1)),  # in one that mixes the views of those before
+        (EPOCHS, Recipe()),
+    ],
+    ids=["averaged", "published", "frozen", "last view", "mixed views", "finished"],
 )
 def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path, after: int, recipe: Recipe) -> None:
     """Weights, BatchNorm statistics and every epoch's metrics equal those of a training never interrupted."""
