@@ -100,11 +100,14 @@ class _Features:
     Args:
         maps: what is kept of images.
         images: batches of the images of a view.
+        count: of the images of a view.
         views: how many there are.
     """
 
-    def __init__(self, maps: Maps, images: Callable[[int], Iterable[Batch]], *, views: int = 1) -> None:
-        self._maps, self._images, self._views = maps, images, views
+    def __init__(
+        self, maps: Maps, images: Callable[[int], Iterable[Batch]], *, count: int, views: int = 1
+    ) -> None:
+        self._maps, self._images, self._count, self._views = maps, images, count, views
         self._kept: dict[int, list[_Item]] = {}
 
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
@@ -116,13 +119,17 @@ class _Features:
         return _stack([self._kept[index // items][index % items] for index in plan.indices])
 
     def compute(self, view: int) -> Iterator[RawBatch]:
-        """The batches of a view as they are computed; after the last one the view is kept."""
+        """The batches of a view as they are computed; with the last one the view is kept.
+
+        Before it is given away: Lightning knows how many there are and never asks for what comes after it.
+        """
         kept: list[_Item] = []
         for batch in self._images(view):
             items = list(_compute(self._maps, batch))
-            yield _stack(items)
             kept += items
-        self._kept[view] = kept
+            if len(kept) == self._count:
+                self._kept[view] = kept
+            yield _stack(items)
 
 
 class _Loader(MemoryLoader):
@@ -175,9 +182,12 @@ class CachedFeatures(LightningDataModule):
         self._train = _Features(
             maps,
             lambda view: data.batches("train", epoch=view, augmented=view > 0),
+            count=data.counts[0],
             views=self._views,
         )
-        self._val = _Features(fused, lambda _view: map(prepare_batch, data.val_dataloader()))
+        self._val = _Features(
+            fused, lambda _view: map(prepare_batch, data.val_dataloader()), count=data.counts[1]
+        )
         self._counts, self._seed, self._batch_size = data.counts, seed, data.batch_size
 
     def train_dataloader(self) -> MemoryLoader:

@@ -270,6 +270,15 @@ def test_the_first_batch_waits_for_its_own_features_only() -> None:
         assert sum(seen) == 8 + 2 * 16
 
 
+def test_a_training_computes_each_view_once() -> None:
+    """Lightning never asks a loader for what comes after its last batch: the view is kept by then."""
+    network = _network()
+    seen: list[int] = []
+    network.backbone.register_forward_hook(lambda _module, given, _made: seen.append(len(given[0])))
+    _fit(network, epochs=4, recipe=Recipe(freeze="backbone", views=1))
+    assert sum(count for count in seen if count > 1) == 2 * 16 + 4  # single images say which shapes there are
+
+
 def test_features_are_kept_up_to_a_limit() -> None:
     """Those of 16 images, twice, and of 4: 48, 96 and 192 channels at 1/8, 1/16 and 1/32 of 96 pixels."""
     needed_bytes = (2 * 16 + 4) * (48 * 12 * 12 + 96 * 6 * 6 + 192 * 3 * 3) * 2
