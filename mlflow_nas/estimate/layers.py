@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConvLayer", "block_ends", "conv_layers", "dry", "output_convolutions", "raw_maps", "raw_output"]
+__all__ = [
+    "ConvLayer",
+    "block_ends",
+    "conv_layers",
+    "dry",
+    "hidden_convolutions",
+    "output_convolutions",
+    "raw_maps",
+    "raw_output",
+]
 
 
 class ConvLayer(NamedTuple):
@@ -55,7 +64,17 @@ def conv_layers(network: nn.Module, img_size: tuple[int, int]) -> list[ConvLayer
 
 def output_convolutions(network: nn.Module, img_size: tuple[int, int]) -> set[str]:
     """Names of the convolutions after which comes nothing but a BatchNorm or ReLU."""
+    return _outputs(*_dry_pass(network, img_size))
+
+
+def hidden_convolutions(network: nn.Module, img_size: tuple[int, int]) -> list[ConvLayer]:
+    """Those of `conv_layers` that are none of `output_convolutions`."""
     layers, maps = _dry_pass(network, img_size)
+    outputs = _outputs(layers, maps)
+    return [layer for layer in layers if layer.name not in outputs]
+
+
+def _outputs(layers: list[ConvLayer], maps: list[Tensor]) -> set[str]:
     return {layer.name for layer in layers if any(layer.output is output for output in maps)}
 
 

@@ -1,5 +1,6 @@
-"""The throughput of analytic strategies, in work of one core so that a busy machine changes nothing."""
+"""The throughput of analytic strategies, in work of one core and against building one network."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,26 +10,42 @@ from mlflow_nas.estimate import Strategy
 from mlflow_nas.search import probes
 from mlflow_nas.search.candidates import draw_distinct
 from mlflow_nas.search.probes import make_probes
-from mlflow_nas.space import fastestdet_head, narrow
+from mlflow_nas.space import SearchSpace, build_detector, fastestdet_head, narrow
+from mlflow_nas.types import Architecture
 
 ANALYTIC = [row for row in ASKED if row.cost_class == "C0"]
-PER_CORE_MINUTE = 1_000
-"""2,000 candidates a minute on two cores."""
+MOST_BUILDS = 4
+"""What a candidate may cost: where one network is built in 15 ms, two cores score 2,000 candidates a minute.
+
+benchmarks/estimator_throughput.py holds that rate; a test that did would measure the machine.
+"""
+BUILDS = 10
 TRIES = 3
-"""The best of them counts: what else a machine does can only make one slower."""
+"""The best of them counts: what else a machine does reaches one more than the other."""
 
 
 @pytest.mark.parametrize("strategy", ANALYTIC, ids=lambda row: row.name)
-def test_two_thousand_candidates_a_minute_are_scored_on_two_cores(strategy: Strategy, tmp_path: Path) -> None:
+def test_scoring_a_candidate_costs_at_most_a_few_builds_of_its_network(
+    strategy: Strategy, tmp_path: Path
+) -> None:
     """On two networks at 26 widths each, as densely as 2,000 of the space's 2,080 architectures lie."""
     space = narrow(fastestdet_head(), ("channels=48", "groups=2"))
     architectures = list(draw_distinct(space, without=(), seed=0))
     assert len(architectures) == 52
     bench = scratch_bench(space, tmp_path)
-    rates = []
-    while len(rates) < TRIES and max(rates, default=0) <= PER_CORE_MINUTE:
-        rates.append(measure(bench, strategy, architectures).core)
-    assert max(rates) > PER_CORE_MINUTE, rates
+    ratios: list[float] = []
+    while len(ratios) < TRIES and min(ratios, default=MOST_BUILDS) >= MOST_BUILDS:
+        built = build_s(space, architectures[0])
+        ratios.append(60 / measure(bench, strategy, architectures).core / built)
+    assert min(ratios) < MOST_BUILDS, ratios
+
+
+def build_s(space: SearchSpace, architecture: Architecture) -> float:
+    """Seconds of one core that a network takes to build."""
+    start = time.process_time()
+    for seed in range(BUILDS):
+        build_detector(architecture, num_classes=1, space=space, seed=seed)
+    return (time.process_time() - start) / BUILDS
 
 
 def test_networks_that_differ_in_the_inputs_width_are_built_once(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from mlflow_nas.estimate.contract import Probe, UndefinedScoreError
-from mlflow_nas.estimate.layers import ConvLayer, conv_layers, output_convolutions
+from mlflow_nas.estimate.layers import ConvLayer, hidden_convolutions
 
 __all__ = ["deepmad", "stage_entropy"]
 
@@ -22,8 +22,7 @@ def deepmad(network: nn.Module, probe: Probe) -> float:
     Raises:
         UndefinedScoreError: the network has no convolution before its output.
     """
-    outputs = output_convolutions(network, probe.img_size)
-    layers = [layer for layer in conv_layers(network, probe.img_size) if layer.name not in outputs]
+    layers = hidden_convolutions(network, probe.img_size)
     if not layers:
         raise UndefinedScoreError("the network has no convolution before its output")
     stages = [end for end in _stage_ends(layers)[-_BACKBONE_STAGES:] if end < len(layers)]
