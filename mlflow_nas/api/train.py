@@ -38,6 +38,7 @@ def train(
         connect,
         default_uri,
         finish_trial,
+        interrupt_trial,
         log_dataset,
         start_trial,
     )
@@ -64,6 +65,9 @@ def train(
         evaluation = evaluate_candidate(candidate, on_step=on_step)
     except NasError as error:
         finish_trial(client, run_id, failed_evaluation(candidate, error))
+        raise
+    except BaseException:  # its checkpoint stays: the same command goes on with the training
+        interrupt_trial(client, run_id)
         raise
     finish_trial(client, run_id, evaluation)
     candidate.checkpoint.unlink(missing_ok=True)

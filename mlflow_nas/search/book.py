@@ -14,6 +14,7 @@ from mlflow_nas.tracking import (
     fail_stale,
     fetch_file,
     finish_trial,
+    interrupt_trial,
     learning_curve,
     log_file,
     log_json,
@@ -118,7 +119,7 @@ class StudyBook:
 
     def interrupt(self, run_id: str) -> None:
         """End a run that was interrupted."""
-        self.client.set_terminated(run_id, "KILLED")
+        interrupt_trial(self.client, run_id)
 
     def note(self, tags: Mapping[str, str]) -> None:
         """Write tags into the study's run."""

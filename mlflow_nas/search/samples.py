@@ -107,8 +107,6 @@ def _repeat(search: Search, sample: Evaluation) -> Evaluation:
         evaluation = evaluate_candidate(candidate, on_step=search.progress.step)
     except CandidateError as error:
         evaluation = failed_evaluation(candidate, error)
-    except (RuntimeError, MemoryError) as error:  # torch and ONNX Runtime say so of what they can't run
-        evaluation = failed_evaluation(candidate, CandidateError(f"{type(error).__name__}: {error}"))
     except BaseException:  # the board's fault, or a key: the same command does it again
         search.book.interrupt(run_id)
         raise

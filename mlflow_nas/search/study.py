@@ -243,9 +243,6 @@ class Search:
             return evaluate_candidate(candidate, on_step=self.progress.step), None
         except (CandidateError, BoardError) as error:
             return failed_evaluation(candidate, error), error
-        except (RuntimeError, MemoryError) as error:  # torch and ONNX Runtime say so of what they can't run
-            blame = CandidateError(f"{type(error).__name__}: {error}")
-            return failed_evaluation(candidate, blame), blame
         except BaseException:
             self.book.interrupt(candidate.run_id)
             raise

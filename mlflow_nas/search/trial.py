@@ -1,10 +1,11 @@
 """One candidate from start to end: read this file first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow_nas.errors import NasError
+from mlflow_nas.errors import CandidateError, NasError
 from mlflow_nas.estimate import complexity
 from mlflow_nas.export import OnnxDetector
 from mlflow_nas.search.agreement import check_board_outputs, check_int8_accuracy
@@ -49,6 +50,16 @@ class Candidate:
         return self.folder / "training.ckpt"
 
 
+@contextmanager
+def _blaming_the_candidate() -> Iterator[None]:
+    """For what torch and ONNX Runtime say of a network that they can't run, such as too little memory."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise CandidateError(f"{type(error).__name__}: {error}") from error
+
+
+@_blaming_the_candidate()
 def evaluate_candidate(candidate: Candidate, *, on_step: OnStep) -> Evaluation:
     """Counts, latency limit, training, int8 file, its accuracy, its outputs on the board, its latency.
 

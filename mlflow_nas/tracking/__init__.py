@@ -22,7 +22,7 @@ from mlflow_nas.tracking.read import evaluation_of, learning_curve, trial_runs
 from mlflow_nas.tracking.selection import finish_selection, start_selection
 from mlflow_nas.tracking.server import Client, address, connect, default_uri, server_call
 from mlflow_nas.tracking.study import close_study, experiment_id, experiment_of, open_study
-from mlflow_nas.tracking.trial import TrialRole, fail_stale, finish_trial, start_trial
+from mlflow_nas.tracking.trial import TrialRole, fail_stale, finish_trial, interrupt_trial, start_trial
 
 __all__ = [
     "Client",
@@ -44,6 +44,7 @@ __all__ = [
     "finish_selection",
     "finish_trial",
     "has_file",
+    "interrupt_trial",
     "learning_curve",
     "log_dataset",
     "log_file",

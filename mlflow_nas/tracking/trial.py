@@ -13,7 +13,7 @@ from mlflow_nas.tracking.read import trial_runs
 from mlflow_nas.tracking.server import server_call
 from mlflow_nas.types import Evaluation
 
-__all__ = ["TrialRole", "fail_stale", "finish_trial", "start_trial"]
+__all__ = ["TrialRole", "fail_stale", "finish_trial", "interrupt_trial", "start_trial"]
 
 TAG_LENGTH = 8_000
 TrialRole: TypeAlias = Literal["trial", "baseline", "seed", "repeat"]
@@ -104,6 +104,16 @@ def finish_trial(
         synchronous=True,
     )
     client.set_terminated(run_id, "FAILED" if evaluation.state == "failed" else "FINISHED")
+
+
+@server_call("end the interrupted trial")
+def interrupt_trial(client: MlflowClient, run_id: str) -> None:
+    """End the run of a trial that was interrupted: status KILLED.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    client.set_terminated(run_id, "KILLED")
 
 
 @server_call("end the trials of a killed process")

@@ -9,6 +9,9 @@ import pytest
 from PIL import Image
 
 from mlflow_nas import api
+from mlflow_nas.errors import CandidateError
+from mlflow_nas.search import trial as trial_module
+from mlflow_nas.types import Latency
 
 
 @pytest.fixture
@@ -46,3 +49,39 @@ def test_its_run_names_both_splits_and_counts_what_was_skipped(
     assert run.data.tags["nas.skipped_images"] == "1"
     contexts = [tag.value for link in run.inputs.dataset_inputs for tag in link.tags]
     assert sorted(contexts) == ["training", "validation"]
+
+
+@pytest.mark.usefixtures("tracking_uri")
+@pytest.mark.parametrize(
+    ("fault", "raised", "status"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt, "KILLED"),
+        (RuntimeError("not enough memory"), CandidateError, "FAILED"),
+    ],
+)
+def test_a_run_never_stays_open_and_its_training_is_kept(
+    fault: BaseException,
+    raised: type[BaseException],
+    status: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same command goes on with what was trained, in a run of its own."""
+
+    def fail(*_: object, **__: object) -> Latency:
+        raise fault
+
+    monkeypatch.setenv("MLFLOW_NAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MLFLOW_NAS_WORK", str(tmp_path / "work"))
+    options = {"data": f"coco:{data}", "on_bad_image": "skip", "board": "fake", "epochs": 1, "val_views": 1}
+    options |= {"channels": 24, "img_width": 220, "max_int8_drop": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(trial_module, "measure", fail)
+        with pytest.raises(raised):
+            api.train(**options)
+    (run,) = mlflow.search_runs(output_format="list", search_all_experiments=True)
+    assert (run.info.status, run.data.tags["nas.role"]) == (status, "trial")
+    (kept,) = tmp_path.glob("work/**/training.ckpt")
+    assert api.train(**options)["run_id"] != run.info.run_id
+    assert not kept.exists()
