@@ -4,6 +4,7 @@ Trains spread architectures with two seeds at each schedule asked for, by defaul
 how well the two rankings agree (Kendall's tau-b of mAP). With --long, the same architectures are trained that
 long from a fresh head with --long-seeds seeds, the seed network being their teacher too, and the mean is what
 each short schedule is compared with; --long-freeze none trains their backbone as well.
+With --trainings 2, each of the two rankings is by the mean of two trainings, which take twice as long.
 With --freeze none,backbone, trainings of the head alone are compared with the longest whole ones. `map_alone`
 is mAP on the validation images as they are, without their further views. Results go to --out, one line
 each; the same command goes on where it was interrupted.
@@ -36,7 +37,8 @@ from mlflow_nas.types import Architecture
 
 IDENTITY = ("data", "views", "key", "start", "freeze", "rates", "distillation", "epochs", "seed")
 INHERITED, FRESH = "inherited", "fresh head"
-SEEDS = 2
+RANKINGS = 2
+"""That are compared, each by the mean of --trainings trainings of every architecture."""
 DRAWS = 2_000
 METRICS = ("map", "map_alone", "map_fp32", "map_50")
 LEAST_REPEATED, LEAST_TO_FRESH = 0.9, 0.8
@@ -152,19 +154,24 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     goals: list[Goal] = []
     for freeze, epochs, metric in itertools.product(options.freeze, options.epochs, METRICS):
         own = {**inherited, "freeze": freeze, "epochs": epochs}
-        first, second = columns(metric, SEEDS, own)
+        each = columns(metric, RANKINGS * options.trainings, own)
+        first, second = _means(each[: options.trainings]), _means(each[options.trainings :])
         gap = statistics.fmean(abs(one - other) for one, other in zip(first, second, strict=True))
         mean, repeated = _means((first, second)), tau(first, second)
         noise, expected = seed_noise(first, second)
         to_fresh = tau(mean, _means(columns(metric, options.long_seeds, fresh))) if options.long else None
         beside_whole = "none" in options.freeze and own != whole
-        to_whole = tau(mean, _means(columns(metric, SEEDS, whole))) if beside_whole else ""
+        to_whole = (
+            tau(mean, _means(columns(metric, RANKINGS * options.trainings, whole))) if beside_whole else ""
+        )
         if metric == "map":
-            schedule = f"{epochs} epochs, frozen: {freeze}"
+            several = f", means of {options.trainings}" if options.trainings > 1 else ""
+            schedule = f"{epochs} epochs, frozen: {freeze}{several}"
             goals.append(Goal(f"tau of two seeds, {schedule}", repeated.value, LEAST_REPEATED))
             if to_fresh:
                 goals.append(Goal(f"tau to fresh, {schedule}", to_fresh.value, LEAST_TO_FRESH))
-        seconds = statistics.fmean(itertools.chain(*columns("trial_s", SEEDS, own)))
+        trial_s = columns("trial_s", RANKINGS * options.trainings, own)
+        seconds = options.trainings * statistics.fmean(itertools.chain(*trial_s))
         rows.append(
             (
                 freeze,
@@ -214,6 +221,9 @@ def main() -> None:
         type=lambda text: [int(part) for part in text.split(",")],
         help="of the short trainings, comma-separated; unset: those of a search",
     )
+    parser.add_argument(
+        "--trainings", type=int, default=1, help="of each architecture and schedule that a ranking averages"
+    )
     parser.add_argument("--long", type=int, default=0, help="epochs of the fresh-head training; 0 for none")
     parser.add_argument("--long-seeds", type=int, default=3, help="trainings that the reference averages")
     parser.add_argument(
@@ -229,8 +239,9 @@ def main() -> None:
     options.val_views = bench.val.views
     options.epochs = options.epochs or [default_epochs(len(bench.train), bench.batch_size)]
     results = Results(options.out, IDENTITY)
+    seeds = RANKINGS * options.trainings
     for freeze, epochs in itertools.product(options.freeze, options.epochs):
-        run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=SEEDS)
+        run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=seeds)
     if options.long:
         run(
             options,
