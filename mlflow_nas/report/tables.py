@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from mlflow_nas.report.front import front_of
+from mlflow_nas.report.speed import speed_warning
 from mlflow_nas.types import Evaluation
 
 __all__ = ["study_description", "table_columns"]
@@ -54,6 +55,8 @@ def study_description(
         shown = [f"{evaluation.metrics[name]:.3f}" if name in evaluation.metrics else "-" for name in _SHOWN]
         shown[1] += " (unstable)" if evaluation.latency_unstable else ""
         lines.append(f"| {' | '.join([link, evaluation.key, *shown])} |")
+    if warning := speed_warning(evaluations):
+        lines += ["", f"**{warning}**"]
     return "\n".join([*lines, "", f"[Compare the trials]({_comparison(evaluations, experiment_id)})"])
 
 

@@ -1,5 +1,6 @@
 """What a study leaves in MLflow: models of the front, figures, tables, registered versions."""
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mlflow_nas.report import (
     front_of,
     pareto_html,
     pareto_png,
+    speed_warning,
     study_description,
     table_columns,
 )
@@ -27,6 +29,8 @@ from mlflow_nas.train import predict_boxes
 from mlflow_nas.types import Evaluation
 
 __all__ = ["Conclusion", "conclude", "publish"]
+
+_log = logging.getLogger(__name__)
 
 PICTURES = 3
 GOLDEN_IMAGES = 3
@@ -112,6 +116,8 @@ def conclude(
     Raises:
         RegistryError: MLflow does not answer; the same command finishes the work later.
     """
+    if warning := speed_warning(evaluations):
+        _log.warning("%s", warning)
     evaluations = measure_test(evaluations, bench=bench, book=book)
     _report(evaluations, book, settings)
     front = front_of(evaluations)

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -8,6 +9,7 @@ from mlflow_nas.report import (
     front_of,
     pareto_html,
     pareto_png,
+    speed_warning,
     study_description,
     table_columns,
 )
@@ -73,6 +75,22 @@ def test_the_description_links_the_comparison_of_the_complete_trials() -> None:
     text = study_description(TRIALS, experiment_id="7", settings={})
     address = unquote(text.partition("[Compare the trials](")[2].rstrip(")"))
     assert address == '#/compare-runs?runs=["run0","run1","run2"]&experiments=["7"]'
+
+
+def test_a_board_whose_speed_changed_is_told_of() -> None:
+    """By the baseline's time in each trial; trials that never met the board say nothing."""
+
+    def timed(*baseline_ms: float) -> list[Evaluation]:
+        trials = [_evaluation(number, 0.4, 5.0) for number in range(len(baseline_ms) + 1)]
+        for trial, value in zip(trials, baseline_ms, strict=False):
+            trial.metrics["baseline_latency_ms"] = value  # type: ignore[index]
+        return trials
+
+    assert speed_warning(timed()) == speed_warning(timed(4.0, 4.7, 4.2)) == ""
+    assert "took 4.00 to 6.90 ms. Trials compare by latency_ratio" in speed_warning(timed(4.1, 6.9, 4.0))
+    described = partial(study_description, experiment_id="7", settings={})
+    assert "**The board's speed changed" in described(timed(4.1, 6.9))
+    assert "speed changed" not in described(timed(4.1, 4.2))
 
 
 def test_detections_are_drawn(tmp_path: Path) -> None:
