@@ -58,7 +58,7 @@ def augment_batch(
     windows = _draw_windows(rng, count, size, augmentation)
     flipped = torch.rand(count, generator=rng) < (0.5 if augmentation == "flip-zoom" else 0.0)
     moved = _move_images(images, windows, flipped.tolist())
-    scale, shift = (part.to(images.device) for part in _as_map(windows, flipped, size))
+    scale, shift = (part.to(targets.device) for part in _as_map(windows, flipped, size))
     return _colour(moved, rng, augmentation), move_boxes(targets, scale, shift)
 
 

@@ -57,6 +57,16 @@ class BatchSource(Dataset[RawBatch]):
     def __init__(self, dataset: DetectionDataset, *, img_size: ImageSize, in_memory: bool) -> None:
         self._dataset, self._img_size = dataset, img_size
         self._kept: dict[int, _Resized] | None = {} if in_memory else None
+        self._device = torch.device("cpu")
+
+    def keep_on(self, device: torch.device) -> None:
+        """Keep images in that device's memory, those that are kept already as well."""
+        self._device = device
+        for index, item in (self._kept or {}).items():
+            self._kept[index] = self._placed(item)  # type: ignore[index]  # not None, for it has items
+
+    def _placed(self, item: _Resized) -> _Resized:
+        return item._replace(image=item.image.to(self._device))
 
     def _read(self, index: int) -> _Resized:
         sample = self._dataset[index]
@@ -69,11 +79,11 @@ class BatchSource(Dataset[RawBatch]):
         if self._kept is None:
             return self._read(index)
         if index not in self._kept:
-            self._kept[index] = self._read(index)
+            self._kept[index] = self._placed(self._read(index))
         return self._kept[index]
 
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
-        """The planned batch.
+        """The planned batch; images that are kept on a device are given there, everything else on the CPU.
 
         Raises:
             ConfigError: an image can't be decoded.

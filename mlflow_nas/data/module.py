@@ -1,6 +1,6 @@
 """The LightningDataModule: seeded batches, prepared on the device."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ _MIN_IMAGES = 2
 _MIN_SIDE_PX = 32
 _MEMORY_LIMIT_BYTES = 2 * 1024**3
 _WORKERS = 2
+_CPU = torch.device("cpu")
 
 
 def prepare_batch(raw: RawBatch, *, augmentation: Augmentation = "flip-zoom") -> Batch:
@@ -105,6 +106,11 @@ class DetectionDataModule(LightningDataModule):
     def _val_source(self) -> BatchSource:
         return BatchSource(self._val, img_size=self._img_size, in_memory=self._in_memory)
 
+    def keep_on(self, device: torch.device) -> None:
+        """Keep what is kept in memory in that device's, so that a training there waits for no image."""
+        for source in (self._train_source, self._val_source):
+            source.keep_on(device)
+
     def train_dataloader(self) -> Loader:
         """Raw batches in a new order each epoch, from the one that a resumed training begins with."""
         plans = self._shuffled()
@@ -142,20 +148,27 @@ class DetectionDataModule(LightningDataModule):
     def _prepare(self, raw: RawBatch) -> Batch:
         return prepare_batch(raw, augmentation=self._augmentation)
 
-    def batches(self, split: Split, *, epoch: int = 0, augmented: bool = True) -> Iterator[Batch]:
-        """Prepared batches on the CPU, without a Trainer.
+    def batches(
+        self, split: Split, *, epoch: int = 0, augmented: bool = True, device: torch.device = _CPU
+    ) -> Iterator[Batch]:
+        """Prepared batches, without a Trainer.
 
         Args:
             split: "train" (shuffled), or "val" with all its views.
             epoch: whose order and augmentation of "train" to give.
             augmented: whether "train" is augmented.
+            device: where images are prepared and given; boxes stay on the CPU.
         """
         if split == "val":
-            return map(prepare_batch, self._val_loader(len(self._val)))
+            return _prepared(self._val_loader(len(self._val)), prepare_batch, device)
         plans = self._shuffled()
         plans.set_epoch(epoch)
         raws = self._loader(self._train_source, plans)
-        return map(self._prepare if augmented else _prepare_plain, raws)
+        return _prepared(raws, self._prepare if augmented else _prepare_plain, device)
+
+    def photographs(self, *, device: torch.device = _CPU) -> Iterator[Batch]:
+        """Prepared batches of "val" as an epoch is measured on it, their images on a device."""
+        return _prepared(self.val_dataloader(), prepare_batch, device)
 
     @property
     def identity(self) -> str:
@@ -164,6 +177,12 @@ class DetectionDataModule(LightningDataModule):
             f"{self._train.digest} {self._val.digest} {self._img_size} {self._batch_size} {self._seed} "
             f"{self._augmentation}"
         )
+
+
+def _prepared(
+    raws: Iterable[RawBatch], prepare: Callable[[RawBatch], Batch], device: torch.device
+) -> Iterator[Batch]:
+    return (prepare(raw._replace(images=raw.images.to(device))) for raw in raws)
 
 
 def _prepare_plain(raw: RawBatch) -> Batch:

@@ -23,7 +23,6 @@ from mlflow_nas.data import (
     RawBatch,
     SequentialPlans,
     ShuffledPlans,
-    prepare_batch,
     stack_targets,
 )
 from mlflow_nas.train.distillation import Lesson, Teacher
@@ -33,6 +32,7 @@ __all__ = ["CachedFeatures", "cached_features", "fit_in_memory"]
 
 Shapes = tuple[tuple[int, ...], ...]
 
+_CPU = torch.device("cpu")
 _HALF_BYTES = 2
 _MEMORY_LIMIT_BYTES = 2 * 1024**3
 
@@ -87,7 +87,7 @@ def _with_lesson(backbone: nn.Module, teacher: Teacher, *, shared: bool) -> Maps
 
 
 class _Item(NamedTuple):
-    """One view of one image: its features [F] in half precision, targets [n, 6], size in pixels [2]."""
+    """One view of one image: features [F] in half precision, targets [n, 6], size in pixels [2]."""
 
     features: Tensor
     targets: Tensor
@@ -153,6 +153,7 @@ class CachedFeatures(LightningDataModule):
         views: augmented views of each training image, beside the unaugmented one.
         seed: of the order.
         teacher: what it says of the training images is packed behind their features; or None.
+        device: where features are computed and kept.
 
     Attributes:
         teacher: gives that back, from the packed features; None without one.
@@ -167,27 +168,26 @@ class CachedFeatures(LightningDataModule):
         views: int,
         seed: int,
         teacher: Teacher | None = None,
+        device: torch.device = _CPU,
     ) -> None:
         super().__init__()
         self._views = views + 1
-        fused = fuse_batch_norms(backbone)
-        shapes = _shapes_of(fused, data)
+        fused = fuse_batch_norms(backbone).to(device)
+        shapes = _shapes_of(fused, data, device)
         self.unpack = _Unpack(shapes)
         self.teacher: Callable[[Tensor], Lesson] | None = None
         maps: Maps = fused
         if teacher is not None:
             maps = _with_lesson(fused, teacher, shared=teacher.shares(backbone))
-            lesson = _shapes_of(maps, data)[len(shapes) :]
+            lesson = _shapes_of(maps, data, device)[len(shapes) :]
             self.teacher = _UnpackLesson(sum(map(math.prod, shapes)), lesson)
         self._train = _Features(
             maps,
-            lambda view: data.batches("train", epoch=view, augmented=view > 0),
+            lambda view: data.batches("train", epoch=view, augmented=view > 0, device=device),
             count=data.counts[0],
             views=self._views,
         )
-        self._val = _Features(
-            fused, lambda _view: map(prepare_batch, data.val_dataloader()), count=data.counts[1]
-        )
+        self._val = _Features(fused, lambda _view: data.photographs(device=device), count=data.counts[1])
         self._counts, self._seed, self._batch_size = data.counts, seed, data.batch_size
 
     def train_dataloader(self) -> MemoryLoader:
@@ -225,11 +225,17 @@ def _compute(maps: Maps, batch: Batch) -> Iterator[_Item]:
 
 @contextmanager
 def cached_features(
-    network: nn.Module, data: DetectionDataModule, *, views: int, seed: int, teacher: Teacher | None = None
+    network: nn.Module,
+    data: DetectionDataModule,
+    *,
+    views: int,
+    seed: int,
+    teacher: Teacher | None = None,
+    device: torch.device = _CPU,
 ) -> Iterator[CachedFeatures]:
     """Inside, `network` takes the cached features for images; afterwards it has its `backbone` again."""
     backbone = network.get_submodule("backbone").to("cpu").eval()
-    features = CachedFeatures(backbone, data, views=views, seed=seed, teacher=teacher)
+    features = CachedFeatures(backbone, data, views=views, seed=seed, teacher=teacher, device=device)
     network.backbone = features.unpack
     try:
         yield features
@@ -241,13 +247,13 @@ def fit_in_memory(
     network: nn.Module, data: DetectionDataModule, *, views: int, limit_bytes: int = _MEMORY_LIMIT_BYTES
 ) -> bool:
     """Whether the features of all images are few enough to be kept; `network` has a `backbone`."""
-    shapes = _shapes_of(network.get_submodule("backbone").to("cpu").eval(), data)
+    shapes = _shapes_of(network.get_submodule("backbone").to("cpu").eval(), data, _CPU)
     train, val = data.counts
     numbers = ((views + 1) * train + val) * sum(map(math.prod, shapes))
     return numbers * _HALF_BYTES <= limit_bytes
 
 
-def _shapes_of(maps: Maps, data: DetectionDataModule) -> Shapes:
-    first = next(data.batches("val"))
+def _shapes_of(maps: Maps, data: DetectionDataModule, device: torch.device) -> Shapes:
+    first = next(data.batches("val", device=device))
     with torch.inference_mode():
         return tuple(tuple(output.shape[1:]) for output in maps(first.images[:1]))

@@ -94,34 +94,29 @@ def fit(
     progress = Progress(identity=identity, path=checkpoint, on_epoch=on_epoch)
     module = DetectorModule(network, recipe=chosen, kept=kept)
     trained_params = sum(part.numel() for part in network.parameters() if part.requires_grad)
+    trainer = _make_trainer(chosen, data, progress, epochs=epochs, accelerator=accelerator)
+    device = trainer.strategy.root_device
+    data.keep_on(device)
     # No more views than epochs: each epoch takes as many features as there are images.
     views = min(chosen.views, epochs - 1)
     if chosen.freeze == "backbone" and fit_in_memory(network, data, views=views):
-        with cached_features(network, data, views=views, seed=seed, teacher=taught) as features:
+        with cached_features(
+            network, data, views=views, seed=seed, teacher=taught, device=device
+        ) as features:
             module.teacher = features.teacher
-            _train(module, features, progress, epochs=epochs, accelerator=accelerator)
+            _train(trainer, module, features, progress)
     else:
         module.teacher = taught
-        _train(module, data, progress, epochs=epochs, accelerator=accelerator)
+        _train(trainer, module, data, progress)
     network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
     train_s = progress.earlier_s + time.perf_counter() - start
     return Fitted(history=tuple(progress.epochs), train_s=train_s, trained_params=trained_params)
 
 
-def _train(
-    module: DetectorModule,
-    data: DetectionDataModule | CachedFeatures,
-    progress: Progress,
-    *,
-    epochs: int,
-    accelerator: str,
-) -> None:
-    kept = progress.read()
-    if kept and kept.epochs == epochs:  # Lightning would not even copy the averaged weights
-        progress.load_state_dict(kept.progress)
-        module.load_state_dict(kept.weights)
-        return
-    trainer = Trainer(
+def _make_trainer(
+    recipe: Recipe, data: DetectionDataModule, progress: Progress, *, epochs: int, accelerator: str
+) -> Trainer:
+    return Trainer(
         max_epochs=epochs,
         accelerator=accelerator,
         devices=1,
@@ -130,9 +125,19 @@ def _train(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        gradient_clip_val=module.recipe.gradient_clip or None,
-        callbacks=[*_averaging(module.recipe, data, epochs), progress],
+        gradient_clip_val=recipe.gradient_clip or None,
+        callbacks=[*_averaging(recipe, data, epochs), progress],
     )
+
+
+def _train(
+    trainer: Trainer, module: DetectorModule, data: DetectionDataModule | CachedFeatures, progress: Progress
+) -> None:
+    kept = progress.read()
+    if kept and kept.epochs == trainer.max_epochs:  # Lightning would not even copy the averaged weights
+        progress.load_state_dict(kept.progress)
+        module.load_state_dict(kept.weights)
+        return
     with _ctrl_c_passes():
         trainer.fit(module, datamodule=data, ckpt_path=kept.path if kept else None, weights_only=True)
 
@@ -148,7 +153,7 @@ def _ctrl_c_passes() -> Iterator[None]:
         raise KeyboardInterrupt from stopped
 
 
-def _averaging(recipe: Recipe, data: DetectionDataModule | CachedFeatures, epochs: int) -> list[Callback]:
+def _averaging(recipe: Recipe, data: DetectionDataModule, epochs: int) -> list[Callback]:
     """The recipe's decay, or less where it would average over more than a tenth of a short training."""
     if not recipe.ema_decay:
         return []
