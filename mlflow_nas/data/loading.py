@@ -62,8 +62,8 @@ class BatchSource(Dataset[RawBatch]):
     def keep_on(self, device: torch.device) -> None:
         """Keep images in that device's memory, those that are kept already as well."""
         self._device = device
-        for index, item in (self._kept or {}).items():
-            self._kept[index] = self._placed(item)  # type: ignore[index]  # not None, for it has items
+        if self._kept is not None:
+            self._kept = {index: self._placed(item) for index, item in self._kept.items()}
 
     def _placed(self, item: _Resized) -> _Resized:
         return item._replace(image=item.image.to(self._device))
