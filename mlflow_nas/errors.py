@@ -1,6 +1,14 @@
-"""Four errors that say whose fault it is; each message names the value, the bound and the remedy."""
+"""Errors that say whose fault it is; each message names the value, the bound and the remedy."""
 
-__all__ = ["BoardError", "CandidateError", "ConfigError", "NasError", "RegistryError"]
+__all__ = [
+    "BoardError",
+    "CandidateError",
+    "ConfigError",
+    "MachineError",
+    "MemoryShortageError",
+    "NasError",
+    "RegistryError",
+]
 
 
 class NasError(Exception):
@@ -12,12 +20,23 @@ class ConfigError(NasError):
 
 
 class CandidateError(NasError):
-    """The architecture's fault: it can't be built, exported, quantized or trained; the search goes on."""
+    """The architecture's fault: it can't be built, trained, exported or quantized; the search continues."""
 
 
 class BoardError(NasError):
-    """The hardware's fault: the board can't be reached, died midway or gave no usable measurement."""
+    """The hardware's fault: the board can't be reached, fails midway or gives no usable measurement."""
 
 
 class RegistryError(NasError):
     """The model registry's fault: a version is missing, is not what it claims to be or can't be changed."""
+
+
+class MachineError(NasError):
+    """This machine's fault: a full disk, too little memory or shared memory, a lost accelerator.
+
+    Never the candidate's: its trial is evaluated again.
+    """
+
+
+class MemoryShortageError(MachineError):
+    """Too little memory; a trial that ends with it twice needs too much itself, and fails."""

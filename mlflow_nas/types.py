@@ -1,19 +1,62 @@
-"""The values that flow through the house: an architecture goes in, an evaluation comes out."""
+"""The values that flow through the package: an architecture goes in, a trial's result comes out."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Architecture", "Board", "Choice", "Device", "Evaluation", "Latency", "TrialState"]
+__all__ = [
+    "Architecture",
+    "Board",
+    "Choice",
+    "Device",
+    "Direction",
+    "Latency",
+    "Limit",
+    "Objective",
+    "Role",
+    "TrialResult",
+    "TrialState",
+]
 
 Choice: TypeAlias = int | float | str
 Architecture: TypeAlias = Mapping[str, Choice]
 TrialState: TypeAlias = Literal["complete", "infeasible", "failed", "pruned"]
+Role: TypeAlias = Literal["study", "trial", "reference", "seed", "repeat", "finalist"]
+Direction: TypeAlias = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a search optimizes: the name of a metric and whether more of it is better."""
+
+    name: str
+    direction: Direction
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more is better."""
+        return self.direction == "maximize"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on a metric, such as `params<=2e5`."""
+
+    metric: str
+    operator: Literal["<=", ">="]
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.operator}{self.bound:g}"
+
+    def violation(self, value: float) -> float:
+        """How far a value is beyond the bound; feasible when <= 0, as Optuna's constraints are."""
+        return value - self.bound if self.operator == "<=" else self.bound - value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +66,7 @@ class Device:
     Attributes:
         name: its name in the inventory.
         transport: "local" is this machine, "ssh" another one, "fake" needs no hardware.
-        directory: where everything of ours stays on the device; relative to the user's home there.
+        directory: the folder of mlflow_nas on the device; relative to the user's home there.
         host: of ssh: a host name or a name from ~/.ssh/config; None for the other transports.
         user, port, key_file: of ssh; None for what ~/.ssh/config says.
         python: the command that starts the device's Python; empty for a local device: this interpreter.
@@ -34,9 +77,9 @@ class Device:
         latency_limit_ms: a model must not be slower to be deployed; None for no limit.
         max_model_bytes: a model file must not be larger; None for no limit.
         activate: the command that makes the application use a fresh model; empty for none.
-        health: the command that succeeds when the application is well; empty for none.
+        health: the command that succeeds when the application is healthy; empty for none.
         groups: names under which several devices are addressed at once.
-        emulated: another processor is imitated there: its times are no latencies.
+        emulated: the device emulates another processor: its times are no latencies.
     """
 
     name: str
@@ -61,25 +104,27 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """One measurement of a model file on a board, taken in turn with the baseline's file.
+    """One measurement of a model file on a board, taken in turn with the reference model's file.
 
     Attributes:
-        p50_ms: median time of one inference, milliseconds; p90_ms, p99_ms, min_ms, mean_ms alike.
+        p50_ms: median wall-clock time of one inference, milliseconds; p90_ms, p99_ms, min_ms, mean_ms alike.
         cv: coefficient of variation of the single times (standard deviation / mean).
-        runs: how many inferences were timed.
-        spread: coefficient of variation of the ratio (of the median without a baseline) between the loads of
-            the model, from their median absolute deviation: how well the measurement agrees with itself.
-        attempts: how often it was measured until the spread was small enough.
+        runs: number of timed inferences.
+        board: name of the board in the device inventory.
+        spread: coefficient of variation of the ratio (of the median without a reference) between the loads
+            of the model, from their median absolute deviation: how well the measurement repeats.
+        attempts: number of measurements until the spread was small enough.
         unstable: the spread stayed too large, too few runs kept the processor, or the board throttled: the
             numbers are not to be trusted.
-        board: name of the board in the device inventory.
-        baseline_p50_ms: median of the baseline network measured in turn; None without a baseline.
-        ratio: to the baseline, of the medians of processor time, so that other processes add nothing to it
-            (of the wall's where an accelerator computes); median over the loads; None without a baseline.
+        unstable_cause: which of the three, as a phrase with its figure; "" when stable.
+        reference_p50_ms: median of the reference model measured in turn; None without a reference.
+        ratio: to the reference model, of the medians of processor time, so that other processes add nothing
+            to it (of wall-clock time where an accelerator computes); median over the loads; None without a
+            reference.
         power_w: mean power while the model ran; None without a sensor.
         energy_mj: energy of one inference, millijoules; None without a sensor.
-        emulated: the board imitates another processor: this is no latency.
-        facts: what the board said of itself (SoC, governor, threads, versions), for the run's tags.
+        emulated: the board emulates another processor: this is no latency.
+        facts: the board's hardware, governor, threads and versions, for the run's tags.
     """
 
     p50_ms: float
@@ -93,31 +138,38 @@ class Latency:
     spread: float = 0.0
     attempts: int = 1
     unstable: bool = False
-    baseline_p50_ms: float | None = None
+    unstable_cause: str = ""
+    reference_p50_ms: float | None = None
     ratio: float | None = None
     power_w: float | None = None
     energy_mj: float | None = None
     emulated: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self, *, reference_ms: float | None = None) -> dict[str, float]:
         """The measurement under the names that every run and model version uses.
 
-        Times of an emulated board stand under `emulated_latency_ms` and the like: nothing takes them for a
-        latency.
+        `latency_ms` is the ratio times the study's reference latency: it does not drift with the machine's
+        speed. Times of an emulated board stand under `emulated_latency_raw_ms` and the like.
+
+        Args:
+            reference_ms: the study's reference latency, milliseconds; None leaves `latency_ms` out.
         """
+        scaled = None if self.ratio is None or reference_ms is None else self.ratio * reference_ms
         named = {
-            "latency_ms": self.p50_ms,
-            "latency_ms_p90": self.p90_ms,
-            "latency_ms_p99": self.p99_ms,
-            "latency_ms_min": self.min_ms,
-            "latency_ms_mean": self.mean_ms,
+            "latency_ms": scaled,
+            "latency_ratio": self.ratio,
+            "speedup": None if self.ratio is None else 1 / self.ratio,
+            "latency_raw_ms": self.p50_ms,
+            "latency_raw_ms_p90": self.p90_ms,
+            "latency_raw_ms_p99": self.p99_ms,
+            "latency_raw_ms_min": self.min_ms,
+            "latency_raw_ms_mean": self.mean_ms,
             "latency_cv": self.cv,
             "latency_spread": self.spread,
             "latency_runs": float(self.runs),
             "latency_attempts": float(self.attempts),
-            "latency_ratio": self.ratio,
-            "baseline_latency_ms": self.baseline_p50_ms,
+            "reference_latency_raw_ms": self.reference_p50_ms,
             "power_w": self.power_w,
             "energy_mj": self.energy_mj,
         }
@@ -126,11 +178,15 @@ class Latency:
 
 
 class Board(Protocol):
-    """Something that runs an ONNX file and says how long it took."""
+    """Runs an ONNX file and measures its latency."""
 
     @property
     def name(self) -> str:
         """Name in the device inventory."""
+
+    @property
+    def protocol(self) -> str:
+        """Digest of threads, providers, session options and affinity: equal where latencies compare."""
 
     def facts(self) -> Mapping[str, str]:
         """What the board is: machine, cores, governor, memory, versions.
@@ -139,12 +195,22 @@ class Board(Protocol):
             BoardError: the board can't be reached.
         """
 
-    def measure(self, model: Path, *, baseline: Path | None = None) -> Latency:
-        """Time the model on the board, in turn with the baseline when one is given.
+    def identity(self) -> Mapping[str, Any]:
+        """All that a measurement depends on besides the files, as plain JSON values.
+
+        Raises:
+            BoardError: the board can't be reached.
+        """
+
+    def close(self) -> None:
+        """Close the connection; a later call opens it again."""
+
+    def measure(self, model: Path, *, reference: Path | None = None) -> Latency:
+        """Time the model on the board, in turn with the reference model when one is given.
 
         Raises:
             BoardError: the board can't be reached, or died midway.
-            CandidateError: the board is well but refuses this model.
+            CandidateError: the board works but refuses this model.
         """
 
     def infer(self, model: Path, images: "NDArray[np.float32]") -> "NDArray[np.float32]":
@@ -152,50 +218,60 @@ class Board(Protocol):
 
         Raises:
             BoardError: the board can't be reached, or died midway.
-            CandidateError: the board is well but refuses this model.
+            CandidateError: the board works but refuses this model.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What is known of one candidate after its trial.
+class TrialResult:
+    """The result of one architecture's trial.
 
     Attributes:
-        number: the trial's number in the study; 0 is the baseline.
         key: the architecture's stable key; it has no weights in it.
         architecture: the choices.
-        state: complete, infeasible (a limit violated), failed or pruned.
-        metrics: name to value, under the names of ARCHITECTURE.md; a failed measurement is absent.
-        constraints: name to value, feasible when <= 0.
-        history: one mapping of metrics per trained epoch, measured on one view of val.
-        facts: what the board said of itself while it measured.
-        files: role ("int8", "fp32", "weights") to path on this machine.
-        latency_unstable: the latency is not to be trusted; the run says so.
+        state: complete, infeasible (a limit is violated), failed, or pruned.
+        role: why the architecture was evaluated; "reference" is the baseline's trial.
+        number: the trial's number in the study; None outside of one.
+        metrics: name to value; a failed measurement is absent.
+        constraints: limit to its violation, feasible when <= 0.
+        history: one mapping of metrics per trained epoch, measured on the validation images as they are.
+        seconds: wall-clock seconds of each step, of earlier calls where its output was cached.
+        facts: the board's facts while it measured.
+        artefacts: role ("int8", "fp32", "weights") to path on this machine.
+        latency_unstable: the latency is not to be trusted.
         error: why it failed, one sentence.
-        run_id: the trial's MLflow run.
+        run_id: the trial's MLflow run, where it is known.
     """
 
-    number: int
     key: str
     architecture: Architecture
     state: TrialState
+    role: Role = "trial"
+    number: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     constraints: Mapping[str, float] = field(default_factory=dict)
     history: tuple[Mapping[str, float], ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, Path] = field(default_factory=dict)
+    artefacts: Mapping[str, Path] = field(default_factory=dict)
     latency_unstable: bool = False
     error: str | None = None
     run_id: str | None = None
 
     def as_row(self) -> dict[str, object]:
-        """The evaluation as one flat row: trial, key, state, arch.*, metrics, latency_unstable."""
+        """One flat row: trial, key, state, arch.*, metrics, latency_unstable, error."""
         row: dict[str, object] = {"trial": self.number, "key": self.key, "state": self.state}
         row.update({f"arch.{name}": value for name, value in self.architecture.items()})
-        return {**row, **self.metrics, "latency_unstable": self.latency_unstable}
+        return {**row, **self.metrics, "latency_unstable": self.latency_unstable, "error": self.error}
 
-    def as_json(self) -> dict[str, object]:
-        """The evaluation as plain JSON values."""
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
         plain = asdict(self)
-        plain["files"] = {role: str(path) for role, path in self.files.items()}
+        plain["artefacts"] = {role: str(path) for role, path in self.artefacts.items()}
         return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "TrialResult":
+        """The result read back from `as_json`."""
+        artefacts = {role: Path(path) for role, path in plain.get("artefacts", {}).items()}
+        return cls(**{**plain, "history": tuple(plain.get("history", ())), "artefacts": artefacts})

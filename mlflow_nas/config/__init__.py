@@ -1,51 +1,90 @@
-"""What the user may say: one frozen tree per command, and the environment."""
+"""The configuration of every command, its sources, and the environment."""
 
 from mlflow_nas.config.commands import (
     BoardsConfig,
+    CachePruneConfig,
     DoctorConfig,
     EvaluateConfig,
     FocusConfig,
     ProfileConfig,
+    ReportConfig,
     SearchConfig,
-    StudyOptions,
+    StatusConfig,
     TrainConfig,
 )
-from mlflow_nas.config.delivery import DeployConfig, PromoteConfig, RollbackConfig
+from mlflow_nas.config.deployment import DeployConfig, PromoteConfig, RollbackConfig
 from mlflow_nas.config.devices import find_device, find_group, load_devices
 from mlflow_nas.config.environment import (
+    VARIABLES,
+    cache_limit_bytes,
+    cache_root,
     device_root,
+    experiment_id_from_environment,
     keep_mlflow_quiet,
-    measurements_root,
     take_project_run_id,
     work_root,
 )
-from mlflow_nas.config.parse import as_option, load_config, without_password
-from mlflow_nas.config.report import ReportConfig
-from mlflow_nas.config.select import SelectConfig
+from mlflow_nas.config.fields import CommandConfig, Section, read_limit
+from mlflow_nas.config.load import load_config
+from mlflow_nas.config.sections import (
+    BoardSection,
+    DataSection,
+    NetworkSection,
+    QuantizationSection,
+    RegistrySection,
+    SearchSection,
+    SpaceSection,
+    StorageSection,
+    TrackingSection,
+    TrainingSection,
+)
+from mlflow_nas.config.selection import SelectConfig, SelectionSection, TableSection
+from mlflow_nas.config.settings import Setting, as_params, section_of, settings_of
 
 __all__ = [
+    "VARIABLES",
+    "BoardSection",
     "BoardsConfig",
+    "CachePruneConfig",
+    "CommandConfig",
+    "DataSection",
     "DeployConfig",
     "DoctorConfig",
     "EvaluateConfig",
     "FocusConfig",
+    "NetworkSection",
     "ProfileConfig",
     "PromoteConfig",
+    "QuantizationSection",
+    "RegistrySection",
     "ReportConfig",
     "RollbackConfig",
     "SearchConfig",
+    "SearchSection",
+    "Section",
     "SelectConfig",
-    "StudyOptions",
+    "SelectionSection",
+    "Setting",
+    "SpaceSection",
+    "StatusConfig",
+    "StorageSection",
+    "TableSection",
+    "TrackingSection",
     "TrainConfig",
-    "as_option",
+    "TrainingSection",
+    "as_params",
+    "cache_limit_bytes",
+    "cache_root",
     "device_root",
+    "experiment_id_from_environment",
     "find_device",
     "find_group",
     "keep_mlflow_quiet",
     "load_config",
     "load_devices",
-    "measurements_root",
+    "read_limit",
+    "section_of",
+    "settings_of",
     "take_project_run_id",
-    "without_password",
     "work_root",
 ]

@@ -1,265 +1,233 @@
-"""One frozen model per command; its fields are the command's options and the entry point's parameters."""
+"""Configuration of the commands that train, evaluate and measure."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field, model_validator
+
+from mlflow_nas.config.fields import CommandConfig, File, Name, Names, Text, Words, option
+from mlflow_nas.config.sections import (
+    INVENTORY,
+    MAX_SEED,
+    BoardSection,
+    DataSection,
+    NetworkSection,
+    QuantizationSection,
+    RegistrySection,
+    SearchSection,
+    SpaceSection,
+    StorageSection,
+    TrackingSection,
+    TrainingSection,
+)
 
 __all__ = [
     "BoardsConfig",
-    "CommandConfig",
+    "CachePruneConfig",
     "DoctorConfig",
     "EvaluateConfig",
     "FocusConfig",
     "ProfileConfig",
+    "ReportConfig",
     "SearchConfig",
-    "StudyOptions",
+    "StatusConfig",
     "TrainConfig",
 ]
 
-
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-
-
-def _settings(value: object) -> object:
-    """Text, a list of texts or, from YAML, a mapping, as parts between commas."""
-    if isinstance(value, dict):
-        value = [
-            f"{name}={','.join(map(str, one)) if isinstance(one, list) else one}"
-            for name, one in value.items()
-        ]
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+_ARCH = "Architecture: NAME=VALUE,... (what is left out is the baseline's) or a run's key"
+_SEED = "Seed of sampling, training and calibration"
+_WEIGHTS = "Trained detector (state dict)"
 
 
-Settings = Annotated[tuple[str, ...], BeforeValidator(_settings)]
-Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_split)]
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-Name = Annotated[str, Field(pattern=rf"^{NAME}$", max_length=100)]
+class SearchConfig(CommandConfig):
+    """Configuration of `search` (entry point `main`)."""
 
-
-class CommandConfig(BaseModel):
-    """Refuses what it does not know, and does not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-_DATA = "Data: synthetic, coco:DIR, voc:DIR, yolo:DIR or voc-download:2012; README: Your own data"
-_CLASSES = "Names of the classes, comma-separated"
-_SPACE = "Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME"
-_ARCH = "The architecture: NAME=VALUE,... (the rest is the baseline's) or a run's key"
-_ASPECT = "Width / height of the network's input"
-DEVICES = "Inventory of devices; unset: MLFLOW_NAS_DEVICES, else ./devices.yaml"
-
-
-class _DataOptions(CommandConfig):
-    data: str = Field("synthetic", description=_DATA)
-    on_bad_image: Literal["refuse", "skip"] = Field(
-        "refuse", description="What to do with data in which images can't be read"
+    study: Name = Field(
+        "demo",
+        description="Name of the study; the same name continues it",
+        json_schema_extra=option("study"),
     )
-    test_fraction: float = Field(
-        0.0, ge=0, lt=1, description="Share of val, by a hash of each image, that becomes the test split"
+    seed: int = Field(0, ge=0, le=MAX_SEED, description=_SEED)
+    data: DataSection = DataSection()
+    space: SpaceSection = SpaceSection()
+    training: TrainingSection = TrainingSection()
+    quantization: QuantizationSection = QuantizationSection()
+    board: BoardSection = BoardSection()
+    search: SearchSection = SearchSection()
+    registry: RegistrySection = RegistrySection()
+    tracking: TrackingSection = TrackingSection()
+
+
+class TrainConfig(CommandConfig):
+    """Configuration of `train`."""
+
+    arch: Text | None = Field(None, description=_ARCH, json_schema_extra=option("arch"))
+    seed: int = Field(0, ge=0, le=MAX_SEED, description=_SEED)
+    data: DataSection = DataSection()
+    space: SpaceSection = SpaceSection()
+    training: TrainingSection = TrainingSection()
+    quantization: QuantizationSection = QuantizationSection()
+    board: BoardSection = BoardSection()
+    tracking: TrackingSection = TrackingSection()
+
+
+class EvaluateConfig(CommandConfig):
+    """Configuration of `evaluate`."""
+
+    weights: File | None = Field(
+        None, description=f"{_WEIGHTS} of the architecture `arch`", json_schema_extra=option("weights")
     )
-
-
-class _BoardOptions(CommandConfig):
-    board: Name = Field("local", description="Board on which latency is measured")
-    threads: int | None = Field(
+    model: Text | None = Field(
         None,
-        ge=1,
-        le=256,
-        description="Threads of one inference on the board; unset: the inventory's, else 1",
+        description="MLflow model: NAME (its champion), models:/NAME@ALIAS or another model URI",
+        json_schema_extra=option("model"),
     )
-    devices: Path | None = Field(None, description=DEVICES)
-    experiment: str = Field(
-        "mlflow-nas",
-        min_length=1,
-        description="MLflow experiment; `mlflow run` decides it with --experiment-name",
-    )
-
-
-class _NetworkOptions(_BoardOptions):
-    classes: Names = Field(("person",), min_length=1, description=_CLASSES)
-    aspect: float = Field(1.0, gt=0.1, lt=10, description=_ASPECT)
-    weights: Path | None = Field(None, description="A whole trained detector; candidates inherit from it")
-    space: str = Field("fastestdet-head", description=_SPACE)
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling, training and calibration")
-
-
-class _TrainingOptions(_DataOptions, _NetworkOptions):
-    val_views: int | None = Field(
-        None,
-        ge=1,
-        le=6,
-        description="Views of each val image to measure mAP on; 1: as it is; unset: 2 to 6, to make 300",
-    )
-    epochs: int | None = Field(
-        None, ge=1, le=10_000, description="Epochs of one training; unset: 200 steps' worth, at least 3"
-    )
-    batch_size: int = Field(8, ge=2, le=4096, description="Images per training step")
-    backbone_weights: Path | None = Field(
-        None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
-    )
-    recipe: Literal["ours", "published"] = Field(
-        "ours", description="How networks are trained: ours, or FastestDet's published SGD for comparison"
-    )
-    distillation: float | None = Field(
-        None,
-        ge=0,
-        le=100,
-        description="Weight of what the seed network teaches; 0: boxes alone; unset: 0.3, published 0",
-    )
-    freeze: Literal["auto", "none", "stem", "backbone"] = Field(
-        "auto",
-        description="What keeps its weights; auto: an inherited backbone, in trainings of up to 400 steps",
-    )
-    precision: Literal["int8", "fp32"] = Field(
-        "int8", description="What is measured; fp32 is for comparison: nothing is registered or deployed"
-    )
-    max_int8_drop: float = Field(
-        0.02, ge=0, le=1, description="Fail candidates whose int8 mAP is further below the float network's"
-    )
-
-
-class StudyOptions(_TrainingOptions):
-    """What all commands that train a study's architectures share."""
-
-    set: Settings = Field(
-        (), description="Fewer choices: NAME=A,B or NAME=FIRST..LAST:STEP, such as channels=24..64:8"
-    )
-    seed_epochs: int = Field(
-        10,
-        ge=0,
-        le=10_000,
-        description="Without --weights: epochs that train the seed network, once, before the trials",
-    )
-    storage: str | None = Field(
-        None, description="Optuna storage: a journal file or an RDB URL; unset: .nas/STUDY/optuna.journal"
-    )
-
-
-class SearchConfig(StudyOptions):
-    """Options of `search` (entry point `main`)."""
-
-    study: Name = Field("demo", description="Name of the study; the same name continues it")
-    trials: int = Field(8, ge=1, le=100_000, description="Stop at so many trials, the baseline included")
-    sampler: Literal["tpe", "nsga2", "random", "auto"] = Field(
-        "tpe", description="How architectures are chosen; auto: by the space's size and the trials"
-    )
-    estimator: str = Field(
-        "full",
-        min_length=1,
-        description="full: train every trial; a strategy: only what it ranks best; auto: select one first",
-    )
-    samples: int = Field(40, ge=8, le=10_000, description="With estimator auto: trained to select it by")
-    candidates: int = Field(
-        2000, ge=1, le=1_000_000, description="With an estimator: so many candidates are scored"
-    )
-    top_k: int = Field(8, ge=1, le=10_000, description="With an estimator: so many candidates are trained")
-    per_combination: int = Field(
-        2, ge=1, le=10_000, description="Of these: so many may differ in sizes (channels, width) only"
-    )
-    latency: Literal["predict", "measure"] = Field(
-        "predict", description="Latency of candidates: from a model of measured ones, or all measured"
-    )
-    latency_samples: int = Field(
-        24, ge=10, le=100_000, description="Measured latencies that the model is fitted on"
-    )
-    max_macs: float | None = Field(
-        None, gt=0, description="With an estimator: candidates of more multiply-accumulates are left out"
-    )
-    max_params: float | None = Field(
-        None, gt=0, description="With an estimator: candidates of more parameters are left out"
-    )
-    budget_s: float | None = Field(
-        None, gt=0, description="Seconds for the trials of this call: none begins that would end later"
-    )
-    max_latency_ms: float | None = Field(
-        None, gt=0, description="Slower candidates are infeasible; measured before any training"
-    )
-    model: Name = Field("person-detector", description="Registered model that receives the Pareto front")
-    max_map_drop: float = Field(
-        0.01, ge=0, le=1, description="The champion's mAP may be so much below the baseline's"
-    )
-    device: Name | None = Field(
-        None, description="Device that receives the champion; empty: the board; none: no device"
-    )
-
-
-class TrainConfig(_TrainingOptions):
-    """Options of `train`: one architecture, one run."""
-
-    arch: str | None = Field(None, description=_ARCH)
-    kernel_size: int = Field(5, description="Kernel of the depthwise convolutions: 3 or 5")
-    groups: int = Field(1, description="Groups of the 1x1 convolutions: 1, 2, 4 or 8")
-    channels: int = Field(96, description="Channels of neck and head: 24..96 step 8")
-    img_width: int = Field(320, description="Input width in pixels: 220..320 step 4")
-
-
-class EvaluateConfig(_DataOptions):
-    """Options of `evaluate`: one detector, one split."""
-
-    weights: Path | None = Field(None, description="State dict of a detector, in the architecture of --arch")
-    model: str | None = Field(
-        None, description="MLflow model: models:/NAME@ALIAS, models:/NAME/VERSION or another URI"
-    )
-    onnx: Path | None = Field(
+    onnx: File | None = Field(
         None,
         description="ONNX file: RGB 0..1 [1, 3, H, W] to objectness, 4 box terms, classes [1, 5 + N, h, w]",
+        json_schema_extra=option("onnx"),
     )
-    split: Literal["train", "val", "test"] = Field("val", description="What to measure on")
-    val_views: int | None = Field(
-        None,
-        ge=1,
-        le=6,
-        description="Views of each val image; unset: those that a search measured this ONNX file on, else 1",
+    arch: Text | None = Field(None, description=_ARCH, json_schema_extra=option("arch"))
+    split: Literal["train", "val", "test"] = Field(
+        "val", description="Split to evaluate on", json_schema_extra=option("split")
     )
-    classes: Names = Field(("person",), min_length=1, description=_CLASSES)
     img_width: int | None = Field(
-        None, ge=32, le=4096, description="Input width in pixels; unset: the architecture's, or the file's"
+        None,
+        ge=32,
+        le=4096,
+        description="Input width in pixels; unset: the architecture's, or the file's",
+        json_schema_extra=option("img_width"),
     )
-    aspect: float = Field(1.0, gt=0.1, lt=10, description=_ASPECT)
-    space: str = Field("fastestdet-head", description=_SPACE)
-    arch: str | None = Field(None, description=_ARCH)
+    data: DataSection = DataSection()
+    space: NetworkSection = NetworkSection()
+
+    @model_validator(mode="after")
+    def _one_detector(self) -> "EvaluateConfig":
+        named = {"--weights": self.weights, "--model": self.model, "--onnx": self.onnx}
+        given = [option for option, value in named.items() if value is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"{' and '.join(given) or 'No detector'} given: name exactly one with {', '.join(named)}"
+            )
+        return self
 
 
-class ProfileConfig(_NetworkOptions):
-    """Options of `profile`: an ONNX file, or the detector of an architecture."""
+class ProfileConfig(CommandConfig):
+    """Configuration of `profile`."""
 
-    model: Path | None = Field(
-        None, description="Any ONNX file; unset: the detector of --space, --arch and --weights"
+    model: File | None = Field(
+        None,
+        description="Any ONNX file; unset: the detector of the architecture",
+        json_schema_extra=option("model"),
     )
-    int8: Path | None = Field(
-        None, description="Quantized file to set beside --model; unset: made from it, for timing only"
+    int8: File | None = Field(
+        None,
+        description="Quantized file to compare with `model`; unset: made from it, for timing only",
+        json_schema_extra=option("int8"),
     )
-    shape: Settings = Field(
-        (), description="Input shapes of --model, NAME=1x3x320x320; sizes that it leaves open are otherwise 1"
+    shape: Words = Field(
+        (),
+        description="Input shape of `model`; open sizes are 1 otherwise",
+        json_schema_extra=option("shape", repeatable=True, form="NAME=1x3x320x320"),
     )
-    arch: str | None = Field(None, description=_ARCH)
-    depth: int = Field(2, ge=1, le=20, description="Parts of a module's path by which time is summed")
+    arch: Text | None = Field(None, description=_ARCH, json_schema_extra=option("arch"))
+    weights: File | None = Field(None, description=_WEIGHTS, json_schema_extra=option("weights"))
+    classes: Names = Field(
+        ("person",), description="Class names, comma-separated", json_schema_extra=option("classes")
+    )
+    depth: int = Field(
+        2,
+        ge=1,
+        le=20,
+        description="Depth of the module path that times are summed by",
+        json_schema_extra=option("depth"),
+    )
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of fresh weights")
+    space: NetworkSection = NetworkSection()
+    board: BoardSection = BoardSection()
+    tracking: TrackingSection = TrackingSection()
+
+    @model_validator(mode="after")
+    def _one_network(self) -> "ProfileConfig":
+        if self.model is None and (self.int8 or self.shape):
+            raise ValueError("--int8 and --shape describe the file of --model: give it, or leave them out")
+        if self.model is not None and (self.arch or self.weights):
+            raise ValueError("--model is a network of its own: leave out --arch and --weights")
+        return self
 
 
-class FocusConfig(_NetworkOptions):
-    """Options of `focus`."""
+class FocusConfig(CommandConfig):
+    """Configuration of `focus`."""
 
-    profile: Path | None = Field(
-        None, description="profile.json of `profile`; unset: --arch of --space is profiled now"
+    profile: File | None = Field(
+        None,
+        description="profile.json of `profile`; unset: the architecture is profiled now",
+        json_schema_extra=option("profile"),
     )
-    arch: str | None = Field(None, description=_ARCH)
+    arch: Text | None = Field(None, description=_ARCH, json_schema_extra=option("arch"))
+    weights: File | None = Field(None, description=_WEIGHTS, json_schema_extra=option("weights"))
+    classes: Names = Field(
+        ("person",), description="Class names, comma-separated", json_schema_extra=option("classes")
+    )
+    data: Text | None = Field(
+        None, description="Data set of the search command that is printed", json_schema_extra=option("data")
+    )
     min_share: float = Field(
-        0.1, ge=0, le=1, description="A parameter that acts on less of the time keeps the baseline's value"
+        0.1,
+        ge=0,
+        le=1,
+        description="A parameter that acts on a smaller share of the time keeps the baseline's value",
+        json_schema_extra=option("min_share"),
     )
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of fresh weights")
+    space: NetworkSection = NetworkSection()
+    board: BoardSection = BoardSection()
 
 
 class BoardsConfig(CommandConfig):
-    """Options of `boards`."""
+    """Configuration of `boards`."""
 
-    devices: Path | None = Field(None, description=DEVICES)
+    inventory: File | None = Field(None, description=INVENTORY, json_schema_extra=option("devices"))
 
 
 class DoctorConfig(CommandConfig):
-    """Options of `doctor`."""
+    """Configuration of `doctor`."""
 
-    board: Name = Field("local", description="Device to look at")
-    devices: Path | None = Field(None, description=DEVICES)
+    board: BoardSection = BoardSection()
+
+
+class ReportConfig(CommandConfig):
+    """Configuration of `report`."""
+
+    study: Names = Field(
+        ("demo",),
+        description="Studies to compare, comma-separated: searches with an estimator, and full ones",
+        json_schema_extra=option("study"),
+    )
+    full_trials: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Trainings of the full search; unset: those of the full studies given",
+        json_schema_extra=option("full_trials"),
+    )
+    search: StorageSection = StorageSection()
+    tracking: TrackingSection = TrackingSection()
+
+
+class StatusConfig(CommandConfig):
+    """Configuration of `status`."""
+
+    study: Name = Field("demo", description="Name of the study", json_schema_extra=option("study"))
+    search: StorageSection = StorageSection()
+
+
+class CachePruneConfig(CommandConfig):
+    """Configuration of `cache prune`."""
+
+    max_gb: float | None = Field(
+        None,
+        ge=0,
+        le=1e6,
+        description="Size to keep, gigabytes, the most recently used first; unset: MLFLOW_NAS_CACHE_GB",
+        json_schema_extra=option("max_gb"),
+    )

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from mlflow_nas.config.commands import Name
 from mlflow_nas.config.environment import device_root, devices_file
+from mlflow_nas.config.fields import File, Name, Section
+from mlflow_nas.config.messages import shown
+from mlflow_nas.config.yaml_file import read_yaml
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import Device
 
@@ -41,19 +42,11 @@ def _only_item(entry: object) -> object:
     return next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else entry
 
 
-def _as_text(value: object) -> object:
-    """YAML's numbers and booleans as options and environment variables know them."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: str(entry).lower() if isinstance(entry, bool) else str(entry) for key, entry in value.items()
-    }
-
-
-Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_words)]
-Texts = Annotated[dict[str, str], BeforeValidator(_as_text)]
-Variables = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str], BeforeValidator(_as_text)
+Word = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+Command = Annotated[tuple[Word, ...], BeforeValidator(_words)]
+Texts = dict[str, str]
+Variables = dict[
+    Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]
 ]
 Providers = Annotated[
     tuple[tuple[Annotated[str, Field(pattern=r"^\w+ExecutionProvider$")], Texts], ...],
@@ -62,22 +55,20 @@ Providers = Annotated[
 ]
 
 
-class _Entry(BaseModel):
-    """One device as the file spells it; the meaning of the fields stands in `mlflow_nas.types.Device`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Entry(Section):
+    """One device as the file spells it; the fields are those of `mlflow_nas.types.Device`."""
 
     transport: Literal["local", "ssh", "fake"]
-    host: str | None = Field(None, pattern=r"^[^\s@-][^\s@]*$")
-    user: str | None = Field(None, pattern=r"^[^\s@-][^\s@]*$")
+    host: str | None = Field(None, pattern=r"^[^\s\x00@-][^\s\x00@]*$")
+    user: str | None = Field(None, pattern=r"^[^\s\x00@-][^\s\x00@]*$")
     port: int | None = Field(None, ge=1, le=65_535)
-    key_file: Path | None = None
-    directory: str | None = Field(None, min_length=1)
+    key_file: File | None = None
+    directory: Word | None = None
     python: Command | None = Field(None, min_length=1)
     threads: int = Field(1, ge=1, le=256)
     cpu_affinity: tuple[Annotated[int, Field(ge=0)], ...] = ()
     providers: Providers = ((_CPU, {}),)
-    environment: Variables = {}
+    environment: Variables = Field(default_factory=dict)
     latency_limit_ms: float | None = Field(None, gt=0)
     max_model_bytes: int | None = Field(None, gt=0)
     activate: Command = ()
@@ -91,7 +82,7 @@ class _Entry(BaseModel):
             raise ValueError("transport ssh needs a host: a name, an address, or a Host of ~/.ssh/config")
         given = [name for name in ("host", "user", "port", "key_file") if getattr(self, name) is not None]
         if self.transport != "ssh" and given:
-            raise ValueError(f"{given[0]} is for transport ssh; remove it, or say transport: ssh")
+            raise ValueError(f"{given[0]} is for transport ssh; remove it, or give transport: ssh")
         return self
 
     def as_device(self, name: str) -> Device:
@@ -102,13 +93,10 @@ class _Entry(BaseModel):
         fields["directory"] = _at_home(folder, here=here)
         python = self.python or (() if here else ("python3",))
         fields["python"] = tuple(_at_home(word, here=here) for word in python)
-        fields["key_file"] = self.key_file.expanduser() if self.key_file else None
         return Device(name=name, **fields)
 
 
-class _Inventory(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Inventory(Section):
     devices: dict[Name, _Entry]
 
     @model_validator(mode="after")
@@ -167,17 +155,9 @@ def find_group(group: str, file: Path | None = None) -> tuple[Device, ...]:
 
 
 def _read(path: Path) -> _Inventory:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"the device inventory {path} can't be read: {error.strerror}; name another with --devices "
-            "or MLFLOW_NAS_DEVICES"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the device inventory {path} is not YAML: {error}") from error
-    if not isinstance(loaded, dict):
-        raise ConfigError(f"the device inventory {path} must hold 'devices:' with a record per name")
+    remedy = "name another with --devices or MLFLOW_NAS_DEVICES"
+    holds = "'devices:' with a record per name"
+    loaded = read_yaml(path, what="device inventory", holds=holds, remedy=remedy)
     try:
         return _Inventory.model_validate(loaded)
     except ValidationError as error:
@@ -189,7 +169,7 @@ def _sentence(detail: Mapping[str, Any]) -> str:
     """Where in the file, what is wrong, and for an unknown key the known ones."""
     where = ".".join(str(part) for part in detail["loc"]) or "the file"
     if detail["type"] != "extra_forbidden":
-        return f"{where} = {detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}."
+        return f"{where} = {shown(detail['input'])}: {detail['msg'].removeprefix('Value error, ')}."
     known = _Entry.model_fields if len(detail["loc"]) > 1 else _Inventory.model_fields
     near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."

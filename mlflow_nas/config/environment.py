@@ -5,27 +5,62 @@ from pathlib import Path
 
 import platformdirs
 
+from mlflow_nas.errors import ConfigError
+
 __all__ = [
+    "VARIABLES",
+    "cache_limit_bytes",
+    "cache_root",
     "device_root",
     "devices_file",
+    "experiment_id_from_environment",
     "keep_mlflow_quiet",
-    "measurements_root",
+    "settings_from_environment",
     "take_project_run_id",
     "work_root",
 ]
 
+DEFAULT_CACHE_GB = 10.0
+
+VARIABLES = {
+    "MLFLOW_NAS_WORK": "Folder of studies and of the step cache; unset: below MLFLOW_NAS_HOME",
+    "MLFLOW_NAS_HOME": "Folder of the local device's models and of the work folder; unset: "
+    "the user's data folder",
+    "MLFLOW_NAS_CACHE_GB": f"Size limit of the step cache, gigabytes; unset: {DEFAULT_CACHE_GB:g}",
+    "MLFLOW_NAS_STORAGE": "Optuna storage of studies (search.storage): for a URL with a password",
+    "MLFLOW_NAS_DEVICES": "Device inventory; unset: ./devices.yaml",
+    "MLFLOW_TRACKING_URI": "MLflow's own: where runs are logged; unset: sqlite:///mlflow.db",
+    "MLFLOW_REGISTRY_URI": "MLflow's own: where models are registered; unset: the tracking URI",
+    "MLFLOW_EXPERIMENT_NAME": "MLflow's own: the experiment (tracking.experiment)",
+    "MLFLOW_EXPERIMENT_ID": "MLflow's own: the experiment, where tracking.experiment is not given",
+}
+"""Documented in docs/reference/configuration.md."""
+
+_OPTIONS = {"storage": "MLFLOW_NAS_STORAGE", "experiment": "MLFLOW_EXPERIMENT_NAME"}
+
+
+def settings_from_environment() -> dict[str, tuple[str, str]]:
+    """Option to the variable that gives it and its value, of the variables that are set."""
+    values = {option: (variable, os.environ.get(variable, "")) for option, variable in _OPTIONS.items()}
+    return {option: found for option, found in values.items() if found[1]}
+
 
 def take_project_run_id() -> str | None:
-    """The run that `mlflow run` made for this process, once; None outside a project.
+    """The run that `mlflow run` created for this process, at the first call; None outside a project.
 
-    The variable is removed: a child process that finds it would hijack the run.
+    The variable is removed: a child process that finds it would log into the run.
     """
     return os.environ.pop("MLFLOW_RUN_ID", None)
 
 
+def experiment_id_from_environment() -> str | None:
+    """`MLFLOW_EXPERIMENT_ID`, where it is set."""
+    return os.environ.get("MLFLOW_EXPERIMENT_ID") or None
+
+
 def _home() -> Path:
     """`MLFLOW_NAS_HOME`, or the user's data folder."""
-    return Path(os.environ.get("MLFLOW_NAS_HOME") or platformdirs.user_data_path("mlflow_nas"))
+    return Path(os.environ.get("MLFLOW_NAS_HOME") or platformdirs.user_data_path("mlflow_nas")).absolute()
 
 
 def device_root(name: str) -> Path:
@@ -33,9 +68,33 @@ def device_root(name: str) -> Path:
     return _home() / "devices" / name
 
 
-def measurements_root() -> Path:
-    """Folder of the measurements that are not repeated."""
-    return _home() / "measurements"
+def work_root() -> Path:
+    """Folder of studies and their files: `MLFLOW_NAS_WORK`, or below the user's own folder.
+
+    It is outside of the project, so that `mlflow run <git URI>` continues a study.
+    """
+    return Path(os.environ.get("MLFLOW_NAS_WORK") or _home() / "work").absolute()
+
+
+def cache_root() -> Path:
+    """Folder of the step cache: `cache` in the work folder."""
+    return work_root() / "cache"
+
+
+def cache_limit_bytes() -> int:
+    """Size limit of the step cache: `MLFLOW_NAS_CACHE_GB`, or 10 GB.
+
+    Raises:
+        ConfigError: it is no number of gigabytes.
+    """
+    text = os.environ.get("MLFLOW_NAS_CACHE_GB") or str(DEFAULT_CACHE_GB)
+    try:
+        size_gb = float(text)
+    except ValueError:
+        size_gb = -1.0
+    if not 0 <= size_gb < 1e6:
+        raise ConfigError(f"MLFLOW_NAS_CACHE_GB={text[:80]} is no size in gigabytes: give 0 or more.")
+    return int(size_gb * 1e9)
 
 
 def devices_file() -> Path | None:
@@ -47,12 +106,7 @@ def devices_file() -> Path | None:
     return here if here.exists() else None
 
 
-def work_root() -> Path:
-    """Folder for a study's journal and files while it runs: `MLFLOW_NAS_WORK`, or .nas in this folder."""
-    return Path(os.environ.get("MLFLOW_NAS_WORK", ".nas")).absolute()
-
-
 def keep_mlflow_quiet() -> None:
-    """Keep MLflow's bars and its lines about each run off the terminal, unless the user wants them."""
+    """Switch off MLflow's progress bars and its lines about each run, unless the user has set them."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
