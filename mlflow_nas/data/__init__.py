@@ -3,7 +3,8 @@
 from mlflow_nas.data.augment import Augmentation, augment_batch
 from mlflow_nas.data.calibration import calibration_images
 from mlflow_nas.data.dataset import DetectionDataset, Record
-from mlflow_nas.data.files import read_image
+from mlflow_nas.data.eval_augmentations import default_eval_augmentations, with_eval_augmentations
+from mlflow_nas.data.image_files import read_image
 from mlflow_nas.data.images import resize_image, resize_to_bytes
 from mlflow_nas.data.loading import MemoryLoader, stack_targets
 from mlflow_nas.data.module import DetectionDataModule, in_order, prepare_batch
@@ -11,7 +12,6 @@ from mlflow_nas.data.sample import Batch, RawBatch, Sample
 from mlflow_nas.data.sampling import BatchPlan, SequentialPlans, ShuffledPlans
 from mlflow_nas.data.splits import Splits, load_held_out, load_splits
 from mlflow_nas.data.uri import load_dataset
-from mlflow_nas.data.views import default_views, with_views
 
 __all__ = [
     "Augmentation",
@@ -28,7 +28,7 @@ __all__ = [
     "Splits",
     "augment_batch",
     "calibration_images",
-    "default_views",
+    "default_eval_augmentations",
     "in_order",
     "load_dataset",
     "load_held_out",
@@ -38,5 +38,5 @@ __all__ = [
     "resize_image",
     "resize_to_bytes",
     "stack_targets",
-    "with_views",
+    "with_eval_augmentations",
 ]

@@ -1,4 +1,4 @@
-"""From what annotation files say to records that can be trusted."""
+"""From annotation files to checked records."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_nas.data.dataset import Record
-from mlflow_nas.data.files import DecodedFile, inspect_image
+from mlflow_nas.data.image_files import DecodedFile, inspect_image
 from mlflow_nas.data.sample import ImageSize, Split
 from mlflow_nas.errors import ConfigError
 
 __all__ = [
-    "Annotated",
+    "AnnotatedSplit",
     "Annotation",
     "EmptySplitError",
     "MissingSplitError",
@@ -31,8 +31,8 @@ OnBadImage: TypeAlias = Literal["refuse", "skip"]
 _log = logging.getLogger(__name__)
 _NAMED = 5
 _DECODERS = 4
-_KEPT_BYTES = 1024**3
-"""Decoded images of one split are kept up to this size; what is beyond is decoded again when it is read."""
+_MEMORY_BYTES = 1024**3
+"""Decoded images of one split stay in memory up to this size; others are decoded again when they are read."""
 
 
 class MissingSplitError(ConfigError):
@@ -40,7 +40,7 @@ class MissingSplitError(ConfigError):
 
 
 class EmptySplitError(MissingSplitError):
-    """There is nothing to find in a split, as in a test split that is not here, or is annotated in secret."""
+    """A split has no boxes, such as a test split that is missing or whose annotations are not published."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,13 +75,13 @@ class Annotation:
         self.ignore.append(ignore)
 
 
-class Annotated(NamedTuple):
-    """One split of a data set, its images not looked at yet.
+class AnnotatedSplit(NamedTuple):
+    """The annotations of one split, its images unchecked.
 
     Attributes:
-        name: short name of the data set, for people.
-        uri: where it came from.
-        images: what is known of each image.
+        name: short name of the data set, for messages.
+        uri: its source.
+        images: the annotation of each image.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Annotated(NamedTuple):
     images: list[Annotation]
 
 
-Reader: TypeAlias = Callable[[str, Split, Sequence[str]], Annotated]
+Reader: TypeAlias = Callable[[str, Split, Sequence[str]], AnnotatedSplit]
 """Reads the annotations at a location, of one split, for some classes."""
 
 
@@ -117,7 +117,7 @@ def to_records(
 
     Args:
         annotations: the images.
-        on_bad_image: what becomes of images that are missing, can't be decoded or have another size than
+        on_bad_image: the treatment of images that are missing, can't be decoded or have another size than
             annotated: refuse the data set, or skip them with a warning. Both name and count them.
 
     Returns:
@@ -127,7 +127,7 @@ def to_records(
         ConfigError: there are bad images, or nothing but bad images.
     """
     wanted = list(annotations)
-    budget = _Budget(_KEPT_BYTES)
+    budget = _Budget(_MEMORY_BYTES)
     with ThreadPoolExecutor(_DECODERS) as pool:
         found = list(pool.map(lambda annotation: _to_record(annotation, budget), wanted))
     records = [one for one in found if isinstance(one, Record)]
@@ -148,7 +148,7 @@ def _say_bad(bad: dict[str, str], total: int, on_bad_image: OnBadImage) -> None:
     if on_bad_image == "refuse" or len(bad) == total:
         raise ConfigError(
             f"{len(bad)} of {total} images can't be used, 0 are allowed: {shown}. "
-            "Mend them, or give --on-bad-image skip to leave them out."
+            "Fix them, or set data.on_bad_image=skip to leave them out."
         )
     _log.warning("%d of %d images are skipped: %s", len(bad), total, shown)
 
@@ -166,7 +166,7 @@ def _say_dropped(wanted: Sequence[Annotation], found: Sequence[Record | ConfigEr
 
 
 class _Budget:
-    """How many bytes may still be kept; threads may each overdraw it by one image."""
+    """Bytes that are left; threads may each overdraw it by one image."""
 
     def __init__(self, left: int) -> None:
         self._left = left
@@ -190,11 +190,11 @@ def _to_record(annotation: Annotation, budget: _Budget) -> Record | ConfigError:
     height, width = file.size
     scale = (width, height, width, height) if annotation.in_shares else (1, 1, 1, 1)
     boxes = np.array(annotation.boxes, dtype=np.float32).reshape(-1, 4) * np.array(scale, dtype=np.float32)
-    clipped, kept = clip_boxes(boxes, file.size)
+    clipped, valid = clip_boxes(boxes, file.size)
     return Record(
         source=DecodedFile(file, image) if budget.take(image.nbytes) else file,
-        boxes=clipped[kept],
-        labels=np.array(annotation.labels, dtype=np.int64)[kept],
-        ignore=np.array(annotation.ignore, dtype=np.bool_)[kept],
+        boxes=clipped[valid],
+        labels=np.array(annotation.labels, dtype=np.int64)[valid],
+        ignore=np.array(annotation.ignore, dtype=np.bool_)[valid],
         image_id=annotation.image_id,
     )

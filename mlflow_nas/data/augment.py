@@ -23,7 +23,7 @@ _GREY = 128
 
 
 class _Windows(NamedTuple):
-    """What part of an image goes where, in whole pixels, int64 [b, 2] each, x before y.
+    """Source and target windows of a resize, in whole pixels, int64 [b, 2] each, x before y.
 
     On each axis either the source or the target is the whole image.
     """
@@ -46,7 +46,7 @@ def augment_batch(
         images: uint8 [b, 3, H, W]; fastest with channels last.
         targets: float32 [m, 7], see ``Batch``.
         seed: the same seed gives the same result.
-        augmentation: what is done.
+        augmentation: the kind.
 
     Returns:
         Images as float32 in 0..1 and targets; m may be smaller.
@@ -68,7 +68,7 @@ def _uniform(rng: Generator, shape: tuple[int, ...], bounds: tuple[float, float]
 
 
 def _draw_zoom(rng: Generator, count: int, augmentation: Augmentation) -> Tensor:
-    """How much larger the image gets, [b, 2] for x and y."""
+    """Magnification of each image, [b, 2] for x and y."""
     if augmentation == "flip-zoom":
         return _uniform(rng, (count, 1), _ZOOM).repeat(1, 2)
     cropped = torch.rand((count, 1), generator=rng) < 0.5
@@ -134,8 +134,8 @@ def _colour(images: Tensor, rng: Generator, augmentation: Augmentation) -> Tenso
 def move_boxes(targets: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Boxes after new = scale * old + shift of their image, clipped to it.
 
-    A box of which less than a quarter stays visible is ignored, not dropped: what is seen of the
-    object is not background either. One that left the image is dropped.
+    A box of which less than a quarter stays visible is ignored, not dropped: the visible part of
+    the object is not background either. One outside of the image is dropped.
 
     Args:
         targets: float32 [m, 7], see ``Batch``.

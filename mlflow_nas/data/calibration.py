@@ -1,4 +1,4 @@
-"""Images that the quantizer watches the network with."""
+"""Images that quantization is calibrated on."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ def calibration_images(
     Args:
         dataset: the training images.
         img_size: (height, width) of the network's input, in pixels.
-        count: how many; all of them when the data set has fewer.
+        count: number of images; all of them when the data set has fewer.
         seed: of the draw.
 
     Returns:

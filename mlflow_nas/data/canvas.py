@@ -1,4 +1,4 @@
-"""Coloured shapes in units of their object's height, and a canvas that knows who owns each pixel."""
+"""Coloured shapes in units of their object's height, and a canvas with the owner of each pixel."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeAlias
@@ -67,12 +67,12 @@ class Canvas:
         self._owner_pen = ImageDraw.Draw(self._owners)
 
     def paint(self, parts: Iterable[Part], *, foot: Point, height_px: float, owner: int = 0) -> None:
-        """Paint an object over what is there.
+        """Paint an object over the earlier ones.
 
         Args:
             parts: shapes, back to front.
             foot: (x, y) of the object's origin in pixels, y down.
-            height_px: how high the object is.
+            height_px: height of the object.
             owner: number of the figure, 1..255; 0 for everything that is no figure.
         """
         for part in parts:
@@ -91,5 +91,5 @@ class Canvas:
         return np.array(self._image)
 
     def owners(self) -> NDArray[np.uint8]:
-        """Number of the figure that is seen at each pixel [h, w]; 0 where there is none."""
+        """Number of the visible figure at each pixel [h, w]; 0 where there is none."""
         return np.array(self._owners)

@@ -6,7 +6,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from mlflow_nas.data.annotations import Annotated, Annotation, EmptySplitError, MissingSplitError
+from mlflow_nas.data.annotations import AnnotatedSplit, Annotation, EmptySplitError, MissingSplitError
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.sample import ImageSize, Split
 from mlflow_nas.errors import ConfigError
@@ -17,7 +17,7 @@ _SECTIONS = ("images", "annotations", "categories")
 _BOX_NUMBERS = 4
 
 
-def read_coco(location: str, split: Split, classes: Sequence[str]) -> Annotated:
+def read_coco(location: str, split: Split, classes: Sequence[str]) -> AnnotatedSplit:
     """Read one split of a COCO folder; crowds are ignored boxes.
 
     Args:
@@ -38,7 +38,7 @@ def read_coco(location: str, split: Split, classes: Sequence[str]) -> Annotated:
             _add_box(entry, annotations, labels)
         except (KeyError, TypeError, ValueError) as error:
             raise _malformed(file, f"annotation {_id_of(entry)}", error) from error
-    return Annotated(folder.resolve().name, f"coco:{location}", list(annotations.values()))
+    return AnnotatedSplit(folder.resolve().name, f"coco:{location}", list(annotations.values()))
 
 
 def _read_json(file: Path) -> dict[str, list[Any]]:

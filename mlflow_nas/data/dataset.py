@@ -17,7 +17,7 @@ _DIGEST_CHARACTERS = 12
 
 
 class ImageSource(Protocol):
-    """Where the pixels of one image come from."""
+    """Source of one image's pixels."""
 
     @property
     def size(self) -> ImageSize:
@@ -71,11 +71,11 @@ class DetectionDataset:
 
     Args:
         records: annotations, in the order of the sequence.
-        name: short name for people, such as "penn-fudan".
-        uri: where it came from.
+        name: short name for messages, such as "penn-fudan".
+        uri: its source.
         classes: names that the labels index.
         skipped: ids of images that could not be used and were left out.
-        views: as how many views each photograph is there; the photographs themselves come first.
+        eval_augmentations: number of augmented copies of each image; the unaugmented ones come first.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class DetectionDataset:
         uri: str,
         classes: Sequence[str],
         skipped: Sequence[str] = (),
-        views: int = 1,
+        eval_augmentations: int = 1,
     ) -> None:
         self.records = tuple(records)
         self.skipped = tuple(skipped)
-        self.views = views
+        self.eval_augmentations = eval_augmentations
         self.name = name
         self.uri = uri
         self.classes = tuple(classes)
@@ -110,11 +110,11 @@ class DetectionDataset:
         return state.hexdigest()[:_DIGEST_CHARACTERS]
 
     @property
-    def photographs(self) -> "DetectionDataset":
-        """Its images as they are, without further views."""
-        return self.part(self.records[: len(self) // self.views])
+    def originals(self) -> "DetectionDataset":
+        """Its images without augmentations."""
+        return self.part(self.records[: len(self) // self.eval_augmentations])
 
-    def part(self, records: Sequence[Record], *, views: int = 1) -> "DetectionDataset":
+    def part(self, records: Sequence[Record], *, eval_augmentations: int = 1) -> "DetectionDataset":
         """Other records, mostly some of its own, as a data set of the same name."""
         return DetectionDataset(
             records,
@@ -122,7 +122,7 @@ class DetectionDataset:
             uri=self.uri,
             classes=self.classes,
             skipped=self.skipped,
-            views=views,
+            eval_augmentations=eval_augmentations,
         )
 
     def __len__(self) -> int:

@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 from torchvision.datasets import VOCDetection
 
-from mlflow_nas.data.annotations import Annotated
-from mlflow_nas.data.options import parse_options, whole_number
+from mlflow_nas.data.annotations import AnnotatedSplit
 from mlflow_nas.data.sample import Split
+from mlflow_nas.data.uri_options import parse_options, whole_number
 from mlflow_nas.data.voc import read_voc
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["read_voc_download"]
 
 
-def read_voc_download(location: str, split: Split, classes: Sequence[str]) -> Annotated:
+def read_voc_download(location: str, split: Split, classes: Sequence[str]) -> AnnotatedSplit:
     """Read one split of PASCAL VOC, which torchvision downloads once, checked by its hash.
 
     Args:

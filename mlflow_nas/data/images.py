@@ -1,4 +1,4 @@
-"""Photographs as RGB bytes, and the one preprocessing that every room uses."""
+"""Images as RGB bytes, and the one preprocessing that every room uses."""
 
 import numpy as np
 import torch
@@ -14,24 +14,24 @@ _WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _BITS_DROPPED = 8
 
 
-def to_rgb(photo: Image.Image) -> ByteImage:
-    """Any photograph as RGB uint8 [h, w, 3]; transparency is dropped.
+def to_rgb(image: Image.Image) -> ByteImage:
+    """Any image as RGB uint8 [h, w, 3]; transparency is dropped.
 
-    Pillow clips 16-bit grey values at 255 when it converts them, which whitens the image: they keep
-    their upper eight bits here.
+    Pillow clips 16-bit grey values at 255 when it converts them, which whitens the image: here
+    the upper eight bits are taken.
 
     Raises:
         ValueError: the pixels are floats, whose range is not known.
     """
-    if photo.mode == "F":
+    if image.mode == "F":
         raise ValueError("its pixels are floats of unknown range")
-    if photo.mode in _WIDE_MODES:
-        wide = np.asarray(photo).astype(np.int64).clip(0, 65535)
+    if image.mode in _WIDE_MODES:
+        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
         return np.repeat((wide >> _BITS_DROPPED).astype(np.uint8)[:, :, None], 3, axis=2)
-    if photo.mode == "P":
+    if image.mode == "P":
         # Pillow warns when transparent palettes go straight to RGB.
-        photo = photo.convert("RGBA")
-    return np.array(photo.convert("RGB"), dtype=np.uint8)
+        image = image.convert("RGBA")
+    return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
 def resize_to_bytes(image: ByteImage, img_size: ImageSize) -> Tensor:

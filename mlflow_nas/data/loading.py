@@ -1,4 +1,4 @@
-"""Images at the network's size: decoded once and kept in bytes, or decoded batch by batch."""
+"""Images at the network's size: decoded once and cached in bytes, or decoded batch by batch."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -36,8 +36,8 @@ def stack_targets(per_image: list[Tensor]) -> Tensor:
     return torch.cat([index[:, None], torch.cat(per_image)], dim=1)
 
 
-class _Resized(NamedTuple):
-    """One image as a network sees it: uint8 [H, W, 3], its targets [n, 6] and its size before."""
+class _ResizedImage(NamedTuple):
+    """One image at the network's input size, uint8 [H, W, 3], its targets [n, 6] and its original size."""
 
     image: Tensor
     targets: Tensor
@@ -50,40 +50,40 @@ class BatchSource(Dataset[RawBatch]):
     Args:
         dataset: the images.
         img_size: (height, width) of the network's input, in pixels.
-        in_memory: keep each image's resized bytes from its first use on: a training's first step waits for
+        in_memory: cache each image's resized bytes from its first use on: a training's first step waits for
             one batch, not for all images.
     """
 
     def __init__(self, dataset: DetectionDataset, *, img_size: ImageSize, in_memory: bool) -> None:
         self._dataset, self._img_size = dataset, img_size
-        self._kept: dict[int, _Resized] | None = {} if in_memory else None
+        self._cache: dict[int, _ResizedImage] | None = {} if in_memory else None
         self._device = torch.device("cpu")
 
-    def keep_on(self, device: torch.device) -> None:
-        """Keep images in that device's memory, those that are kept already as well."""
+    def cache_on(self, device: torch.device) -> None:
+        """Cache images in that device's memory, those that are cached already as well."""
         self._device = device
-        if self._kept is not None:
-            self._kept = {index: self._placed(item) for index, item in self._kept.items()}
+        if self._cache is not None:
+            self._cache = {index: self._placed(item) for index, item in self._cache.items()}
 
-    def _placed(self, item: _Resized) -> _Resized:
+    def _placed(self, item: _ResizedImage) -> _ResizedImage:
         return item._replace(image=item.image.to(self._device))
 
-    def _read(self, index: int) -> _Resized:
+    def _read(self, index: int) -> _ResizedImage:
         sample = self._dataset[index]
         height, width = sample.image.shape[:2]
-        # Kept as [H, W, 3]: augmentation and convolutions are fastest so.
+        # Cached as [H, W, 3]: augmentation and convolutions are fastest so.
         image = resize_to_bytes(sample.image, self._img_size).permute(1, 2, 0).contiguous()
-        return _Resized(image, to_targets(sample), (height, width))
+        return _ResizedImage(image, to_targets(sample), (height, width))
 
-    def _item(self, index: int) -> _Resized:
-        if self._kept is None:
+    def _item(self, index: int) -> _ResizedImage:
+        if self._cache is None:
             return self._read(index)
-        if index not in self._kept:
-            self._kept[index] = self._placed(self._read(index))
-        return self._kept[index]
+        if index not in self._cache:
+            self._cache[index] = self._placed(self._read(index))
+        return self._cache[index]
 
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
-        """The planned batch; images that are kept on a device are given there, everything else on the CPU.
+        """The planned batch; images that are cached on a device are there, everything else is on the CPU.
 
         Raises:
             ConfigError: an image can't be decoded.
@@ -107,7 +107,7 @@ class MemoryLoader:
 
     Args:
         source: batches by plan.
-        sampler: the plans; Lightning finds it here to tell it the epoch.
+        sampler: the plans; Lightning sets its epoch.
     """
 
     def __init__(self, source: _Batches, sampler: Plans) -> None:

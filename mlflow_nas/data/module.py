@@ -6,23 +6,22 @@ from typing import TypeAlias
 
 import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader
 
 from mlflow_nas.data.augment import Augmentation, augment_batch
 from mlflow_nas.data.dataset import DetectionDataset
 from mlflow_nas.data.loading import BatchSource, MemoryLoader
 from mlflow_nas.data.sample import Batch, ImageSize, RawBatch, Split
 from mlflow_nas.data.sampling import Plans, SequentialPlans, ShuffledPlans
+from mlflow_nas.data.workers import WorkerLoader, check_shared_memory
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["DetectionDataModule", "Loader", "in_order", "prepare_batch"]
 
-Loader: TypeAlias = MemoryLoader | DataLoader[RawBatch]
+Loader: TypeAlias = MemoryLoader | WorkerLoader
 
 _MIN_IMAGES = 2
 _MIN_SIDE_PX = 32
 _MEMORY_LIMIT_BYTES = 2 * 1024**3
-_WORKERS = 2
 _CPU = torch.device("cpu")
 
 
@@ -51,19 +50,19 @@ def in_order(dataset: DetectionDataset, *, img_size: ImageSize, batch_size: int 
 class DetectionDataModule(LightningDataModule):
     """Batches of two data sets at one input size.
 
-    The same seed gives the same batches and the same augmentation, whether images are kept in memory or
+    The same seed gives the same batches and the same augmentation, whether images are cached in memory or
     decoded by workers, in one run or in a resumed one.
 
     Args:
-        train: images to learn from, at least 2.
-        val: images to measure on, never augmented, always in their order; where it has several views of each
-            photograph, an epoch is measured on the photographs as they are.
+        train: images to train on, at least 2.
+        val: images to evaluate on, always in their order; an epoch is evaluated on its images
+            without evaluation augmentations.
         img_size: (height, width) of the network's input, in pixels.
         batch_size: images in a batch, at least 2; the last batch may be smaller, or larger by one.
         seed: of order and augmentation.
         augmentation: of the training batches.
-        memory_limit_bytes: resized images of both sets are kept in memory up to this size; beyond it they
-            are decoded again in every epoch.
+        memory_limit_bytes: resized images of both sets are cached in memory up to this size; beyond it
+            they are decoded again in every epoch.
 
     Raises:
         ConfigError: too few images, too small a batch or input.
@@ -95,8 +94,8 @@ class DetectionDataModule(LightningDataModule):
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Images to train on, and photographs to measure an epoch on."""
-        return len(self._train), len(self._val.photographs)
+        """Images to train on, and images to measure an epoch on."""
+        return len(self._train), len(self._val.originals)
 
     @cached_property
     def _train_source(self) -> BatchSource:
@@ -106,21 +105,21 @@ class DetectionDataModule(LightningDataModule):
     def _val_source(self) -> BatchSource:
         return BatchSource(self._val, img_size=self._img_size, in_memory=self._in_memory)
 
-    def keep_on(self, device: torch.device) -> None:
-        """Keep what is kept in memory in that device's, so that a training there waits for no image."""
+    def cache_on(self, device: torch.device) -> None:
+        """Cache images in that device's memory, so that a training there waits for none."""
         for source in (self._train_source, self._val_source):
-            source.keep_on(device)
+            source.cache_on(device)
 
     def train_dataloader(self) -> Loader:
         """Raw batches in a new order each epoch, from the one that a resumed training begins with."""
         plans = self._shuffled()
-        if self.trainer:  # which tells the epoch after workers have begun to read
+        if self.trainer:  # it sets the epoch after workers have begun to read
             done = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # not typed
             plans.set_epoch(done)
         return self._loader(self._train_source, plans)
 
     def val_dataloader(self) -> Loader:
-        """Raw batches of the photographs as they are, in the order of the data set."""
+        """Raw batches of the images as they are, in the order of the data set."""
         return self._val_loader(self.counts[1])
 
     def _val_loader(self, images: int) -> Loader:
@@ -132,14 +131,9 @@ class DetectionDataModule(LightningDataModule):
     def _loader(self, source: BatchSource, plans: Plans) -> Loader:
         if self._in_memory:
             return MemoryLoader(source, plans)
-        return DataLoader(
-            source,
-            batch_size=None,
-            sampler=plans,
-            num_workers=_WORKERS,
-            persistent_workers=True,
-            generator=torch.Generator(),  # its own: what the network draws does not depend on workers
-        )
+        height, width = self._img_size
+        check_shared_memory((self._batch_size + 1) * 3 * height * width)
+        return WorkerLoader(source, plans)
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:  # noqa: ARG002 - Lightning's signature
         """Prepare the batch on its device, where it is cheap."""
@@ -154,7 +148,7 @@ class DetectionDataModule(LightningDataModule):
         """Prepared batches, without a Trainer.
 
         Args:
-            split: "train" (shuffled), or "val" with all its views.
+            split: "train" (shuffled), or "val" with its evaluation augmentations.
             epoch: whose order and augmentation of "train" to give.
             augmented: whether "train" is augmented.
             device: where images are prepared and given; boxes stay on the CPU.
@@ -166,13 +160,13 @@ class DetectionDataModule(LightningDataModule):
         raws = self._loader(self._train_source, plans)
         return _prepared(raws, self._prepare if augmented else _prepare_plain, device)
 
-    def photographs(self, *, device: torch.device = _CPU) -> Iterator[Batch]:
+    def val_originals(self, *, device: torch.device = _CPU) -> Iterator[Batch]:
         """Prepared batches of "val" as an epoch is measured on it, their images on a device."""
         return _prepared(self.val_dataloader(), prepare_batch, device)
 
     @property
     def identity(self) -> str:
-        """What a training sees, in words: two modules of one identity give the same batches."""
+        """Equal for modules of equal batches: digests of both sets, and all that shapes a batch."""
         return (
             f"{self._train.digest} {self._val.digest} {self._img_size} {self._batch_size} {self._seed} "
             f"{self._augmentation}"

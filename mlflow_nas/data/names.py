@@ -1,4 +1,4 @@
-"""Sentences about names that do not exist."""
+"""Messages about names that do not exist."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ _SHOWN = 90
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that a name does not exist, which one is near, and what exists.
+    """Message about a name that does not exist: the nearest one, and the existing ones.
 
     Args:
         kind: what is named, such as "class".

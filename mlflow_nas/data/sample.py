@@ -1,4 +1,4 @@
-"""What a data set yields: one annotated image, or a batch of them as tensors."""
+"""One annotated image, or a batch of them as tensors."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
@@ -22,7 +22,7 @@ class Sample:
         image: RGB uint8 [h, w, 3].
         boxes: float32 [n, 4], xyxy in pixels, inside the image, none empty.
         labels: int64 [n], indexes into the data set's classes.
-        ignore: bool [n], true for boxes that are neither right nor wrong (difficult, crowd).
+        ignore: bool [n], true for boxes that the metric ignores (difficult, crowd).
         image_id: names the image in its data set.
     """
 
@@ -34,7 +34,7 @@ class Sample:
 
 
 class RawBatch(NamedTuple):
-    """What the loaders yield: images in bytes, so that little is moved to the device.
+    """A batch of the loaders: images in bytes, so that little is moved to the device.
 
     Attributes:
         images: uint8 [b, 3, H, W].
@@ -50,7 +50,7 @@ class RawBatch(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a network trains on and is measured with.
+    """A batch as networks are trained and evaluated on.
 
     Attributes:
         images: float32 [b, 3, H, W], RGB in 0..1.

@@ -44,24 +44,24 @@ class ShuffledPlans(Sampler[BatchPlan]):
     """All images in a new order each epoch; a single image left over joins the last batch.
 
     BatchNorm can't learn from a batch of one. Lightning calls ``set_epoch`` before each epoch. Of several
-    views of the images that are kept, an epoch takes as many as there are images, and none twice until all
+    augmented copies of the images, an epoch takes as many as there are images, and none twice until all
     were taken.
 
     Args:
         count: images in the data set, at least 2.
         batch_size: images in a batch, at least 2.
         seed: of order and augmentation.
-        views: how many of each image are kept, one set after the other.
+        copies: number of copies of each image, one set after the other.
     """
 
-    def __init__(self, count: int, batch_size: int, *, seed: int, views: int = 1) -> None:
+    def __init__(self, count: int, batch_size: int, *, seed: int, copies: int = 1) -> None:
         self._count, self._batch_size = count, batch_size
-        self._seed, self._views = seed, views
+        self._seed, self._copies = seed, copies
         self._epoch = 0
 
     @property
     def epoch(self) -> int:
-        """Which pass comes next."""
+        """Number of the next pass."""
         return self._epoch
 
     def set_epoch(self, epoch: int) -> None:
@@ -73,9 +73,9 @@ class ShuffledPlans(Sampler[BatchPlan]):
         return max(1, full + (rest > 1))
 
     def __iter__(self) -> Iterator[BatchPlan]:
-        cycle, part = divmod(self._epoch, self._views)
+        cycle, part = divmod(self._epoch, self._copies)
         rng = np.random.default_rng((self._seed, cycle))
-        order = rng.permutation(self._count * self._views)[part * self._count :][: self._count].tolist()
+        order = rng.permutation(self._count * self._copies)[part * self._count :][: self._count].tolist()
         seeds = rng.integers(0, 2**63 - 1, len(self)).tolist()
         for number, seed in enumerate(seeds):
             start = number * self._batch_size

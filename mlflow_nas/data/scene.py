@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlflow_nas.data.canvas import Canvas, Point
 from mlflow_nas.data.dataset import MemoryImage, Record
-from mlflow_nas.data.figures import person
+from mlflow_nas.data.people import person
 from mlflow_nas.data.scenery import CLUTTER, add_noise, backdrop
 
 __all__ = ["draw_scene"]
@@ -26,7 +26,7 @@ _OCCLUDERS = (0, 0, 0, 1)
 def draw_scene(rng: Generator, *, size_px: int, image_id: str) -> Record:
     """Draw one square scene.
 
-    A box holds exactly the pixels of its figure that are seen. A figure of which an object in front
+    A box holds exactly the visible pixels of its figure. A figure of which an object in front
     leaves less than a quarter is ignored.
 
     Args:
@@ -57,7 +57,7 @@ def _paint_clutter(rng: Generator, canvas: Canvas, size_px: int, *, count: int) 
 
 
 def _paint_figures(rng: Generator, canvas: Canvas, size_px: int) -> dict[int, int]:
-    """Paint the figures, far to near; returns how many pixels each was given when it was painted."""
+    """Paint the figures, far to near; returns the number of pixels of each when it was painted."""
     count = int(rng.choice(_FIGURES))
     scales = np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST), count))
     taken: list[_Box] = []

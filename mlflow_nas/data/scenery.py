@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mlflow_nas.data.canvas import Colour, Part, box, ellipse, limb
-from mlflow_nas.data.figures import shade
+from mlflow_nas.data.people import shade
 from mlflow_nas.data.sample import ByteImage
 
 __all__ = ["CLUTTER", "add_noise", "backdrop"]

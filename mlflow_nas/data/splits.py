@@ -1,4 +1,4 @@
-"""What a study works on: train, val, and a test split that decides nothing."""
+"""The splits of a study: train, val, and a test split that is reported only."""
 
 import hashlib
 import logging
@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from mlflow_nas.data.annotations import EmptySplitError, MissingSplitError, OnBadImage
 from mlflow_nas.data.dataset import DetectionDataset, Record
+from mlflow_nas.data.eval_augmentations import default_eval_augmentations, with_eval_augmentations
 from mlflow_nas.data.sample import Split
 from mlflow_nas.data.uri import check_has_boxes, load_dataset
-from mlflow_nas.data.views import default_views, with_views
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["Splits", "load_held_out", "load_splits"]
@@ -33,7 +33,7 @@ def load_splits(
     *,
     on_bad_image: OnBadImage = "refuse",
     test_fraction: float = 0.0,
-    val_views: int | None = 1,
+    eval_augmentations: int | None = 1,
 ) -> Splits:
     """Load all splits of a data set; the other arguments are those of `load_dataset` and `load_held_out`.
 
@@ -42,15 +42,15 @@ def load_splits(
         classes: as there.
         on_bad_image: as there.
         test_fraction: as there.
-        val_views: as how many views val has each photograph; None for `default_views`.
+        eval_augmentations: of val; None for `default_eval_augmentations`.
 
     Raises:
         ConfigError: as these.
     """
     train = load_dataset(uri, "train", classes, on_bad_image=on_bad_image)
     val, test = load_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction)
-    views = default_views(len(val)) if val_views is None else val_views
-    return Splits(train, with_views(val, views), test)
+    count = default_eval_augmentations(len(val)) if eval_augmentations is None else eval_augmentations
+    return Splits(train, with_eval_augmentations(val, count), test)
 
 
 def load_held_out(
@@ -82,8 +82,8 @@ def load_held_out(
         return _divide(val, test_fraction) if test_fraction else (val, None)
     if test_fraction:
         raise ConfigError(
-            f"data {uri!r} has a test split of its own, and --test-fraction {test_fraction:g} would take "
-            "another one from val; leave --test-fraction out"
+            f"data {uri!r} has a test split of its own, and data.test_fraction={test_fraction:g} would take "
+            "another one from val; leave data.test_fraction out"
         )
     return val, test
 
@@ -100,8 +100,8 @@ def _divide(val: DetectionDataset, fraction: float) -> tuple[DetectionDataset, D
             check_has_boxes(part, name)
         except ConfigError as error:
             raise ConfigError(
-                f"--test-fraction {fraction:g} of {len(val)} images leaves {len(part)} in {name}: {error}, "
-                "or give another fraction"
+                f"data.test_fraction={fraction:g} of {len(val)} images leaves {len(part)} in {name}: "
+                f"{error}, or set another data.test_fraction"
             ) from error
     return parts[0], parts[1]
 

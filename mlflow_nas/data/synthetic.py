@@ -8,9 +8,9 @@ from numpy.random import default_rng
 from mlflow_nas.data.annotations import MissingSplitError
 from mlflow_nas.data.dataset import DetectionDataset
 from mlflow_nas.data.names import unknown_name
-from mlflow_nas.data.options import parse_options, whole_number
 from mlflow_nas.data.sample import Split
 from mlflow_nas.data.scene import draw_scene
+from mlflow_nas.data.uri_options import parse_options, whole_number
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["SyntheticOptions", "load_synthetic"]
@@ -28,7 +28,7 @@ _MAX_BYTES = 2 * 1024**3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticOptions:
-    """What ``synthetic:`` takes.
+    """Options of ``synthetic:``.
 
     Attributes:
         train: images of the training split.

@@ -64,7 +64,7 @@ def load_dataset(
 
 
 def check_has_boxes(dataset: DetectionDataset, split: Split) -> None:
-    """Refuse a split in which there is nothing to find.
+    """Refuse a split without boxes.
 
     Raises:
         EmptySplitError: no box, or boxes to ignore only.

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from mlflow_nas.data.annotations import Annotated, Annotation, EmptySplitError, MissingSplitError
+from mlflow_nas.data.annotations import AnnotatedSplit, Annotation, EmptySplitError, MissingSplitError
 from mlflow_nas.data.names import unknown_name
-from mlflow_nas.data.options import parse_options, whole_number
 from mlflow_nas.data.sample import ImageSize, Split
+from mlflow_nas.data.uri_options import parse_options, whole_number
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["read_voc"]
@@ -17,7 +17,7 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def read_voc(location: str, split: Split, classes: Sequence[str]) -> Annotated:
+def read_voc(location: str, split: Split, classes: Sequence[str]) -> AnnotatedSplit:
     """Read one split of a VOCdevkit; difficult boxes are ignored boxes.
 
     Pixel indexes of VOC start at 1 and include both ends, so the box from xmin to xmax covers
@@ -51,11 +51,11 @@ def read_voc(location: str, split: Split, classes: Sequence[str]) -> Annotated:
     annotations = [_read(folder, image_id, classes, names) for image_id in ids]
     if not set(classes) <= names:
         _check_names(folder, classes)
-    return Annotated(folder.name.lower(), f"voc:{location}", annotations)
+    return AnnotatedSplit(folder.name.lower(), f"voc:{location}", annotations)
 
 
 def _check_names(folder: Path, classes: Sequence[str]) -> None:
-    """Refuse classes that stand in no annotation of any split."""
+    """Refuse classes that no annotation of any split has."""
     names: set[str] = set()
     for file in (folder / "Annotations").glob("*.xml"):
         _read(folder, file.stem, (), names)

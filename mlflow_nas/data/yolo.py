@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mlflow_nas.data.annotations import Annotated, Annotation, EmptySplitError, MissingSplitError
+from mlflow_nas.data.annotations import AnnotatedSplit, Annotation, EmptySplitError, MissingSplitError
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.sample import Split
 from mlflow_nas.errors import ConfigError
@@ -21,7 +21,7 @@ _FILE = "data.yaml"
 _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
-def read_yolo(location: str, split: Split, classes: Sequence[str]) -> Annotated:
+def read_yolo(location: str, split: Split, classes: Sequence[str]) -> AnnotatedSplit:
     """Read one split; an image without a label file has no objects.
 
     Args:
@@ -31,7 +31,7 @@ def read_yolo(location: str, split: Split, classes: Sequence[str]) -> Annotated:
 
     Raises:
         ConfigError: something is missing, malformed or unknown.
-        EmptySplitError: what data.yaml names as the split is not there.
+        EmptySplitError: the split that data.yaml names is missing.
     """
     file = Path(location) if Path(location).suffix in {".yaml", ".yml"} else Path(location) / _FILE
     document = _read_yaml(file)
@@ -39,7 +39,7 @@ def read_yolo(location: str, split: Split, classes: Sequence[str]) -> Annotated:
     images = [_read(path, labels, file, image_id) for path, image_id in _images(document, split, file)]
     if not images:
         raise ConfigError(f"{file}: {split} names 0 images, 1 is the least; add images to the split")
-    return Annotated(file.resolve().parent.name, f"yolo:{location}", images)
+    return AnnotatedSplit(file.resolve().parent.name, f"yolo:{location}", images)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _read_lines(file: Path) -> list[str]:
 
 
 def _root(document: dict[str, Any], file: Path) -> Path:
-    """What the split's entries are relative to; the file's folder where its `path` is not on this machine."""
+    """The folder of the split's entries; the file's folder where its `path` is not on this machine."""
     root = file.parent / str(document.get("path") or "")
     return root if root.is_dir() else file.parent
 

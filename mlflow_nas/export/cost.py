@@ -1,4 +1,4 @@
-"""What the nodes of an ONNX file compute and how many bytes of weights they read."""
+"""FLOPs of the nodes of an ONNX file, and the bytes of their weights."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper, shape_inference
 
-from mlflow_nas.export.files import read_model
+from mlflow_nas.export.model_files import read_model
 
 __all__ = ["node_costs"]
 
@@ -45,8 +45,8 @@ def node_costs(path: Path) -> dict[str, tuple[str, str, int, int]]:
 
     A multiply-accumulate is two FLOPs.
 
-    What takes their outputs stands there too, under its name and the tensor's: ONNX Runtime calls what it
-    fuses after the last node, or after a tensor. Nodes of shapes that can't be inferred are absent.
+    The consumers of their outputs are listed too, under their names and the tensor's: ONNX Runtime names a
+    fused node after the last node, or after a tensor. Nodes of shapes that can't be inferred are absent.
 
     Args:
         path: any ONNX file with fixed input shapes.

@@ -1,4 +1,4 @@
-"""ONNX files of others: fixed input shapes, and whether they are quantized."""
+"""ONNX files from elsewhere: fixed input shapes, and whether they are quantized."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnxruntime.tools.onnx_model_utils import fix_output_shapes, make_input_shape_fixed
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.export.files import read_model, write_model
+from mlflow_nas.export.model_files import read_model, write_model
 
 __all__ = ["fix_input_shapes", "is_quantized", "random_images"]
 
@@ -29,7 +29,7 @@ def is_quantized(path: Path) -> bool:
 
 
 def fix_input_shapes(path: Path, target: Path, shapes: Mapping[str, Sequence[int]]) -> Path:
-    """The file with input shapes as given; sizes that it leaves open and that nobody gives are 1.
+    """The file with the given input shapes; dynamic sizes without a given value are 1.
 
     Args:
         path: any ONNX file.
@@ -69,7 +69,7 @@ def fix_input_shapes(path: Path, target: Path, shapes: Mapping[str, Sequence[int
 
 
 def _sizes(value: onnx.ValueInfoProto) -> list[int]:
-    """The declared sizes; 0 for one that is left open."""
+    """The declared sizes; 0 for a dynamic one."""
     return [max(int(dim.dim_value), 0) for dim in value.type.tensor_type.shape.dim]
 
 

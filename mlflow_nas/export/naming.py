@@ -1,6 +1,6 @@
 """Names of nodes and tensors that keep the module path, so that a profile sums time by module.
 
-Tensors are named too: ONNX Runtime calls what it fuses after a node or after a tensor, as the fusion has it.
+Tensors are named too: ONNX Runtime names a fused node after a node or after a tensor.
 """
 
 import ast
@@ -19,24 +19,24 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 def name_graph(graph: onnx.GraphProto) -> None:
     """Name each node MODULE.PATH/OPERATOR, and its outputs after it; the graph's own outputs keep theirs.
 
-    A second node of that name gets `_2`. What belongs to no submodule stands under "detector". Reads the
+    A second node of that name gets `_2`. Nodes of no submodule are under "detector". Reads the
     exporter's metadata, so it comes before `strip_provenance`.
     """
     counts: Counter[str] = Counter()
-    kept = {output.name for output in graph.output}
+    outputs = {output.name for output in graph.output}
     renamed: dict[str, str] = {}
     for node, path in zip(graph.node, _module_paths(graph), strict=True):
         name = f"{path or ROOT}/{node.op_type}"
         counts[name] += 1
         node.name = name if counts[name] == 1 else f"{name}_{counts[name]}"
         for index, output in enumerate(node.output):
-            if output not in kept:
+            if output not in outputs:
                 renamed[output] = f"{node.name}:{index}" if index else node.name
     _rename_tensors(graph, renamed)
 
 
 def strip_provenance(model: onnx.ModelProto) -> None:
-    """Remove what the exporter says of itself: stack traces hold the paths of the exporting machine."""
+    """Remove the exporter's metadata: its stack traces hold paths of the exporting machine."""
     graph = model.graph
     described = (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer)
     for part in (model, graph, *described):

@@ -1,4 +1,4 @@
-"""ONNX export: fixed batch 1, node names that keep the module path, nothing of the exporting machine."""
+"""ONNX export: fixed batch 1, node names that keep the module path, no paths of the exporting machine."""
 
 import copy
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mlflow_nas.errors import CandidateError
-from mlflow_nas.export.files import PRECISION, set_metadata, write_model
+from mlflow_nas.export.model_files import PRECISION, set_metadata, write_model
 from mlflow_nas.export.naming import name_graph, strip_provenance
 
 __all__ = ["export_onnx"]

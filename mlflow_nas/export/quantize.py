@@ -18,13 +18,14 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from mlflow_nas.errors import CandidateError, ConfigError
-from mlflow_nas.export.files import PRECISION, read_model, set_metadata, write_model
+from mlflow_nas.disk import is_machines_fault
+from mlflow_nas.errors import CandidateError, ConfigError, MachineError
+from mlflow_nas.export.model_files import PRECISION, read_model, set_metadata, write_model
 
 __all__ = ["OUTPUT_BRANCHES", "Quantization", "quantize_int8"]
 
 OUTPUT_BRANCHES = ("head.objectness", "head.box", "head.classes")
-"""The last modules of our detectors: what is lost there nothing later makes up for."""
+"""The last modules of FastestDet: no later layer corrects an error there."""
 
 _WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
@@ -38,10 +39,10 @@ _METHODS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    """What is quantized, and how ranges are found; the defaults are what ships.
+    """Options of the quantization; the defaults are those of the shipped file.
 
     Attributes:
-        float_tail: keep what follows the last weighted layers in float: the last sigmoid, softmax and concat.
+        float_tail: leave the last sigmoid, softmax and concat, after the last weighted layers, in float.
         float_modules: module paths whose nodes stay in float as well.
         method: how a tensor's range is found from the calibration images: the average of their smallest and
             of their largest values, the extremes of all, or percentiles of all.
@@ -53,7 +54,7 @@ class Quantization:
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
-    """Hands the calibration images to ONNX Runtime one by one."""
+    """The calibration images, one by one, as ONNX Runtime reads them."""
 
     def __init__(self, input_name: str, images: NDArray[np.float32]) -> None:
         self._input_name = input_name
@@ -78,7 +79,7 @@ def quantize_int8(
         fp32: the file from `export_onnx`.
         path: where the int8 file goes; it carries the same metadata with precision "int8".
         calibration: float32 [n, 3, H, W] in 0..1, images of the training split.
-        choices: other ways, for comparison; None for what ships.
+        choices: other options, for comparison; None for the defaults.
 
     Raises:
         ConfigError: no calibration image, images of another size, or a file can't be read or written.
@@ -96,7 +97,8 @@ def quantize_int8(
     try:
         model = _quantize(source, _Images(taken.name, calibration), choices or Quantization())
     except OSError as error:
-        raise ConfigError(
+        kind = MachineError if is_machines_fault(error) else ConfigError
+        raise kind(
             f"{fp32.name} can't be quantized in {tempfile.gettempdir()}: {error.strerror}. Free space, or "
             "set TMPDIR to another folder."
         ) from error
@@ -109,7 +111,7 @@ def quantize_int8(
 def _quantize(
     source: onnx.ModelProto, images: CalibrationDataReader, choices: Quantization
 ) -> onnx.ModelProto:
-    # The exporter has folded and inferred what ONNX Runtime's pre-processing would; the mark says so, and
+    # The exporter has folded and inferred what ONNX Runtime's pre-processing would; this mark
     # keeps ONNX Runtime from advising it in the log. The pre-processing itself would rename nodes.
     add_pre_process_metadata(source)
     method, settings = _METHODS[choices.method]
@@ -125,13 +127,13 @@ def _quantize(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=method,
-            nodes_to_exclude=_kept_in_float(source.graph, choices),
+            nodes_to_exclude=_float_nodes(source.graph, choices),
             extra_options=settings,
         )
         return onnx.load(quantized)
 
 
-def _kept_in_float(graph: onnx.GraphProto, choices: Quantization) -> list[str]:
+def _float_nodes(graph: onnx.GraphProto, choices: Quantization) -> list[str]:
     tail = _tail_of(graph) if choices.float_tail else []
     inside = tuple(f"{path}{end}" for path in choices.float_modules for end in "./")
     return tail + [node.name for node in graph.node if inside and node.name.startswith(inside)]

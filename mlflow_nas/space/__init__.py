@@ -1,13 +1,22 @@
-"""Search spaces as data, and the detectors that they build."""
+"""Search spaces as data, and the networks that they build."""
 
-from mlflow_nas.space.backbone import ShuffleNetBackbone
 from mlflow_nas.space.build import build_detector, is_whole, keeps_backbone
 from mlflow_nas.space.catalogue import SPACES, load_space
-from mlflow_nas.space.fastestdet import fastestdet_head, seed_head
+from mlflow_nas.space.fastestdet import (
+    CLASS_POWER,
+    COCO_CLASSES,
+    OBJECTNESS_POWER,
+    FastestDet,
+    LossTerms,
+    ShuffleNetBackbone,
+    boxes_of_cells,
+    detection_loss,
+    siou,
+    slice_weights,
+)
+from mlflow_nas.space.fastestdet.spaces import fastestdet_head, seed_head
 from mlflow_nas.space.narrow import narrow, read_architecture
-from mlflow_nas.space.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
-from mlflow_nas.space.published import COCO_CLASSES
 from mlflow_nas.space.search_space import SearchSpace, input_size
 from mlflow_nas.space.weights import (
     BackboneWeights,
@@ -15,19 +24,25 @@ from mlflow_nas.space.weights import (
     load_backbone_weights,
     load_seed_weights,
     save_weights,
+    state_digest,
 )
 
 __all__ = [
+    "CLASS_POWER",
     "COCO_CLASSES",
+    "OBJECTNESS_POWER",
     "SPACES",
     "BackboneWeights",
     "FastestDet",
+    "LossTerms",
     "Parameter",
     "SearchSpace",
     "SeedWeights",
     "ShuffleNetBackbone",
     "Value",
+    "boxes_of_cells",
     "build_detector",
+    "detection_loss",
     "fastestdet_head",
     "input_size",
     "is_whole",
@@ -39,4 +54,7 @@ __all__ = [
     "read_architecture",
     "save_weights",
     "seed_head",
+    "siou",
+    "slice_weights",
+    "state_digest",
 ]

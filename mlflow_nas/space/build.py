@@ -3,9 +3,9 @@
 import torch
 
 from mlflow_nas.errors import CandidateError, NasError
-from mlflow_nas.space.fastestdet import fastestdet_head
-from mlflow_nas.space.inherit import inherit_detector
-from mlflow_nas.space.network import FastestDet
+from mlflow_nas.space.fastestdet.network import FastestDet
+from mlflow_nas.space.fastestdet.spaces import fastestdet_head
+from mlflow_nas.space.fastestdet.transfer import slice_weights
 from mlflow_nas.space.search_space import SearchSpace
 from mlflow_nas.space.weights import BackboneWeights, SeedWeights
 from mlflow_nas.types import Architecture
@@ -14,16 +14,16 @@ __all__ = ["build_detector", "is_whole", "keeps_backbone"]
 
 
 def is_whole(weights: SeedWeights, space: SearchSpace) -> bool:
-    """Whether weights are a trained baseline of the space, of any classes, and not only parts of one."""
+    """Whether the weights are those of a whole baseline of the space, of any classes."""
     wanted = space.build(space.validate(space.baseline), 1).state_dict()
     return wanted.keys() <= weights.state.keys()
 
 
 def keeps_backbone(space: SearchSpace) -> bool:
-    """Whether all of a space have the baseline's `backbone`, as far as one change at a time tells.
+    """Whether all architectures of a space have the baseline's `backbone`, checked one parameter at a time.
 
-    Each parameter is tried alone, words one by one, numbers at both ends. Where one of these can't be built,
-    other choices with it might be, with a backbone that nobody saw: the answer is no.
+    Each parameter is tried alone, words one by one, numbers at both ends. Where one of these can't be built
+    the answer is no: other choices with it may have another backbone.
     """
     baseline = space.validate(space.baseline)
     changed = [
@@ -38,7 +38,7 @@ def keeps_backbone(space: SearchSpace) -> bool:
 
 
 def _backbone_of(space: SearchSpace, architecture: Architecture) -> str | None:
-    """What an architecture's backbone looks like: "" where it has none, None where it can't be built."""
+    """The printed backbone of an architecture: "" where it has none, None where it can't be built."""
     try:
         network = build_detector(architecture, num_classes=1, space=space)
     except CandidateError:
@@ -59,10 +59,10 @@ def build_detector(
 
     Args:
         architecture: a member of the space.
-        num_classes: how many classes the detector tells apart.
-        space: where the architecture is from; None for `fastestdet-head`.
+        num_classes: number of classes.
+        space: of the architecture; None for `fastestdet-head`.
         backbone_weights: state of the backbone (torchvision's names), from `load_backbone_weights`.
-        weights: a whole trained seed network, from `load_seed_weights`; the architecture inherits what fits.
+        weights: a whole trained seed network, from `load_seed_weights`; transferred where they fit.
         seed: of the weights that are drawn at random.
 
     Raises:
@@ -76,14 +76,14 @@ def build_detector(
         network = chosen.build(valid, num_classes)
     except NasError:
         raise
-    except Exception as error:  # a user's space may fail in any way
+    except (Exception, SystemExit) as error:  # a user's space may fail in any way
         raise CandidateError(
             f"The space {chosen.name} can't build {chosen.key(valid)}: {type(error).__name__}: {error}"
         ) from error
     if weights is not None:
-        weights.hand_down(network, chosen.inherit)
+        weights.transfer_weights(network, chosen.transfer)
     elif backbone_weights is not None:
         state = {f"backbone.{name}": value for name, value in backbone_weights.items()}
         own = {name: value for name, value in network.state_dict().items() if name in state}
-        network.load_state_dict(inherit_detector(state, own), strict=False)
+        network.load_state_dict(slice_weights(state, own), strict=False)
     return network

@@ -7,10 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mlflow_nas.errors import ConfigError, NasError
-from mlflow_nas.space.cell import cell
-from mlflow_nas.space.chain import chain
-from mlflow_nas.space.fastestdet import fastestdet_head
-from mlflow_nas.space.multi_branch import multi_branch
+from mlflow_nas.space.fastestdet.spaces import cell, chain, fastestdet_head, multi_branch
 from mlflow_nas.space.search_space import SearchSpace
 
 __all__ = ["SPACES", "load_space"]
@@ -27,7 +24,7 @@ def load_space(name: str) -> SearchSpace:
     """A built-in space, or the one that a Python file holds.
 
     Args:
-        name: of a built-in space, or "path.py:NAME" with NAME a `SearchSpace` or a function that makes one.
+        name: of a built-in space, or "path.py:NAME" with NAME a `SearchSpace` or a function that returns one.
             The file is run.
 
     Raises:
@@ -47,12 +44,12 @@ def load_space(name: str) -> SearchSpace:
             found = found()
         except NasError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(f"{path}: the search space {attribute} can't be made: {error!r}.") from error
     if not isinstance(found, SearchSpace):
         raise ConfigError(
-            f"{path} holds no search space {attribute}: let it be a mlflow_nas.space.SearchSpace, or a "
-            "function that returns one."
+            f"{path} holds no search space {attribute}: define it as a mlflow_nas.space.SearchSpace, or as "
+            "a function that returns one."
         )
     return found
 
@@ -60,11 +57,11 @@ def load_space(name: str) -> SearchSpace:
 def _run(path: Path) -> ModuleType:
     specification = importlib.util.spec_from_file_location(f"mlflow_nas_user_space_{path.stem}", path)
     if not path.is_file() or specification is None or specification.loader is None:
-        raise ConfigError(f"The file {path} of the search space does not exist: give its path from here.")
+        raise ConfigError(f"The file {path} of the search space does not exist: give an existing one.")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # where dataclasses look up what annotations mean
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's file may do anything
         raise ConfigError(f"The file {path} of the search space can't be run: {error!r}.") from error
     return module

@@ -1,4 +1,4 @@
-"""What the user says of a space: fewer choices, or one architecture."""
+"""A space with fewer choices, and an architecture from text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)(?::(\d+))?")
 
 
 def narrow(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
-    """The space with fewer choices; its baseline stays, also outside of them.
+    """The space with fewer choices; its baseline stays the same, also where it is outside of them.
 
     Args:
         space: any space.
-        settings: such as ("channels=24..64:8", "groups=1", "2"): a part without "=" goes on with the
-            parameter before. A range holds both its ends; without a step it holds all legal values between.
+        settings: such as ("channels=24..64:8", "groups=1", "2"): a part without "=" is one more value of the
+            parameter before it. A range includes its ends; without a step it has all legal values between.
 
     Raises:
         ConfigError: an unknown parameter, one that is given twice, or a value that is not legal.
@@ -28,7 +28,7 @@ def narrow(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
     for name, words in _grouped(settings):
         parameter = space.parameter(name)
         if name in narrowed:
-            raise ConfigError(f"--set gives {name} twice: put its values into one list, {name}=A,B.")
+            raise ConfigError(f"space.{name} is given twice: put its values into one list, space.{name}=A,B.")
         chosen = {value for word in words for value in _values(name, parameter, word)}
         values = tuple(value for value in parameter.values if value in chosen)
         narrowed[name] = replace(parameter, values=values)
@@ -41,29 +41,33 @@ def _grouped(settings: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for setting in settings:
         name, equals, word = setting.partition("=")
         if equals:
-            groups.append((name.strip(), [word.strip()]))
+            groups.append((name.strip(), [part.strip() for part in word.split(",")]))
         elif groups:
             groups[-1][1].append(setting.strip())
         else:
-            raise ConfigError(f"--set {setting!r} names no parameter: write NAME=VALUES, such as groups=1,2.")
+            raise ConfigError(
+                f"The choice {setting!r} names no parameter: write NAME=VALUES, such as space.groups=1,2."
+            )
     yield from groups
 
 
 def _values(name: str, parameter: Parameter, word: str) -> Sequence[Value]:
-    """The legal values that a word stands for."""
+    """The legal values of a word: a value or a range."""
     found = _RANGE.fullmatch(word)
     if not found:
         return [_legal(name, parameter, word)]
     first, last, step = int(found[1]), int(found[2]), found[3]
     if first > last or step == "0":
         raise ConfigError(
-            f"--set {name}={word} is empty: write FIRST..LAST:STEP, upwards with a step of 1 or more."
+            f"The range space.{name}={word} is empty: write FIRST..LAST:STEP with FIRST <= LAST, STEP >= 1."
         )
     if step:
         return [_legal(name, parameter, str(value)) for value in range(first, last + 1, int(step))]
     between = [value for value in parameter.values if isinstance(value, int) and first <= value <= last]
     if not between:
-        raise ConfigError(f"--set {name}={word} holds no choice: {name} is one of {parameter.describe()}.")
+        raise ConfigError(
+            f"The range space.{name}={word} holds no value: {name} is one of {parameter.describe()}."
+        )
     return between
 
 
@@ -75,7 +79,7 @@ def _legal(name: str, parameter: Parameter, word: str) -> Value:
 
 
 def read_architecture(space: SearchSpace, text: str) -> dict[str, Value]:
-    """An architecture from words, or from a key as runs carry it.
+    """An architecture from text, or from a key such as runs have.
 
     Args:
         space: where the architecture is from.

@@ -1,4 +1,4 @@
-"""One choice of a search space: its legal values, and how models see them."""
+"""One choice of a search space: its legal values and their encoding."""
 
 import re
 from collections.abc import Callable
@@ -18,11 +18,11 @@ class Parameter:
     """One choice of a space.
 
     Attributes:
-        short: the letters that stand for it in an architecture's key.
+        short: its letters in an architecture's key.
         values: what a search may choose: whole numbers in ascending order, or words.
-        encode: number to what models see of it; words become one column each (one-hot).
+        encode: number to the feature of predictors; words become one column each (one-hot).
         acts_on: the modules that it changes, as prefixes of module paths; "" is the whole network.
-        legal: every value that the network can be built with, where a search was narrowed to fewer.
+        legal: every value that the network can be built with, where a space is narrowed to fewer.
     """
 
     short: str
@@ -48,7 +48,7 @@ class Parameter:
         return steps.pop() if len(steps) == 1 and len(numbers) > 2 else None
 
     def describe(self) -> str:
-        """The values in words, such as "24..96 step 8"."""
+        """The values as text, such as "24..96 step 8"."""
         if self.step is None:
             return ", ".join(map(str, self.values))
         return f"{self.values[0]}..{self.values[-1]} step {self.step}"
@@ -58,17 +58,17 @@ class Parameter:
         return replace(self, values=self.legal)
 
     def columns(self, value: Value) -> tuple[float, ...]:
-        """A legal value as models see it: a number, or one column per legal word."""
+        """Features of a legal value: a number, or one column per legal word."""
         if isinstance(value, str):
             return tuple(float(value == word) for word in self.legal)
         return (self.encode(value),)
 
     def read(self, text: str) -> Value | None:
-        """The legal value that a text stands for; None when there is none."""
+        """The legal value of a text; None when there is none."""
         return next((value for value in self.legal if str(value) == text), None)
 
     def fault(self) -> str | None:
-        """What is wrong with the parameter itself, None when it can be used."""
+        """Why the parameter can't be used; None when it can."""
         if not _WORD.fullmatch(self.short):
             return f"its short name {self.short!r} is not a word of letters and digits"
         if not self.values or len(set(self.values)) != len(self.values):
@@ -83,6 +83,6 @@ class Parameter:
         if any(isinstance(value, bool) or not isinstance(value, int) for value in self.values):
             return f"its values {self.values} are not all whole numbers or all words"
         if self.short[-1].isdigit():
-            return f"its short name {self.short!r} runs into the number after it: let it end in a letter"
+            return f"its short name {self.short!r} ends in a digit, before the value: end it in a letter"
         ascends = all(int(before) < int(after) for before, after in pairwise(self.values))
         return None if ascends else f"its values {self.values} don't ascend"

@@ -1,4 +1,4 @@
-"""A search space: what can be chosen, the names of its members, the networks that they stand for."""
+"""A search space: its parameters, the keys of its architectures, and their networks."""
 
 import difflib
 import math
@@ -10,18 +10,25 @@ from typing import TypeAlias
 from torch import Tensor
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.space.inherit import inherit_same
-from mlflow_nas.space.network import FastestDet
+from mlflow_nas.space.fastestdet.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
 from mlflow_nas.types import Architecture
 
-__all__ = ["Build", "Inherit", "SearchSpace", "input_size"]
+__all__ = ["Build", "SearchSpace", "Transfer", "input_size", "transfer_same"]
 
 Build: TypeAlias = Callable[[Architecture, int], FastestDet]
 """Architecture and number of classes to a network with weights drawn at random."""
 
-Inherit: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
+Transfer: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
 """State of the seed network and of a fresh candidate to the candidate's first state."""
+
+
+def transfer_same(seed: Mapping[str, Tensor], candidate: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The seed's tensors where name and shape are equal, the candidate's own elsewhere."""
+    return {
+        name: (seed[name] if name in seed and seed[name].shape == own.shape else own).clone()
+        for name, own in candidate.items()
+    }
 
 
 def input_size(width: int, aspect: float) -> tuple[int, int]:
@@ -36,9 +43,9 @@ class SearchSpace:
     Attributes:
         name: the space's name, in the tag `nas.space`.
         parameters: name to parameter; the names are the keys of an architecture.
-        baseline: the seed network's architecture; legal, also where a search was narrowed to other values.
+        baseline: the seed network's architecture; legal, also where a space is narrowed to other values.
         build: makes the network of a validated architecture.
-        inherit: cuts a candidate's weights out of the trained seed network's.
+        transfer: initializes a candidate's weights from the trained seed network's.
         img_width: the input's width in pixels where it is no parameter.
 
     Raises:
@@ -49,7 +56,7 @@ class SearchSpace:
     parameters: Mapping[str, Parameter]
     baseline: Architecture
     build: Build
-    inherit: Inherit = inherit_same
+    transfer: Transfer = transfer_same
     img_width: int = 320
 
     def __post_init__(self) -> None:
@@ -57,14 +64,14 @@ class SearchSpace:
         for name, parameter in self.parameters.items():
             fault = parameter.fault()
             if fault is None and shorts.count(parameter.short) > 1:
-                fault = f"its short name {parameter.short!r} stands for another one, too"
+                fault = f"its short name {parameter.short!r} is that of another one, too"
             if fault:
                 raise ConfigError(f"The parameter {name} of the space {self.name} can't be used: {fault}.")
         self.validate(self.baseline)
 
     @property
     def size(self) -> int:
-        """How many architectures a search may choose."""
+        """Number of architectures that a search may choose."""
         return math.prod(len(parameter.values) for parameter in self.parameters.values())
 
     def validate(self, architecture: Mapping[str, object]) -> dict[str, Value]:
@@ -108,7 +115,7 @@ class SearchSpace:
         return self.parameters[name]
 
     def key(self, architecture: Architecture) -> str:
-        """The architecture's stable name, such as "k3-g2-c48-w256"; weights play no part in it."""
+        """The architecture's stable name, such as "k3-g2-c48-w256"; independent of weights."""
         valid = self.validate(architecture)
         return "-".join(f"{self.parameters[name].short}{value}" for name, value in valid.items())
 
@@ -132,5 +139,5 @@ class SearchSpace:
         return input_size(self.width_of(architecture), aspect)
 
     def describe(self) -> str:
-        """What a search may choose, in words, one parameter after the other."""
+        """The choices as text, one parameter after the other."""
         return "; ".join(f"{name}: {parameter.describe()}" for name, parameter in self.parameters.items())

@@ -1,10 +1,9 @@
-"""Weights from files: an ImageNet backbone, or a whole trained seed network to inherit from."""
+"""Weights from files: an ImageNet backbone, or a whole trained seed network to transfer from."""
 
+import hashlib
 import io
 import logging
-import pickle
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -13,12 +12,20 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ShuffleNet_V2_X0_5_Weights
 
+from mlflow_nas.disk import disk_error, write_whole
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.space.backbone import ShuffleNetBackbone
-from mlflow_nas.space.published import COCO_CLASSES, from_published
-from mlflow_nas.space.search_space import Inherit
+from mlflow_nas.space.fastestdet.backbone import ShuffleNetBackbone
+from mlflow_nas.space.fastestdet.published import COCO_CLASSES, from_published
+from mlflow_nas.space.search_space import Transfer
 
-__all__ = ["BackboneWeights", "SeedWeights", "load_backbone_weights", "load_seed_weights", "save_weights"]
+__all__ = [
+    "BackboneWeights",
+    "SeedWeights",
+    "load_backbone_weights",
+    "load_seed_weights",
+    "save_weights",
+    "state_digest",
+]
 
 BackboneWeights: TypeAlias = Mapping[str, Tensor]
 """State of the backbone, under torchvision's names."""
@@ -36,28 +43,28 @@ class SeedWeights:
     Attributes:
         state: name to tensor.
         source: the file.
-        kept_classes: which of its classes are left, where it was cut to some of them.
-        before_cut: the network before that.
+        class_indexes: which of the published classes it has, where it has some of them only.
+        all_classes: the same with all of them, in that case.
     """
 
     state: Mapping[str, Tensor]
     source: str
-    kept_classes: tuple[int, ...] | None = None
-    before_cut: "SeedWeights | None" = None
+    class_indexes: tuple[int, ...] | None = None
+    all_classes: "SeedWeights | None" = None
 
     @property
-    def uncut(self) -> "SeedWeights":
+    def full(self) -> "SeedWeights":
         """With all of its classes."""
-        return self.before_cut or self
+        return self.all_classes or self
 
     @property
     def num_classes(self) -> int:
-        """How many classes the seed tells apart; one without a class branch tells one."""
+        """Number of the seed's classes; 1 without a class branch."""
         outputs = self._class_outputs()
         return self.state[outputs[0]].shape[0] if outputs else 1
 
     def _class_outputs(self) -> list[str]:
-        """Names of what gives the classes: the last convolution of their branch and what follows it."""
+        """Names of the tensors that produce the classes: the last layers of their branch."""
         branch = [name for name in self.state if name.startswith(_CLASS_BRANCH)]
         convolutions = [
             place for place, name in enumerate(branch) if self.state[name].dim() == _CONVOLUTION_DIMS
@@ -65,15 +72,15 @@ class SeedWeights:
         return branch[convolutions[-1] :] if convolutions else []
 
     def for_classes(self, wanted: Sequence[str]) -> "SeedWeights":
-        """The published detector cut to some of its 80 classes, in their order; other weights as they are."""
+        """The published detector with some of its 80 classes, in their order; other weights unchanged."""
         if self.num_classes != len(COCO_CLASSES) or not set(wanted) <= set(COCO_CLASSES):
             return self
-        kept, outputs = [COCO_CLASSES.index(name) for name in wanted], {*self._class_outputs()}
-        cut = {
-            name: value[kept] if name in outputs and value.dim() else value
+        indexes, outputs = [COCO_CLASSES.index(name) for name in wanted], {*self._class_outputs()}
+        state = {
+            name: value[indexes] if name in outputs and value.dim() else value
             for name, value in self.state.items()
         }
-        return replace(self, state=cut, kept_classes=tuple(kept), before_cut=self)
+        return replace(self, state=state, class_indexes=tuple(indexes), all_classes=self)
 
     def fits(self, network: nn.Module) -> bool:
         """Whether they are the network's own: every tensor, in its shape."""
@@ -82,14 +89,14 @@ class SeedWeights:
             value.shape == self.state[name].shape for name, value in wanted.items()
         )
 
-    def hand_down(self, network: nn.Module, inherit: Inherit) -> None:
-        """Give a network of any architecture what it can inherit from the seed, in the way of its space.
+    def transfer_weights(self, network: nn.Module, transfer: Transfer) -> None:
+        """Initialize a network of any architecture from these weights, by its space's transfer.
 
         Raises:
-            ConfigError: the seed lacks a tensor of the network or holds one that can't be cut to its shape.
+            ConfigError: a tensor of the network is missing or can't be sliced to its shape.
         """
         try:
-            state = inherit(self.state, network.state_dict())
+            state = transfer(self.state, network.state_dict())
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 f"The weights {self.source} are not those of the baseline network: {error}. "
@@ -97,8 +104,8 @@ class SeedWeights:
             ) from error
         network.load_state_dict(state)
 
-    def kept_by(self, network: nn.Module) -> frozenset[str]:
-        """Names of the network's parameters that are the seed's, uncut; ask before the network is trained."""
+    def unchanged_in(self, network: nn.Module) -> frozenset[str]:
+        """Names of an untrained network's parameters that equal these weights."""
         return frozenset(
             name
             for name, own in network.named_parameters()
@@ -106,7 +113,7 @@ class SeedWeights:
         )
 
     def fill(self, network: nn.Module) -> None:
-        """Give a network of the seed's own architecture its weights, all of them and nothing else.
+        """Load all weights into a network of the same architecture.
 
         Raises:
             ConfigError: a tensor is missing, unknown or of another shape.
@@ -126,10 +133,13 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ConfigError(f"The weights file {path} does not exist: give the path of a state dict (.pth).")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ConfigError(f"The weights file {path} can't be read as a state dict: {error}") from error
+    except Exception as error:  # a damaged file makes torch and pickle raise nearly anything
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ConfigError(f"The weights file {path} can't be read as a state dict: {reason}") from error
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise ConfigError(f"The weights file {path} holds no state dict (a mapping of names to tensors).")
     return state
 
@@ -144,11 +154,11 @@ def load_seed_weights(path: Path) -> SeedWeights:
         state = from_published(_read(path))
     except (KeyError, IndexError) as error:
         raise ConfigError(
-            f"{path} begins as FastestDet's published file and lacks {error}: download it again."
+            f"{path} has tensors of FastestDet's published file and lacks {error}: download it again."
         ) from error
     if not any(name.startswith("head.") for name in state):
         raise ConfigError(
-            f"{path} holds no detection head: give it as --backbone-weights if it is a backbone alone."
+            f"{path} holds no detection head: give it as training.backbone_weights if it is only a backbone."
         )
     return SeedWeights(state=state, source=str(path))
 
@@ -166,7 +176,7 @@ def load_backbone_weights(path: Path | None) -> dict[str, Tensor] | None:
     except (OSError, RuntimeError) as error:
         _log.warning(
             "ImageNet weights of the backbone can't be downloaded (%s): training starts from random weights "
-            "and reaches a lower mAP. Give a file: --backbone-weights, or a whole detector: --weights.",
+            "and reaches a lower mAP. Give training.backbone_weights a file, or --weights a whole detector.",
             error,
         )
         return None
@@ -189,19 +199,22 @@ def save_weights(network: nn.Module, path: Path) -> Path:
     """Write a network's state dict, whole or not at all, to be read again by `load_seed_weights`.
 
     Raises:
-        ConfigError: the file can't be written.
+        ConfigError: the folder may not be written.
+        MachineError: the disk is full, read-only or broken.
     """
-    temporary = path.with_suffix(".part")
     content = io.BytesIO()
-    torch.save(network.state_dict(), content)
+    torch.save(network.state_dict(), content)  # given a path, torch makes a RuntimeError of a full disk
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content.getvalue())  # by itself torch calls a full disk a RuntimeError
-        return temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ConfigError(
-            f"The weights can't be kept in {path}: {error.strerror}. Free some space, "
-            "or set MLFLOW_NAS_WORK to another folder."
-        ) from error
+        raise disk_error(path, error) from error
+    return write_whole(path, content.getvalue())
+
+
+def state_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a state dict's names, types, shapes and numbers, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, value in state.items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,8 +1,8 @@
 """Training with a frozen backbone: its features are computed once, then only neck and head are run.
 
-The first epochs compute them, one view of the images each, as they go; and what a teacher says of the view.
+The first epochs compute them, each for one augmented copy of the images, and the teacher's soft targets too.
 
-Shapes: b batch, F numbers of all of the backbone's outputs together, and of the lesson where there is one.
+Shapes: b batch, F numbers of all of the backbone's outputs together, and of soft targets where there are any.
 """
 
 import math
@@ -25,7 +25,7 @@ from mlflow_nas.data import (
     ShuffledPlans,
     stack_targets,
 )
-from mlflow_nas.train.distillation import Lesson, Teacher
+from mlflow_nas.train.distillation import Teacher, TeacherTargets
 from mlflow_nas.train.fusion import fuse_batch_norms
 
 __all__ = ["CachedFeatures", "cached_features", "fit_in_memory"]
@@ -34,7 +34,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 _CPU = torch.device("cpu")
 _HALF_BYTES = 2
-_MEMORY_LIMIT_BYTES = 2 * 1024**3
+_LIMIT_BYTES = 2 * 1024**3
 
 
 def _unpack(packed: Tensor, shapes: Shapes) -> list[Tensor]:
@@ -48,7 +48,7 @@ def _unpack(packed: Tensor, shapes: Shapes) -> list[Tensor]:
 
 
 class _Unpack(nn.Module):
-    """Stands in for the backbone: gives back its outputs, which were packed first."""
+    """Replaces the backbone: returns its outputs, which are packed first."""
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
@@ -59,24 +59,24 @@ class _Unpack(nn.Module):
         return tuple(_unpack(packed, self._shapes))
 
 
-class _UnpackLesson:
-    """Stands in for the teacher: gives back what it said, which was packed behind `start` numbers."""
+class _UnpackTargets:
+    """Replaces the teacher: returns its soft targets, which are packed behind `start` numbers."""
 
     def __init__(self, start: int, shapes: Shapes) -> None:
         self._start, self._shapes = start, shapes
 
-    def __call__(self, packed: Tensor) -> Lesson:
-        """[b, F, 1, 1] -> the lesson."""
+    def __call__(self, packed: Tensor) -> TeacherTargets:
+        """[b, F, 1, 1] -> the soft targets."""
         objectness, boxes, *classes = _unpack(packed[:, self._start :], self._shapes)
-        return Lesson(objectness[:, 0], boxes, classes[0] if classes else None)
+        return TeacherTargets(objectness[:, 0], boxes, classes[0] if classes else None)
 
 
 Maps: TypeAlias = Callable[[Tensor], Sequence[Tensor]]
 """Images [b, 3, H, W] to maps [b, c, h, w]."""
 
 
-def _with_lesson(backbone: nn.Module, teacher: Teacher, *, shared: bool) -> Maps:
-    """The backbone's outputs, then the lesson; a `shared` backbone is run once."""
+def _with_teacher(backbone: nn.Module, teacher: Teacher, *, shared: bool) -> Maps:
+    """The backbone's outputs, then the soft targets; a `shared` backbone is run once."""
 
     def maps(images: Tensor) -> Sequence[Tensor]:
         outputs = tuple(backbone(images))
@@ -87,7 +87,7 @@ def _with_lesson(backbone: nn.Module, teacher: Teacher, *, shared: bool) -> Maps
 
 
 class _Item(NamedTuple):
-    """One view of one image: features [F] in half precision, targets [n, 6], size in pixels [2]."""
+    """One copy of one image: features [F] in half precision, targets [n, 6], size in pixels [2]."""
 
     features: Tensor
     targets: Tensor
@@ -95,53 +95,53 @@ class _Item(NamedTuple):
 
 
 class _Features:
-    """Features of one split, one view of it after the other, each computed when it is first asked for.
+    """Features of one split, one copy of it after the other, each computed when it is first needed.
 
     Args:
-        maps: what is kept of images.
-        images: batches of the images of a view.
-        count: of the images of a view.
-        views: how many there are.
+        maps: computes the cached maps of images.
+        images: batches of the images of a copy.
+        count: of the images of a copy.
+        copies: number of copies.
     """
 
     def __init__(
-        self, maps: Maps, images: Callable[[int], Iterable[Batch]], *, count: int, views: int = 1
+        self, maps: Maps, images: Callable[[int], Iterable[Batch]], *, count: int, copies: int = 1
     ) -> None:
-        self._maps, self._images, self._count, self._views = maps, images, count, views
-        self._kept: dict[int, list[_Item]] = {}
+        self._maps, self._images, self._count, self._copies = maps, images, count, copies
+        self._cache: dict[int, list[_Item]] = {}
 
     def __getitem__(self, plan: BatchPlan) -> RawBatch:
-        """The planned batch, of all views together."""
-        for view in range(self._views):
-            if view not in self._kept:
-                deque(self.compute(view), maxlen=0)
-        items = len(self._kept[0])
-        return _stack([self._kept[index // items][index % items] for index in plan.indices])
+        """The planned batch, of all copies together."""
+        for copy in range(self._copies):
+            if copy not in self._cache:
+                deque(self.compute(copy), maxlen=0)
+        items = len(self._cache[0])
+        return _stack([self._cache[index // items][index % items] for index in plan.indices])
 
-    def compute(self, view: int) -> Iterator[RawBatch]:
-        """The batches of a view as they are computed; with the last one the view is kept.
+    def compute(self, copy: int) -> Iterator[RawBatch]:
+        """The batches of a copy as they are computed; before the last one is yielded the copy is cached.
 
-        Before it is given away: Lightning knows how many there are and never asks for what comes after it.
+        Lightning knows the number of batches and never continues the iterator after the last one.
         """
-        kept: list[_Item] = []
-        for batch in self._images(view):
+        computed: list[_Item] = []
+        for batch in self._images(copy):
             items = list(_compute(self._maps, batch))
-            kept += items
-            if len(kept) == self._count:
-                self._kept[view] = kept
+            computed += items
+            if len(computed) == self._count:
+                self._cache[copy] = computed
             yield _stack(items)
 
 
 class _Loader(MemoryLoader):
-    """An epoch per view as its features are computed: no training waits for them. Then all views mixed."""
+    """An epoch per copy while its features are computed, so that no training waits. Then all copies mixed."""
 
-    def __init__(self, features: _Features, plans: ShuffledPlans, *, views: int) -> None:
+    def __init__(self, features: _Features, plans: ShuffledPlans, *, copies: int) -> None:
         super().__init__(features, plans)
-        self._features, self._plans, self._views = features, plans, views
+        self._features, self._plans, self._copies = features, plans, copies
 
     def __iter__(self) -> Iterator[RawBatch]:
-        epoch = self._plans.epoch  # read with the first batch: Lightning tells the epoch after it has begun
-        yield from self._features.compute(epoch) if epoch < self._views else super().__iter__()
+        epoch = self._plans.epoch  # read with the first batch: Lightning sets the epoch after iter()
+        yield from self._features.compute(epoch) if epoch < self._copies else super().__iter__()
 
 
 class CachedFeatures(LightningDataModule):
@@ -150,14 +150,14 @@ class CachedFeatures(LightningDataModule):
     Args:
         backbone: gives several outputs [b, c, h, w].
         data: the images.
-        views: augmented views of each training image, beside the unaugmented one.
+        augmented_copies: of each training image, beside the unaugmented one.
         seed: of the order.
-        teacher: what it says of the training images is packed behind their features; or None.
-        device: where features are computed and kept.
+        teacher: its soft targets of the training images are packed behind their features; or None.
+        device: where features are computed and cached.
 
     Attributes:
-        teacher: gives that back, from the packed features; None without one.
-        unpack: gives the backbone's outputs back, likewise.
+        teacher: returns these from the packed features; None without one.
+        unpack: returns the backbone's outputs, likewise.
     """
 
     def __init__(
@@ -165,35 +165,35 @@ class CachedFeatures(LightningDataModule):
         backbone: nn.Module,
         data: DetectionDataModule,
         *,
-        views: int,
+        augmented_copies: int,
         seed: int,
         teacher: Teacher | None = None,
         device: torch.device = _CPU,
     ) -> None:
         super().__init__()
-        self._views = views + 1
+        self._copies = augmented_copies + 1
         fused = fuse_batch_norms(backbone).to(device)
         shapes = _shapes_of(fused, data, device)
         self.unpack = _Unpack(shapes)
-        self.teacher: Callable[[Tensor], Lesson] | None = None
+        self.teacher: Callable[[Tensor], TeacherTargets] | None = None
         maps: Maps = fused
         if teacher is not None:
-            maps = _with_lesson(fused, teacher, shared=teacher.shares(backbone))
-            lesson = _shapes_of(maps, data, device)[len(shapes) :]
-            self.teacher = _UnpackLesson(sum(map(math.prod, shapes)), lesson)
+            maps = _with_teacher(fused, teacher, shared=teacher.shares(backbone))
+            targets = _shapes_of(maps, data, device)[len(shapes) :]
+            self.teacher = _UnpackTargets(sum(map(math.prod, shapes)), targets)
         self._train = _Features(
             maps,
-            lambda view: data.batches("train", epoch=view, augmented=view > 0, device=device),
+            lambda copy: data.batches("train", epoch=copy, augmented=copy > 0, device=device),
             count=data.counts[0],
-            views=self._views,
+            copies=self._copies,
         )
-        self._val = _Features(fused, lambda _view: data.photographs(device=device), count=data.counts[1])
+        self._val = _Features(fused, lambda _copy: data.val_originals(device=device), count=data.counts[1])
         self._counts, self._seed, self._batch_size = data.counts, seed, data.batch_size
 
     def train_dataloader(self) -> MemoryLoader:
-        """As many views as there are images, in a new order each epoch."""
-        plans = ShuffledPlans(self._counts[0], self._batch_size, seed=self._seed, views=self._views)
-        return _Loader(self._train, plans, views=self._views)
+        """As many features as there are images, in a new order each epoch."""
+        plans = ShuffledPlans(self._counts[0], self._batch_size, seed=self._seed, copies=self._copies)
+        return _Loader(self._train, plans, copies=self._copies)
 
     def val_dataloader(self) -> MemoryLoader:
         """Features of the images as they are, in the order of the data set."""
@@ -228,14 +228,16 @@ def cached_features(
     network: nn.Module,
     data: DetectionDataModule,
     *,
-    views: int,
+    augmented_copies: int,
     seed: int,
     teacher: Teacher | None = None,
     device: torch.device = _CPU,
 ) -> Iterator[CachedFeatures]:
     """Inside, `network` takes the cached features for images; afterwards it has its `backbone` again."""
     backbone = network.get_submodule("backbone").to("cpu").eval()
-    features = CachedFeatures(backbone, data, views=views, seed=seed, teacher=teacher, device=device)
+    features = CachedFeatures(
+        backbone, data, augmented_copies=augmented_copies, seed=seed, teacher=teacher, device=device
+    )
     network.backbone = features.unpack
     try:
         yield features
@@ -244,12 +246,16 @@ def cached_features(
 
 
 def fit_in_memory(
-    network: nn.Module, data: DetectionDataModule, *, views: int, limit_bytes: int = _MEMORY_LIMIT_BYTES
+    network: nn.Module,
+    data: DetectionDataModule,
+    *,
+    augmented_copies: int,
+    limit_bytes: int = _LIMIT_BYTES,
 ) -> bool:
-    """Whether the features of all images are few enough to be kept; `network` has a `backbone`."""
+    """Whether the features of all images are few enough to be cached; `network` has a `backbone`."""
     shapes = _shapes_of(network.get_submodule("backbone").to("cpu").eval(), data, _CPU)
     train, val = data.counts
-    numbers = ((views + 1) * train + val) * sum(map(math.prod, shapes))
+    numbers = ((augmented_copies + 1) * train + val) * sum(map(math.prod, shapes))
     return numbers * _HALF_BYTES <= limit_bytes
 
 

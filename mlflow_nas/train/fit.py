@@ -2,7 +2,7 @@
 
 import logging
 import signal
-import time
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,24 +15,35 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mlflow_nas.data import DetectionDataModule
+from mlflow_nas.errors import MachineError
 from mlflow_nas.train.distillation import Teacher
+from mlflow_nas.train.failures import classify
 from mlflow_nas.train.features import CachedFeatures, cached_features, fit_in_memory
 from mlflow_nas.train.module import DetectorModule
+from mlflow_nas.train.processor import free_cores
 from mlflow_nas.train.recipe import Recipe
-from mlflow_nas.train.resume import EpochHook, Progress, training_identity
+from mlflow_nas.train.resume import (
+    Checkpoint,
+    EpochHook,
+    Progress,
+    UnusableCheckpointError,
+    epoch_checkpoint,
+    read_checkpoints,
+    warn_unusable,
+)
 
-__all__ = ["Fitted", "fit"]
+__all__ = ["TrainResult", "fit"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """What a training left behind, beside the network that it changed.
+class TrainResult:
+    """The result of a training, beside the network that it changed.
 
     Attributes:
-        history: one mapping per epoch: train_loss, and map_fp32 and map_50_fp32 on the photographs of the
+        history: one mapping per epoch: train_loss, and map_fp32 and map_50_fp32 on the images of the
             validation split as they are.
         train_s: wall-clock seconds, validation included, interruptions not.
-        trained_params: how many parameters were trained, not frozen.
+        trained_params: number of parameters that were trained, not frozen.
     """
 
     history: tuple[Mapping[str, float], ...]
@@ -41,7 +52,7 @@ class Fitted:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The last epoch's metrics, the seconds, and how much was trained."""
+        """The last epoch's metrics, the seconds, and the number of trained parameters."""
         return {
             **self.history[-1],
             "train_s": self.train_s,
@@ -50,113 +61,210 @@ class Fitted:
         }
 
 
-def fit(
+def fit(  # noqa: PLR0913 - the whole training is one call
     network: nn.Module,
     data: DetectionDataModule,
     *,
     epochs: int,
     seed: int,
     recipe: Recipe | None = None,
-    kept: Collection[str] = (),
+    unchanged: Collection[str] = (),
     teacher: Teacher | None = None,
     accelerator: str = "auto",
+    threads: int | None = None,
     on_epoch: EpochHook | None = None,
-    checkpoint: Path | None = None,
-) -> Fitted:
+    checkpoint_dir: Path | None = None,
+) -> TrainResult:
     """Train the network in place; it ends with the averaged weights, on the CPU, in eval mode.
 
     Args:
         network: a detector with `raw` and `forward`; to be frozen it needs a `backbone`.
         data: training and validation split at the network's input size.
-        epochs: how many passes over the training split.
+        epochs: number of passes over the training split.
         seed: of augmentation, order and everything else that is random.
         recipe: the numbers of the training; None for the default.
-        kept: names of the parameters that were inherited as they were: the recipe has a rate for them.
-        teacher: the seed network, to learn from beside the boxes by the recipe's `distillation`, if that is
-            not 0; None for boxes alone.
+        unchanged: names of the parameters that equal the seed network's: the recipe has a rate for them.
+        teacher: the seed network, whose soft targets are learned beside the boxes by the recipe's
+            `distillation`, if that is not 0; None for boxes alone.
         accelerator: Lightning's: auto, cpu, gpu, mps.
-        on_epoch: called after each epoch with its number and metrics.
-        checkpoint: where the training's state is kept after each epoch. Finding the state of the same
-            training there, it goes on from it, on a CPU to the same bits as one that was never interrupted.
-            Who calls removes the file.
+        threads: of one operation on the CPU; None for the cores that other processes leave free, or for those
+            of the training that is continued.
+        on_epoch: called after each epoch with its number, from 1, and its metrics; its errors pass. A
+            training that continues calls it for its earlier epochs first.
+        checkpoint_dir: where Lightning saves the training after each epoch; None for nowhere. A training of
+            which it holds a checkpoint is continued, on a CPU to the same bits as one that was never
+            interrupted; a checkpoint that can't be used is a warning. The caller names the folder by the
+            training's inputs, and removes it.
 
     Raises:
-        CandidateError: the loss stopped being finite.
-        ConfigError: the checkpoint can't be written, or there is no backbone to freeze.
+        CandidateError: the loss is not finite, or the network can't be trained.
+        ConfigError: there is no backbone to freeze, or an image can't be decoded.
+        MachineError: a full disk, too little memory, a lost accelerator.
     """
-    chosen = recipe or Recipe()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it sets INFO
-    seed_everything(seed, workers=True, verbose=False)
-    start = time.perf_counter()
-    taught = teacher if chosen.distillation else None
-    facts = (chosen, sorted(kept), data.identity, epochs, seed, taught and taught.identity)
-    identity = training_identity(network, *facts) if checkpoint else ""
-    progress = Progress(identity=identity, path=checkpoint, on_epoch=on_epoch)
-    module = DetectorModule(network, recipe=chosen, kept=kept)
-    trained_params = sum(part.numel() for part in network.parameters() if part.requires_grad)
-    trainer = _make_trainer(chosen, data, progress, epochs=epochs, accelerator=accelerator)
-    device = trainer.strategy.root_device
-    data.keep_on(device)
-    # No more views than epochs: each epoch takes as many features as there are images.
-    views = min(chosen.views, epochs - 1)
-    if chosen.freeze == "backbone" and fit_in_memory(network, data, views=views):
-        with cached_features(
-            network, data, views=views, seed=seed, teacher=taught, device=device
-        ) as features:
-            module.teacher = features.teacher
-            _train(trainer, module, features, progress)
-    else:
-        module.teacher = taught
-        _train(trainer, module, data, progress)
-    network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(True).eval()
-    train_s = progress.earlier_s + time.perf_counter() - start
-    return Fitted(history=tuple(progress.epochs), train_s=train_s, trained_params=trained_params)
-
-
-def _make_trainer(
-    recipe: Recipe, data: DetectionDataModule, progress: Progress, *, epochs: int, accelerator: str
-) -> Trainer:
-    return Trainer(
-        max_epochs=epochs,
+    training = _Training(
+        network=network,
+        data=data,
+        epochs=epochs,
+        seed=seed,
+        recipe=recipe or Recipe(),
+        unchanged=unchanged,
+        teacher=teacher,
         accelerator=accelerator,
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        gradient_clip_val=recipe.gradient_clip or None,
-        callbacks=[*_averaging(recipe, data, epochs), progress],
+        threads=threads,
+        on_epoch=on_epoch,
+        checkpoint_dir=checkpoint_dir,
     )
+    first = {name: value.clone() for name, value in network.state_dict().items()} if checkpoint_dir else {}
+    for checkpoint in read_checkpoints(checkpoint_dir) if checkpoint_dir else ():
+        try:
+            return training.run(checkpoint)
+        except UnusableCheckpointError as error:
+            warn_unusable(checkpoint.path, error)
+            network.to("cpu").requires_grad_(True).load_state_dict(first)
+    return training.run(None)
 
 
-def _train(
-    trainer: Trainer, module: DetectorModule, data: DetectionDataModule | CachedFeatures, progress: Progress
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """The arguments of `fit`."""
+
+    network: nn.Module
+    data: DetectionDataModule
+    epochs: int
+    seed: int
+    recipe: Recipe
+    unchanged: Collection[str]
+    teacher: Teacher | None
+    accelerator: str
+    threads: int | None
+    on_epoch: EpochHook | None
+    checkpoint_dir: Path | None
+
+    def run(self, checkpoint: Checkpoint | None) -> TrainResult:
+        """Train from a checkpoint, or from the start.
+
+        Raises:
+            UnusableCheckpointError: no training of this network continues from the checkpoint.
+        """
+        seed_everything(self.seed, workers=True, verbose=False)
+        threads = self.threads or (checkpoint.threads if checkpoint else _default_threads())
+        progress = Progress(threads=threads, on_epoch=self.on_epoch)
+        module = DetectorModule(self.network, recipe=self.recipe, unchanged=self.unchanged)
+        trained_params = sum(part.numel() for part in self.network.parameters() if part.requires_grad)
+        with _torch_threads(threads):
+            if checkpoint is not None and checkpoint.epochs == self.epochs:
+                _restore_end(module, progress, checkpoint)
+            else:
+                self._train(module, progress, checkpoint)
+        network = self.network.to("cpu").to(memory_format=torch.contiguous_format)
+        network.requires_grad_(True).eval()
+        return TrainResult(tuple(progress.epochs), progress.seconds, trained_params)
+
+    def _train(self, module: DetectorModule, progress: Progress, checkpoint: Checkpoint | None) -> None:
+        trainer = self._trainer(progress)
+        device = trainer.strategy.root_device
+        self.data.cache_on(device)
+        teacher = self.teacher if self.recipe.distillation else None
+        # No more copies than epochs: each epoch takes as many features as there are images.
+        copies = min(self.recipe.augmented_copies, self.epochs - 1)
+        if self.recipe.freeze == "backbone" and fit_in_memory(
+            self.network, self.data, augmented_copies=copies
+        ):
+            with cached_features(
+                self.network,
+                self.data,
+                augmented_copies=copies,
+                seed=self.seed,
+                teacher=teacher,
+                device=device,
+            ) as features:
+                module.teacher = features.teacher
+                _fit(trainer, module, features, progress, checkpoint)
+        else:
+            module.teacher = teacher
+            _fit(trainer, module, self.data, progress, checkpoint)
+
+    def _trainer(self, progress: Progress) -> Trainer:
+        saving = [epoch_checkpoint(self.checkpoint_dir)] if self.checkpoint_dir else []
+        return Trainer(
+            max_epochs=self.epochs,
+            accelerator=self.accelerator,
+            devices=1,
+            logger=False,
+            enable_checkpointing=bool(saving),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            gradient_clip_val=self.recipe.gradient_clip or None,
+            callbacks=[*self._averaging(), progress, *saving],
+        )
+
+    def _averaging(self) -> list[Callback]:
+        """The recipe's decay, or less where it would average over more than a tenth of a short training."""
+        if not self.recipe.ema_decay:
+            return []
+        steps = len(self.data.train_dataloader()) * self.epochs
+        decay = min(self.recipe.ema_decay, 1 - 10 / max(steps, 20))
+        return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))]  # type: ignore[no-untyped-call]  # torch's
+
+
+def _default_threads() -> int:
+    """The free cores; no more than torch would use, so that OMP_NUM_THREADS counts."""
+    return min(free_cores(), torch.get_num_threads())
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _restore_end(module: DetectorModule, progress: Progress, checkpoint: Checkpoint) -> None:
+    """Restore a training whose last epoch is done: Lightning would not even copy the averaged weights."""
+    try:
+        module.load_state_dict(checkpoint.weights)
+        progress.load_state_dict(checkpoint.progress)
+    except Exception as error:  # another network's weights, or metrics that are none
+        raise UnusableCheckpointError(str(error)) from error
+    progress.report_earlier_epochs()
+
+
+def _fit(
+    trainer: Trainer,
+    module: DetectorModule,
+    data: DetectionDataModule | CachedFeatures,
+    progress: Progress,
+    checkpoint: Checkpoint | None,
 ) -> None:
-    kept = progress.read()
-    if kept and kept.epochs == trainer.max_epochs:  # Lightning would not even copy the averaged weights
-        progress.load_state_dict(kept.progress)
-        module.load_state_dict(kept.weights)
-        return
-    with _ctrl_c_passes():
-        trainer.fit(module, datamodule=data, ckpt_path=kept.path if kept else None, weights_only=True)
+    path = checkpoint.path if checkpoint else None
+    try:
+        with _ctrl_c_passes(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* is not empty")
+            trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+    except (Exception, SystemExit) as error:
+        if error is progress.raised:
+            raise
+        failure = classify(error)
+        if path and not progress.has_stepped and not isinstance(failure, MachineError):
+            raise UnusableCheckpointError(str(failure)) from error
+        if failure is error:
+            raise
+        raise failure from error
 
 
 @contextmanager
 def _ctrl_c_passes() -> Iterator[None]:
-    """Lightning makes a SystemExit of Ctrl-C, and ignores the next one: who called is told what happened."""
+    """Lightning makes a SystemExit of Ctrl-C, and ignores the next one: raise KeyboardInterrupt instead."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as stopped:
+        if not isinstance(stopped.__context__, KeyboardInterrupt):
+            raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from stopped
-
-
-def _averaging(recipe: Recipe, data: DetectionDataModule, epochs: int) -> list[Callback]:
-    """The recipe's decay, or less where it would average over more than a tenth of a short training."""
-    if not recipe.ema_decay:
-        return []
-    steps = len(data.train_dataloader()) * epochs
-    decay = min(recipe.ema_decay, 1 - 10 / max(steps, 20))
-    return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))]  # type: ignore[no-untyped-call]  # torch's

@@ -9,36 +9,36 @@ from torch import Tensor, nn
 
 from mlflow_nas.data import Batch
 from mlflow_nas.errors import CandidateError, ConfigError
-from mlflow_nas.train.decode import decode
-from mlflow_nas.train.distillation import Lesson, distillation_loss
-from mlflow_nas.train.loss import detection_loss
-from mlflow_nas.train.metric import CocoMap
+from mlflow_nas.space.fastestdet.loss import detection_loss
+from mlflow_nas.tasks.detection.answer import decode
+from mlflow_nas.tasks.detection.metric import CocoMap
+from mlflow_nas.train.distillation import TeacherTargets, distillation_loss
 from mlflow_nas.train.optimizer import make_optimizer, make_schedule
 from mlflow_nas.train.recipe import Recipe
 
 __all__ = ["DetectorModule"]
 
 _PARTS = {"stem": ("backbone.conv1", "first convolution"), "backbone": ("backbone", "part")}
-"""Path and name of what is frozen."""
+"""Path and name of the frozen part."""
 
 
 class DetectorModule(LightningModule):
     """Trains a detector whose `raw` gives logits and whose `forward` gives the decodable map.
 
-    Logs `train_loss`, `map_fp32` and `map_50_fp32` once per epoch. `kept` names the parameters that were
-    inherited as they were.
+    Logs `train_loss`, `map_fp32` and `map_50_fp32` once per epoch. `unchanged` names the parameters
+    that equal the seed network's.
 
     Attributes:
-        teacher: says of a batch's images what there is to learn beside the boxes; None for nothing.
+        teacher: soft targets of a batch's images; None for none.
     """
 
-    teacher: Callable[[Tensor], Lesson] | None = None
+    teacher: Callable[[Tensor], TeacherTargets] | None = None
 
-    def __init__(self, network: nn.Module, *, recipe: Recipe, kept: Collection[str] = ()) -> None:
+    def __init__(self, network: nn.Module, *, recipe: Recipe, unchanged: Collection[str] = ()) -> None:
         super().__init__()
         # Convolutions on CPU and GPU are fastest with channels last: 46 against 31 images/s on two x86 cores.
         self.network = network.to(memory_format=torch.channels_last)
-        self.recipe, self._kept = recipe, frozenset(kept)
+        self.recipe, self._unchanged = recipe, frozenset(unchanged)
         self._metric = CocoMap()
         # In a list, so that it is not counted among the module's own parts once more.
         self._frozen = (
@@ -75,17 +75,17 @@ class DetectorModule(LightningModule):
         self._metric.update(decode(self.network(images).float()), batch.targets, batch.sizes)
 
     def on_validation_epoch_end(self) -> None:
-        """Log mAP over the photographs of the validation split."""
+        """Log mAP over the images of the validation split."""
         self.log_dict({f"{name}_fp32": value for name, value in self._metric.compute().items()})
         self._metric = CocoMap()
 
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of the recipe, the latter over all steps.
 
-        Asked for `estimated_stepping_batches`, Lightning would let workers begin with the first epoch also
-        where a training goes on with another one.
+        With `estimated_stepping_batches` Lightning would start workers with the first epoch also where a
+        training continues with a later one.
         """
-        optimizer = make_optimizer(self.network, self.recipe, kept=self._kept)
+        optimizer = make_optimizer(self.network, self.recipe, unchanged=self._unchanged)
         steps = len(self.trainer.datamodule.train_dataloader()) * int(self.trainer.max_epochs or 1)  # type: ignore[attr-defined]  # set by `fit`
         schedule = make_schedule(optimizer, self.recipe, steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -97,5 +97,5 @@ def _part_of(network: nn.Module, freeze: Literal["stem", "backbone"]) -> nn.Modu
         return network.get_submodule(path)
     except AttributeError as error:
         raise ConfigError(
-            f"{type(network).__name__} has no {name} {path} to freeze: give --freeze none."
+            f"{type(network).__name__} has no {name} {path} to freeze: set training.freeze=none."
         ) from error

@@ -1,4 +1,4 @@
-"""The optimizer and the learning rate's course of a recipe."""
+"""The optimizer and the learning rate schedule of a recipe."""
 
 from collections.abc import Collection
 
@@ -16,26 +16,26 @@ _STEP_FACTOR = 0.1
 _WARMUP_POWER = 4
 
 
-def make_optimizer(network: nn.Module, recipe: Recipe, *, kept: Collection[str] = ()) -> Optimizer:
-    """AdamW that decays convolution weights only, or the published SGD that decays all.
+def make_optimizer(network: nn.Module, recipe: Recipe, *, unchanged: Collection[str] = ()) -> Optimizer:
+    """AdamW that decays convolution weights only, or FastestDet's SGD that decays all.
 
     Args:
         network: its parameters that want a gradient are trained.
         recipe: the numbers.
-        kept: names of the parameters that have the rate of what was inherited as it was.
+        unchanged: names of the parameters that equal the seed network's and have the rate for these.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             decays = recipe.optimizer == "sgd" or parameter.dim() > 1
-            groups.setdefault((name in kept, decays), []).append(parameter)
+            groups.setdefault((name in unchanged, decays), []).append(parameter)
     settings = [
         {
             "params": parameters,
-            "lr": recipe.kept_rate if is_kept else recipe.learning_rate,
+            "lr": recipe.unchanged_rate if is_unchanged else recipe.learning_rate,
             "weight_decay": recipe.weight_decay if decays else 0.0,
         }
-        for (is_kept, decays), parameters in groups.items()
+        for (is_unchanged, decays), parameters in groups.items()
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(settings, momentum=recipe.momentum)
@@ -43,7 +43,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe, *, kept: Collection[str] 
 
 
 def make_schedule(optimizer: Optimizer, recipe: Recipe, *, steps: int) -> LRScheduler:
-    """The learning rate over so many steps, to be moved on after each."""
+    """The learning rate over that number of steps; it is stepped after each."""
     if recipe.schedule == "steps":
         return LambdaLR(optimizer, lambda step: _step_factor(step, steps, recipe.warmup_fraction))
     # torch divides by zero where the rise takes exactly one step.
@@ -54,7 +54,7 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, *, steps: int) -> LRSche
 
 
 def _step_factor(step: int, steps: int, warmup_fraction: float) -> float:
-    """The published course: a warm-up with the fourth power, then a tenth after each boundary."""
+    """FastestDet's schedule: a warm-up with the fourth power, then a tenth after each boundary."""
     warmup = max(round(warmup_fraction * steps), 1)
     if step < warmup:
         return float(((step + 1) / warmup) ** _WARMUP_POWER)

@@ -1,14 +1,52 @@
-"""What trains networks here."""
+"""The processor that trains networks: its name and its free cores."""
 
+import os
 import platform
+import time
+from pathlib import Path
 
 import torch
 
-__all__ = ["training_processor"]
+__all__ = ["free_cores", "training_processor"]
+
+_INTERVAL_S = 0.2
+_IDLE_COLUMNS = (3, 4)  # of /proc/stat: idle, iowait
+_GUEST_COLUMN = 8  # guest time, which user time holds already
 
 
 def training_processor() -> str:
-    """The GPU's name, or the processor's architecture and how many threads torch uses."""
+    """The GPU's name, or the processor's architecture and the number of torch's threads."""
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def free_cores(interval_s: float = _INTERVAL_S) -> int:
+    """Number of cores that this process may use and that other processes leave free, at least 1.
+
+    Cores are those of the process' affinity; what others use of them is measured over an interval.
+
+    Args:
+        interval_s: seconds of the measurement.
+    """
+    cores = os.sched_getaffinity(0)
+    start, busy_s, own_s = time.perf_counter(), _busy_s(cores), time.process_time()
+    time.sleep(interval_s)
+    elapsed_s = time.perf_counter() - start
+    others_s = max(_busy_s(cores) - busy_s - (time.process_time() - own_s), 0.0)
+    return max(len(cores) - round(others_s / elapsed_s), 1)
+
+
+def _busy_s(cores: set[int]) -> float:
+    """Seconds that the cores worked since the machine started; 0 where the system does not count them."""
+    try:
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    ticks = 0
+    for line in lines:
+        name, *columns = line.split()
+        if name.removeprefix("cpu").isdecimal() and int(name.removeprefix("cpu")) in cores:
+            ticks += sum(int(value) for value in columns[:_GUEST_COLUMN])
+            ticks -= sum(int(columns[column]) for column in _IDLE_COLUMNS)
+    return ticks / os.sysconf("SC_CLK_TCK")

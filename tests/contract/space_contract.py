@@ -1,4 +1,4 @@
-"""What every search space must do; a space's test class inherits this and names the space."""
+"""The contract of search spaces: a space's test class derives from this one and names the space."""
 
 import random
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.export import OnnxDetector, check_parity, export_onnx, quantize_int8
+from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.runtime import OnnxDetector, check_parity
 from mlflow_nas.space import COCO_CLASSES, SearchSpace, SeedWeights, build_detector, read_architecture
 
 IMG_SIZE = (64, 96)
@@ -18,7 +19,7 @@ IMG_SIZE = (64, 96)
 class SpaceContract:
     """Tests of one space; `space` is the class's own fixture."""
 
-    DRAWN = 12
+    DRAWN = 5
 
     @pytest.fixture
     def drawn(self, space: SearchSpace) -> list[Mapping[str, int | str]]:
@@ -33,7 +34,7 @@ class SpaceContract:
         moved = {n: v + 0.1 * torch.rand_like(v) if v.is_floating_point() else v for n, v in state.items()}
         return SeedWeights(state=moved, source="trained.pth")
 
-    def test_the_baseline_inherits_the_seed_network_as_it_is(
+    def test_the_baseline_gets_the_seed_network_as_it_is(
         self, space: SearchSpace, trained: SeedWeights
     ) -> None:
         """Trial 0 is the seed network."""
@@ -42,8 +43,8 @@ class SpaceContract:
         assert all(torch.equal(value, trained.state[name]) for name, value in state.items())
 
     @pytest.mark.parametrize("classes", [1, 2, 80])
-    def test_weights_say_how_many_classes_they_tell_apart(self, space: SearchSpace, classes: int) -> None:
-        """`evaluate --weights` builds the network from that; all of COCO's can be cut to some of them."""
+    def test_weights_hold_their_number_of_classes(self, space: SearchSpace, classes: int) -> None:
+        """`evaluate --weights` builds the network from that; of COCO's classes some can be chosen."""
         network = space.build(space.baseline, classes)
         weights = SeedWeights(state=network.state_dict(), source="own.pth")
         assert weights.num_classes == classes
@@ -53,7 +54,7 @@ class SpaceContract:
             assert people.num_classes == 2
             people.fill(space.build(space.baseline, 2))
 
-    def test_every_architecture_is_built_inherits_and_learns(
+    def test_every_architecture_is_built_gets_weights_and_learns(
         self, space: SearchSpace, trained: SeedWeights, drawn: list[Mapping[str, int | str]]
     ) -> None:
         """Outputs have the shape that decoding needs, at one class and at two, and each weight a gradient."""

@@ -14,7 +14,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass
-class Picture:
+class DrawnImage:
     """An image, its objects as (class, xyxy in pixels, to be ignored), and how it is stored."""
 
     name: str
@@ -34,19 +34,19 @@ class Picture:
 
 
 CLASSES = ("dog", "person")
-PERSON = Picture("person.png", [("person", (10, 8, 30, 40), False)])
-EMPTY = Picture("empty.png")
+PERSON = DrawnImage("person.png", [("person", (10, 8, 30, 40), False)])
+EMPTY = DrawnImage("empty.png")
 
 
-def write_coco(root: Path, splits: dict[str, Sequence[Picture]]) -> str:
+def write_coco(root: Path, splits: dict[str, Sequence[DrawnImage]]) -> str:
     """images/ and a JSON file for each split; what is to be ignored is a crowd."""
-    for split, pictures in splits.items():
+    for split, drawn in splits.items():
         images, annotations = [], []
-        for number, picture in enumerate(pictures, start=1):
-            picture.write(root / "images")
-            width, height = picture.size
-            images.append({"id": number, "file_name": picture.name, "width": width, "height": height})
-            for name, (left, top, right, bottom), ignore in picture.objects:
+        for number, drawn_image in enumerate(drawn, start=1):
+            drawn_image.write(root / "images")
+            width, height = drawn_image.size
+            images.append({"id": number, "file_name": drawn_image.name, "width": width, "height": height})
+            for name, (left, top, right, bottom), ignore in drawn_image.objects:
                 box = [left, top, right - left, bottom - top]
                 entry = {"image_id": number, "category_id": CLASSES.index(name) + 7, "bbox": box}
                 annotations.append({**entry, "id": len(annotations), "iscrowd": int(ignore)})
@@ -56,19 +56,19 @@ def write_coco(root: Path, splits: dict[str, Sequence[Picture]]) -> str:
     return f"coco:{root}"
 
 
-def write_voc(root: Path, splits: dict[str, Sequence[Picture]]) -> str:
+def write_voc(root: Path, splits: dict[str, Sequence[DrawnImage]]) -> str:
     """VOC2012/, whose pixels are counted from 1; what is to be ignored is difficult."""
     folder = root / "VOC2012"
     for name in ("Annotations", "ImageSets/Main"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for split, pictures in splits.items():
-        for picture in pictures:
-            path = picture.write(folder / "JPEGImages")
+    for split, drawn in splits.items():
+        for drawn_image in drawn:
+            path = drawn_image.write(folder / "JPEGImages")
             tree = ET.Element("annotation")
             size = ET.SubElement(tree, "size")
-            for side, pixels in zip(("width", "height"), picture.size, strict=True):
+            for side, pixels in zip(("width", "height"), drawn_image.size, strict=True):
                 ET.SubElement(size, side).text = str(pixels)
-            for name, (left, top, right, bottom), ignore in picture.objects:
+            for name, (left, top, right, bottom), ignore in drawn_image.objects:
                 entry = ET.SubElement(tree, "object")
                 ET.SubElement(entry, "name").text = name
                 ET.SubElement(entry, "difficult").text = str(int(ignore))
@@ -77,23 +77,23 @@ def write_voc(root: Path, splits: dict[str, Sequence[Picture]]) -> str:
                 for corner, value in corners.items():
                     ET.SubElement(frame, corner).text = str(value)
             ET.ElementTree(tree).write(folder / "Annotations" / f"{path.stem}.xml")
-        listed = "".join(f"{Path(picture.name).stem}\n" for picture in pictures)
+        listed = "".join(f"{Path(drawn_image.name).stem}\n" for drawn_image in drawn)
         (folder / "ImageSets/Main" / f"{split}.txt").write_text(listed, encoding="utf-8")
     return f"voc:{root}"
 
 
-def write_yolo(root: Path, splits: dict[str, Sequence[Picture]]) -> str:
+def write_yolo(root: Path, splits: dict[str, Sequence[DrawnImage]]) -> str:
     """data.yaml, images/ and labels/; it knows nothing to be ignored."""
-    for split, pictures in splits.items():
+    for split, drawn in splits.items():
         for part in ("images", "labels"):
             (root / part / split).mkdir(parents=True, exist_ok=True)
-        for picture in pictures:
-            path = picture.write(root / "images" / split)
-            width, height = picture.size
+        for drawn_image in drawn:
+            path = drawn_image.write(root / "images" / split)
+            width, height = drawn_image.size
             lines = [
                 f"{CLASSES.index(name)} {(left + right) / 2 / width} {(top + bottom) / 2 / height} "
                 f"{(right - left) / width} {(bottom - top) / height}\n"
-                for name, (left, top, right, bottom), _ in picture.objects
+                for name, (left, top, right, bottom), _ in drawn_image.objects
             ]
             if lines:
                 (root / "labels" / split / f"{path.stem}.txt").write_text("".join(lines), encoding="utf-8")
@@ -102,5 +102,5 @@ def write_yolo(root: Path, splits: dict[str, Sequence[Picture]]) -> str:
     return f"yolo:{root}"
 
 
-Write = Callable[[Path, dict[str, Sequence[Picture]]], str]
+Write = Callable[[Path, dict[str, Sequence[DrawnImage]]], str]
 LAYOUTS: dict[str, Write] = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo}

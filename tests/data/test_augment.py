@@ -54,7 +54,7 @@ def test_an_augmentation_repeats(augmentation: Augmentation) -> None:
 
 
 def test_the_batch_is_left_as_it_was() -> None:
-    """What is kept in memory is the same in the next epoch."""
+    """What is cached in memory is the same in the next epoch."""
     images, targets = _batch()
     before = images.clone(), targets.clone()
     augment_batch(images, targets, seed=1)

@@ -51,13 +51,13 @@ def archive(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def test_voc_is_downloaded_once(archive: Path, tmp_path: Path) -> None:
     """It equals the folder that it came from, and is there without a network the next time."""
-    uri = f"voc-download:2012?root={tmp_path / 'kept'}"
+    uri = f"voc-download:2012?root={tmp_path / 'store'}"
     first = load_dataset(uri)
     assert len(first) == 2
     assert first.digest == load_dataset(f"voc:{tmp_path / 'VOCdevkit'}").digest
     archive.unlink()
     assert len(load_dataset(uri, "val")) == 1
-    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["voc2012"]
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["voc2012"]
 
 
 def test_torchs_home_keeps_it_by_default(archive: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_download_that_fails_is_one_sentence_and_leaves_nothing(
     archive: Path, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """No network, or an archive that is not the published one."""
-    uri, root = f"voc-download:2012?root={tmp_path / 'kept'}", tmp_path / "kept"
+    uri, root = f"voc-download:2012?root={tmp_path / 'store'}", tmp_path / "store"
     _publish(f"{server}/archive.tar", "0" * 32, monkeypatch)
     with pytest.raises(ConfigError, match=r"VOC 2012 can't be downloaded to .*corrupted.*give a folder"):
         load_dataset(uri)

@@ -1,4 +1,4 @@
-"""Photographs of every kind become RGB bytes."""
+"""Images of every kind become RGB bytes."""
 
 import warnings
 from pathlib import Path
@@ -38,7 +38,7 @@ def _palette(*, transparent: bool) -> Image.Image:
 def test_any_mode_becomes_rgb(
     image: Image.Image, suffix: str, expected: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    """Colours are kept, 16 bits keep their upper eight, transparency is dropped; no warning comes up."""
+    """Colours stay, 16 bits become their upper eight, transparency is dropped; there is no warning."""
     path = tmp_path / f"photo{suffix}"
     image.save(path)
     with warnings.catch_warnings():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import EMPTY, LAYOUTS, PERSON, Picture, Write, write_coco, write_voc, write_yolo
+from layouts import EMPTY, LAYOUTS, PERSON, DrawnImage, Write, write_coco, write_voc, write_yolo
 from PIL import Image
 
 from mlflow_nas.data import load_dataset
@@ -15,14 +15,14 @@ from mlflow_nas.errors import ConfigError
 EVERY = pytest.mark.parametrize("write", LAYOUTS.values(), ids=LAYOUTS.keys())
 KNOWS_IGNORED = pytest.mark.parametrize("write", [write_coco, write_voc])
 UPSIDE_DOWN, SIDEWAYS = 3, 6
-# What Pillow does to an upright photograph so that the EXIF orientation turns it back.
+# What Pillow does to an upright image so that the EXIF orientation turns it back.
 STORED = {UPSIDE_DOWN: Image.Transpose.ROTATE_180, SIDEWAYS: Image.Transpose.ROTATE_90}
 
 
 @EVERY
 def test_boxes_classes_and_images_without_objects(write: Write, tmp_path: Path) -> None:
     """Classes are chosen by name and numbered as asked for; images without their boxes stay."""
-    both = Picture("both.png", [("dog", (0, 0, 8, 8), False), ("person", (20, 10, 40, 30), False)])
+    both = DrawnImage("both.png", [("dog", (0, 0, 8, 8), False), ("person", (20, 10, 40, 30), False)])
     uri = write(tmp_path, {"train": [PERSON, EMPTY, both]})
     people = {record.image_id: record for record in load_dataset(uri, "train", ("person",)).records}
     assert sorted(len(record.boxes) for record in people.values()) == [0, 1, 1]
@@ -37,12 +37,12 @@ def test_boxes_classes_and_images_without_objects(write: Write, tmp_path: Path) 
 
 
 @KNOWS_IGNORED
-def test_difficult_boxes_and_crowds_are_kept_to_be_ignored(write: Write, tmp_path: Path) -> None:
+def test_difficult_boxes_and_crowds_are_marked_to_be_ignored(write: Write, tmp_path: Path) -> None:
     """They are neither dropped nor to be found; nothing but them is nothing to find."""
-    hard = Picture("hard.png", [("person", (1, 1, 9, 9), True), ("person", (10, 10, 30, 30), False)])
+    hard = DrawnImage("hard.png", [("person", (1, 1, 9, 9), True), ("person", (10, 10, 30, 30), False)])
     (record,) = load_dataset(write(tmp_path / "some", {"train": [hard]})).records
     assert record.ignore.tolist() == [True, False]
-    only = Picture("only.png", [("person", (1, 1, 9, 9), True)])
+    only = DrawnImage("only.png", [("person", (1, 1, 9, 9), True)])
     with pytest.raises(ConfigError, match=r"no box of person in split 'train', 1 is the least"):
         load_dataset(write(tmp_path / "none", {"train": [only]}))
 
@@ -58,7 +58,7 @@ def test_boxes_beyond_the_image_are_clipped_or_dropped(
         ("person", (30, 20, 10, 5), False),
         ("person", (100, 100, 120, 120), False),
     ]
-    uri = write(tmp_path, {"train": [Picture("odd.png", objects)]})
+    uri = write(tmp_path, {"train": [DrawnImage("odd.png", objects)]})
     with caplog.at_level(logging.WARNING):
         (record,) = load_dataset(uri).records
     np.testing.assert_allclose(record.boxes, [[0, 30, 20, 48]], atol=1e-4)
@@ -79,13 +79,13 @@ def test_images_that_cannot_be_used_are_named_and_counted(
     write: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are refused with the remedy, or skipped with a warning; the digest then is another one."""
-    pictures = [PERSON, EMPTY, Picture("half.png"), Picture("gone.png")]
-    uri = write(tmp_path, {"train": pictures})
+    drawn = [PERSON, EMPTY, DrawnImage("half.png"), DrawnImage("gone.png")]
+    uri = write(tmp_path, {"train": drawn})
     whole = load_dataset(uri).digest
     _break(tmp_path)
     with pytest.raises(ConfigError, match=r"2 of 4 images can't be used, 0 are allowed") as refused:
         load_dataset(uri)
-    for words in ("half.png: not a readable image", ": missing image, named by ", "--on-bad-image skip"):
+    for words in ("half.png: not a readable image", ": missing image, named by ", "data.on_bad_image=skip"):
         assert words in str(refused.value)
     with caplog.at_level(logging.WARNING):
         dataset = load_dataset(uri, on_bad_image="skip")
@@ -97,7 +97,7 @@ def test_images_that_cannot_be_used_are_named_and_counted(
 
 def test_a_truncated_yolo_image_is_skipped(tmp_path: Path) -> None:
     """Its header is well, its pixels are not."""
-    uri = write_yolo(tmp_path, {"train": [PERSON, Picture("half.png")]})
+    uri = write_yolo(tmp_path, {"train": [PERSON, DrawnImage("half.png")]})
     (half,) = tmp_path.rglob("half.png")
     half.write_bytes(half.read_bytes()[:400])
     dataset = load_dataset(uri, on_bad_image="skip")
@@ -114,15 +114,15 @@ def test_nothing_but_bad_images_is_refused_in_any_case(write: Write, tmp_path: P
         load_dataset(uri, on_bad_image="skip")
 
 
-def _rotated(width: int, height: int, orientation: int = SIDEWAYS) -> Picture:
-    """A photograph stored turned: upright it is `width` x `height`, its left half white."""
+def _rotated(width: int, height: int, orientation: int = SIDEWAYS) -> DrawnImage:
+    """An image stored turned: upright it is `width` x `height`, its left half white."""
     upright = Image.new("RGB", (width, height), "black")
     upright.paste("white", (0, 0, width // 2, height))
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = upright.transpose(STORED[orientation])
     box = (0.0, 0.0, width / 2, float(height))
-    return Picture("turned.jpg", [("person", box, False)], (width, height), stored, {"exif": exif})
+    return DrawnImage("turned.jpg", [("person", box, False)], (width, height), stored, {"exif": exif})
 
 
 @EVERY
@@ -142,10 +142,10 @@ def test_exif_rotation_is_left_alone_where_boxes_were_drawn_on_the_stored_pixels
     write: Write, tmp_path: Path
 ) -> None:
     """The annotated size is that of the stored image."""
-    picture = _rotated(40, 64)
-    picture.size = (64, 40)
-    picture.objects = [("person", (0, 20, 64, 40), False)]
-    (sample,) = load_dataset(write(tmp_path, {"train": [picture]}))
+    drawn_image = _rotated(40, 64)
+    drawn_image.size = (64, 40)
+    drawn_image.objects = [("person", (0, 20, 64, 40), False)]
+    (sample,) = load_dataset(write(tmp_path, {"train": [drawn_image]}))
     assert sample.image.shape == (40, 64, 3)
     assert sample.image[24:].min() > 200
 
@@ -174,11 +174,11 @@ def test_an_image_stored_upside_down_stays_so_where_its_size_is_annotated(
 @KNOWS_IGNORED
 def test_another_size_than_annotated_is_refused(write: Write, tmp_path: Path) -> None:
     """The boxes belong to another image."""
-    picture = Picture("person.png", PERSON.objects, image=Image.new("RGB", (50, 50)))
+    drawn_image = DrawnImage("person.png", PERSON.objects, image=Image.new("RGB", (50, 50)))
     with pytest.raises(
         ConfigError, match=r"the image has 50x50 pixels, .* says 64x48; correct the annotation"
     ):
-        load_dataset(write(tmp_path, {"train": [picture]}))
+        load_dataset(write(tmp_path, {"train": [drawn_image]}))
 
 
 @EVERY
@@ -187,11 +187,11 @@ def test_the_digest_is_of_the_content(write: Write, tmp_path: Path) -> None:
     first = load_dataset(write(tmp_path / "a", {"train": [PERSON, EMPTY]}))
     copy = shutil.copytree(tmp_path / "a", tmp_path / "elsewhere/b")
     assert load_dataset(f"{first.uri.partition(':')[0]}:{copy}").digest == first.digest
-    moved = Picture("person.png", [("person", (11, 8, 30, 40), False)])
-    painted = Picture("person.png", PERSON.objects, image=Image.new("RGB", (64, 48)))
+    moved = DrawnImage("person.png", [("person", (11, 8, 30, 40), False)])
+    painted = DrawnImage("person.png", PERSON.objects, image=Image.new("RGB", (64, 48)))
     digests = {
-        load_dataset(write(tmp_path / str(number), {"train": [picture, EMPTY]})).digest
-        for number, picture in enumerate((moved, painted))
+        load_dataset(write(tmp_path / str(number), {"train": [drawn_image, EMPTY]})).digest
+        for number, drawn_image in enumerate((moved, painted))
     }
     assert len(digests | {first.digest}) == 3
 
@@ -199,7 +199,7 @@ def test_the_digest_is_of_the_content(write: Write, tmp_path: Path) -> None:
 @EVERY
 def test_an_unknown_class_is_named_with_those_there_are(write: Write, tmp_path: Path) -> None:
     """And with the nearest."""
-    both = Picture("both.png", [("dog", (0, 0, 8, 8), False), ("person", (20, 10, 40, 30), False)])
+    both = DrawnImage("both.png", [("dog", (0, 0, 8, 8), False), ("person", (20, 10, 40, 30), False)])
     with pytest.raises(
         ConfigError, match=r"unknown class 'persons'; did you mean 'person'\? choose from: dog"
     ):
@@ -218,7 +218,7 @@ def test_a_split_without_images_or_file_is_named(write: Write, tmp_path: Path) -
 
 def test_a_class_may_be_missing_from_one_split(tmp_path: Path) -> None:
     """VOC's annotations name it in another one; a class that none names is a mistake."""
-    dog = Picture("dog.png", [("dog", (2, 2, 20, 20), False)])
+    dog = DrawnImage("dog.png", [("dog", (2, 2, 20, 20), False)])
     uri = write_voc(tmp_path, {"train": [PERSON, dog], "val": [PERSON]})
     assert load_dataset(uri, "val", ("person", "dog")).classes == ("person", "dog")
     with pytest.raises(ConfigError, match=r"unknown class 'cat'"):

@@ -44,11 +44,11 @@ def test_a_trainings_first_step_waits_for_one_batch(resized: list[int]) -> None:
     assert len(resized) == 12
 
 
-def test_beyond_the_limit_nothing_is_kept(resized: list[int]) -> None:
+def test_beyond_the_limit_nothing_is_cached(resized: list[int]) -> None:
     """The images are the same."""
-    kept, decoded = _module(10**9)._train_source, _module(0)._train_source
+    cached, decoded = _module(10**9)._train_source, _module(0)._train_source
     plan = BatchPlan((0, 1), None)
     before = len(resized)
     for _ in range(2):
-        assert torch.equal(decoded[plan].images, kept[plan].images)
+        assert torch.equal(decoded[plan].images, cached[plan].images)
     assert len(resized) - before == 2 + 2 * 2

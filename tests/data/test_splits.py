@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from layouts import EMPTY, LAYOUTS, PERSON, Picture, Write, write_coco
+from layouts import EMPTY, LAYOUTS, PERSON, DrawnImage, Write, write_coco
 
 from mlflow_nas.data import load_held_out, load_splits
 from mlflow_nas.errors import ConfigError
 
-MANY = [Picture(f"{number}.png", PERSON.objects) for number in range(40)]
+MANY = [DrawnImage(f"{number}.png", PERSON.objects) for number in range(40)]
 
 
 def _ids(records: Sequence[object]) -> set[str]:
@@ -85,10 +85,10 @@ def test_synthetic_scenes_may_have_a_test_split() -> None:
 def test_a_share_that_cannot_be_taken_is_refused(tmp_path: Path) -> None:
     """Beside a test split, or where a part would have nothing to find."""
     own = write_coco(tmp_path / "own", {"train": [PERSON], "val": [PERSON], "test": [PERSON]})
-    with pytest.raises(ConfigError, match=r"has a test split of its own, and --test-fraction 0.5"):
+    with pytest.raises(ConfigError, match=r"has a test split of its own, and data\.test_fraction=0\.5"):
         load_held_out(own, ("person",), test_fraction=0.5)
     one = write_coco(tmp_path / "one", {"train": [PERSON], "val": [PERSON]})
     with pytest.raises(
-        ConfigError, match=r"--test-fraction 0.5 of 1 images leaves 0 in (val|test): .*no box"
+        ConfigError, match=r"data\.test_fraction=0\.5 of 1 images leaves 0 in (val|test): .*no box"
     ):
         load_held_out(one, ("person",), test_fraction=0.5)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from layouts import EMPTY, PERSON, Picture, write_yolo
+from layouts import EMPTY, PERSON, DrawnImage, write_yolo
 
 from mlflow_nas.data import load_dataset
 from mlflow_nas.errors import ConfigError
@@ -19,7 +19,7 @@ def _set(root: Path, **keys: object) -> None:
 
 def test_names_may_be_a_list_and_splits_lists_of_files(tmp_path: Path) -> None:
     """Folders, a text file of paths relative to it, and several of them, as Ultralytics takes them."""
-    uri = write_yolo(tmp_path, {"train": [PERSON, EMPTY], "more": [Picture("third.png", PERSON.objects)]})
+    uri = write_yolo(tmp_path, {"train": [PERSON, EMPTY], "more": [DrawnImage("third.png", PERSON.objects)]})
     (tmp_path / "some.txt").write_text("./images/train/person.png\n\n")
     _set(tmp_path, names=["dog", "person"], train=["some.txt", "images/more"])
     assert len(load_dataset(uri)) == 2

@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from mlflow_nas.errors import CandidateError, ConfigError
+from mlflow_nas.errors import CandidateError, ConfigError, MachineError
 from mlflow_nas.export import model_sha256
-from mlflow_nas.export.files import read_model, set_metadata, write_model
+from mlflow_nas.export.model_files import read_model, set_metadata, write_model
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_one(model: onnx.ModelProto,
     path = tmp_path / "model.onnx"
     path.write_bytes(b"old")
     refusal = r"model\.onnx can't be written: File too large\. Free some space"
-    with full_disk(), pytest.raises(ConfigError, match=refusal):
+    with full_disk(), pytest.raises(MachineError, match=refusal):
         write_model(model, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

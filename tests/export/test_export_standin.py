@@ -10,20 +10,14 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from stand_in import StandIn
 
 from mlflow_nas.errors import CandidateError, ConfigError
-from mlflow_nas.export import (
-    OnnxDetector,
-    Quantization,
-    check_parity,
-    export_onnx,
-    model_sha256,
-    objectness_drift,
-    quantize_int8,
-)
+from mlflow_nas.export import Quantization, export_onnx, model_sha256, quantize_int8
+from mlflow_nas.runtime import OnnxDetector
 
+CONTRACT = Path(__file__).parents[1] / "contract"
 IN_ANOTHER_PROCESS = """
 import sys
 from pathlib import Path
@@ -96,7 +90,13 @@ def test_export_and_quantization_say_nothing(
 def test_another_process_makes_the_same_bytes(small_fp32: Path, small_int8: Path, tmp_path: Path) -> None:
     """Neither file depends on the order of a set or on what was exported before."""
     run = subprocess.run(
-        [sys.executable, "-c", IN_ANOTHER_PROCESS, str(Path(__file__).parent), str(tmp_path)],
+        [
+            sys.executable,
+            "-c",
+            IN_ANOTHER_PROCESS,
+            str(Path(__file__).parents[1] / "contract"),
+            str(tmp_path),
+        ],
         env={**os.environ, "PYTHONHASHSEED": "7"},
         capture_output=True,
         text=True,
@@ -136,8 +136,8 @@ def test_weights_are_int8_per_channel_and_activations_uint8(small_int8: Path) ->
 def test_quantization_keeps_names_and_metadata(small_fp32: Path, small_int8: Path) -> None:
     """Every node but the rectifiers, which quantization absorbs, has its name; the precision changes."""
     names = {node.name for node in onnx.load(small_int8).graph.node}
-    kept = [node.name for node in onnx.load(small_fp32).graph.node if node.op_type != "Relu"]
-    assert names.issuperset(kept)
+    expected = [node.name for node in onnx.load(small_fp32).graph.node if node.op_type != "Relu"]
+    assert names.issuperset(expected)
     assert OnnxDetector(small_fp32).metadata == {"mlflow_nas.key": "tiny", "mlflow_nas.precision": "fp32"}
     assert OnnxDetector(small_int8).metadata == {"mlflow_nas.key": "tiny", "mlflow_nas.precision": "int8"}
 
@@ -149,80 +149,6 @@ def test_a_temporary_folder_that_fails_is_named(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(ConfigError, match=r"fp32\.onnx can't be quantized in .*/gone: No such file.*TMPDIR"):
         quantize_int8(small_fp32, tmp_path / "b.onnx", calibration=small_images)
-
-
-def test_parity_leaves_the_mode_of_each_module(
-    standin: StandIn, small_fp32: Path, small_images: NDArray[np.float32]
-) -> None:
-    """A network in training is compared as it predicts."""
-    standin.train()
-    standin.norm.eval()
-    assert check_parity(standin, small_fp32, small_images, atol=1e-4) < 1e-4
-    assert standin.stem.training
-    assert not standin.norm.training
-
-
-def test_parity_refuses_what_is_not_a_number(
-    standin: StandIn, small_fp32: Path, small_images: NDArray[np.float32]
-) -> None:
-    """NaN is no small difference."""
-    torch.nn.init.constant_(standin.head.weight, float("nan"))
-    with pytest.raises(CandidateError, match=r"fp32\.onnx differs from torch by nan, at most 1 is allowed"):
-        check_parity(standin, small_fp32, small_images, atol=1.0)
-
-
-def test_drift_is_the_mean_difference_of_objectness(
-    small_fp32: Path, small_int8: Path, small_images: NDArray[np.float32]
-) -> None:
-    """Zero between a file and itself; small and not zero between float and int8."""
-    difference = OnnxDetector(small_fp32)(small_images)[:, 0] - OnnxDetector(small_int8)(small_images)[:, 0]
-    assert objectness_drift(small_fp32, small_fp32, small_images) == 0
-    assert objectness_drift(small_fp32, small_int8, small_images) == pytest.approx(np.abs(difference).mean())
-    assert 0 < np.abs(difference).mean() < 0.02
-
-
-def test_a_batch_gives_what_its_images_give(small_fp32: Path, small_images: NDArray[np.float32]) -> None:
-    """Images are run one by one, in their order; one class has no class channels."""
-    detector = OnnxDetector(small_fp32, threads=2)
-    together = detector(small_images)
-    assert together.shape == (4, 5, 16, 24)
-    assert np.array_equal(together[2], detector(small_images[2:3])[0])
-    assert (detector.img_size, detector.num_classes) == ((32, 48), 1)
-    with pytest.raises(ConfigError, match="takes n >= 1 images of 3 x 32 x 48, got 0 x 3 x 32 x 48"):
-        detector(small_images[:0])
-
-
-@pytest.mark.parametrize(
-    ("taken", "given"),
-    [
-        ([2, 3, 32, 48], [2, 5, 2, 3]),
-        ([1, 1, 32, 48], [1, 5, 2, 3]),
-        ([1, 3, 32], [1, 5, 2, 3]),
-        ([1, 3, 32, 48], [1, 4, 2, 3]),
-        ([1, 3, 32, 48], [5, 2]),
-    ],
-)
-def test_a_file_that_is_no_detector_is_refused(
-    taken: list[int | str], given: list[int], tmp_path: Path
-) -> None:
-    """Two images, a gray one, a missing axis or too few channels: the sentence says what the file has."""
-    graph = helper.make_graph(
-        [
-            helper.make_node(
-                "Constant", [], ["out"], value=numpy_helper.from_array(np.zeros(given, np.float32))
-            )
-        ],
-        "main",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, taken)],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, given)],
-    )
-    path = tmp_path / "other.onnx"
-    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)]), path)
-    with pytest.raises(
-        ConfigError, match=r"other\.onnx is no detector: it takes \[[12], .* and gives .*, not "
-    ) as caught:
-        OnnxDetector(path)
-    assert f"takes {taken} and gives {given}" in str(caught.value)
 
 
 def test_int8_sums_do_not_saturate_on_any_cpu(tmp_path: Path) -> None:

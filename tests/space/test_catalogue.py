@@ -20,15 +20,15 @@ def shown(tmp_path: Path) -> Path:
 def test_the_contributors_guide_shows_a_space_of_under_60_lines_that_works(
     shown: Path, fastestdet_weights: Path
 ) -> None:
-    """Its very text is run: every corner is built, the baseline inherits what has the names of the seed's."""
+    """Its very text is run: every corner is built, the baseline gets the weights of equal names."""
     from mlflow_nas.space import load_seed_weights
 
     assert len(shown.read_text().splitlines()) < 60
     space = load_space(f"{shown}:SPACE")
     weights = load_seed_weights(fastestdet_weights)
     network = build_detector(space.baseline, space=space, num_classes=1, weights=weights)
-    kept = [n for n, v in network.state_dict().items() if n in weights.state and v.equal(weights.state[n])]
-    assert any(name.startswith("neck.reduce.") for name in kept)
+    same = [n for n, v in network.state_dict().items() if n in weights.state and v.equal(weights.state[n])]
+    assert any(name.startswith("neck.reduce.") for name in same)
     for name, parameter in space.parameters.items():
         for value in parameter.values:
             build_detector({**space.baseline, name: value}, space=space, num_classes=2)
@@ -42,9 +42,11 @@ def test_the_contributors_guide_shows_a_space_of_under_60_lines_that_works(
         ("broken.py:SPACE", r"The file broken\.py of the search space can't be run: NameError"),
         (
             "empty.py:SPACE",
-            r"empty\.py holds no search space SPACE: let it be a mlflow_nas\.space\.SearchSpace",
+            r"empty\.py holds no search space SPACE: define it as a mlflow_nas\.space\.SearchSpace",
         ),
         ("empty.py", r"There is no space 'empty\.py'"),
+        ("leaves.py:SPACE", r"leaves\.py of the search space can't be run: SystemExit"),
+        ("leaves_later.py:SPACE", r"leaves_later\.py: the search space SPACE can't be made: SystemExit"),
     ],
 )
 def test_what_is_no_space_is_refused(
@@ -53,6 +55,8 @@ def test_what_is_no_space_is_refused(
     """The error says what to give instead."""
     monkeypatch.chdir(tmp_path)
     Path("broken.py").write_text("SPACE = undefined\n")
+    Path("leaves.py").write_text("import sys\nsys.exit(0)\n")
+    Path("leaves_later.py").write_text("import sys\ndef SPACE():\n    sys.exit(0)\n")
     Path("empty.py").write_text("SPACE = 3\n")
     with pytest.raises(ConfigError, match=sentence):
         load_space(name)
@@ -68,11 +72,11 @@ def test_what_is_no_space_is_refused(
         ({"a": Parameter(short="a", values=(1, 1))}, "are none, or hold one twice"),
         ({"a": Parameter(short="a", values=(1, "two"))}, "not all whole numbers or all words"),
         ({"a": Parameter(short="a", values=("3x3", "none"))}, "'3x3' is not a word"),
-        ({"a": Parameter(short="a1", values=(1, 2))}, "runs into the number after it"),
+        ({"a": Parameter(short="a1", values=(1, 2))}, "ends in a digit, before the value"),
         ({"a": Parameter(short="-", values=(1, 2))}, "is not a word of letters and digits"),
         (
             {"a": Parameter(short="a", values=(1, 2)), "b": Parameter(short="a", values=(1, 2))},
-            "stands for another one, too",
+            "is that of another one, too",
         ),
         ({"b": Parameter(short="b", values=(1, 2))}, "The space mine has no parameter 'a'"),
     ],

@@ -26,7 +26,7 @@ def test_a_range_or_a_list_narrows_a_parameter(setting: str, name: str, values: 
 
 
 def test_words_are_narrowed_and_keep_their_columns() -> None:
-    """One-hot columns are those of the whole space."""
+    """One-hot columns are those of the full space."""
     space = load_space("multi-branch")
     narrowed = narrow(space, ["branch3=none", "k5d3", "fusion=sum"])
     assert narrowed.parameters["branch3"].values == ("none", "k5d3")
@@ -41,11 +41,14 @@ def test_words_are_narrowed_and_keep_their_columns() -> None:
         (["chanels=24"], r"no parameter 'chanels': did you mean channels\?"),
         (["channels=25"], r"channels=25 is not in the space: choose among 24\.\.96 step 8"),
         (["channels=24..64:10"], r"channels=34 is not in the space"),
-        (["channels=64..24:8"], r"--set channels=64\.\.24:8 is empty: write FIRST\.\.LAST:STEP"),
+        (["channels=64..24:8"], r"The range space\.channels=64\.\.24:8 is empty: write FIRST\.\.LAST:STEP"),
         (["channels=24..64:0"], r"is empty"),
-        (["channels=25..31"], r"--set channels=25\.\.31 holds no choice: channels is one of 24\.\.96 step 8"),
-        (["groups"], r"--set 'groups' names no parameter: write NAME=VALUES"),
-        (["groups=1", "groups=2"], r"--set gives groups twice"),
+        (
+            ["channels=25..31"],
+            r"The range space\.channels=25\.\.31 holds no value: channels is one of",
+        ),
+        (["groups"], r"The choice 'groups' names no parameter: write NAME=VALUES"),
+        (["groups=1", "groups=2"], r"space\.groups is given twice"),
         (["groups="], r"groups= is not in the space: choose among 1, 2, 4, 8"),
     ],
 )

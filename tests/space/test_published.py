@@ -26,7 +26,7 @@ def _random_original() -> OriginalDetector:
 
 
 def test_the_published_file_computes_the_same_in_torchvisions_layout(tmp_path: Path) -> None:
-    """Original blocks on BGR give what ours give on RGB, and every tensor of ours comes from the file."""
+    """Original blocks on BGR give what the product's give on RGB; every tensor comes from the file."""
     original = _random_original()
     torch.save(original.state_dict(), tmp_path / "published.pth")
     weights = load_seed_weights(tmp_path / "published.pth")

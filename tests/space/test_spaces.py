@@ -49,7 +49,7 @@ class TestChain(SpaceContract):
         return load_space("chain")
 
     def test_a_larger_kernel_computes_the_same_at_first(self, space: SearchSpace) -> None:
-        """It inherits the small one in a ring of zeros."""
+        """It is the small one in a ring of zeros."""
         seed = _trained(space)
         same, larger = (
             build_detector({**space.baseline, **change}, space=space, num_classes=1, weights=seed).eval()
@@ -107,7 +107,7 @@ class TestMultiBranch(SpaceContract):
         with torch.inference_mode():
             torch.testing.assert_close(network(IMAGES), zeroed(IMAGES), atol=1e-4, rtol=1e-4)
 
-    def test_a_sum_inherits_the_mean_of_the_fusions_parts(self, space: SearchSpace) -> None:
+    def test_a_sum_gets_the_mean_of_the_fusions_parts(self, space: SearchSpace) -> None:
         """Of the branches that are there."""
         seed = _trained(space)
         chosen = {**space.baseline, "branch1": "none", "fusion": "sum"}
@@ -146,12 +146,12 @@ class TestCell(SpaceContract):
         published = load_seed_weights(fastestdet_weights)
         assert not is_whole(published, space)
         state = build_detector(space.baseline, space=space, num_classes=80, weights=published).state_dict()
-        for ours, theirs in (
+        for own, original in (
             ("backbone.stage3.7.branch2.5.weight", "backbone.stage3.7.branch2.5.weight"),
             ("neck.reduce.0.weight", "neck.reduce.0.weight"),
             ("head.box.0.weight", "head.box.3.weight"),
         ):
-            assert torch.equal(state[ours], published.state[theirs])
+            assert torch.equal(state[own], published.state[original])
 
 
 @pytest.mark.parametrize("name", ["chain", "multi-branch"])
@@ -160,11 +160,11 @@ def test_a_baseline_is_the_published_detector(name: str, fastestdet_weights: Pat
     published = load_seed_weights(fastestdet_weights)
     space = load_space(name)
     assert is_whole(published, space)
-    ours = build_detector(space.baseline, space=space, num_classes=80, weights=published).eval()
-    theirs = build_detector(fastestdet_head().baseline, num_classes=80, weights=published).eval()
-    assert ours.state_dict().keys() == published.state.keys()
+    same = build_detector(space.baseline, space=space, num_classes=80, weights=published).eval()
+    head = build_detector(fastestdet_head().baseline, num_classes=80, weights=published).eval()
+    assert same.state_dict().keys() == published.state.keys()
     with torch.inference_mode():
-        assert torch.equal(ours(IMAGES), theirs(IMAGES))
+        assert torch.equal(same(IMAGES), head(IMAGES))
 
 
 def test_sizes() -> None:

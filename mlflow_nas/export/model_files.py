@@ -1,0 +1,60 @@
+"""Model files: read with an error that names them, written whole or not at all, identified by a hash."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
+
+from mlflow_nas.disk import write_whole
+from mlflow_nas.errors import CandidateError, ConfigError
+
+__all__ = ["PRECISION", "model_sha256", "read_model", "set_metadata", "write_model"]
+
+PRECISION = "mlflow_nas.precision"
+"""The metadata entry of the precision, "fp32" or "int8"."""
+
+
+def model_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    """Replace the model's metadata_props, in the order of their names."""
+    del model.metadata_props[:]
+    for name, value in sorted(metadata.items()):
+        model.metadata_props.add(key=name, value=value)
+
+
+def read_model(path: Path) -> onnx.ModelProto:
+    """Read a model.
+
+    Raises:
+        ConfigError: the file is missing or no ONNX model.
+    """
+    try:
+        model = onnx.load(path)
+    except (OSError, DecodeError) as error:
+        raise ConfigError(
+            f"{path} can't be read as an ONNX model: {error}. Give a file of export_onnx."
+        ) from error
+    if not model.graph.input:
+        raise ConfigError(f"{path} holds no ONNX graph with an input. Give a file of export_onnx.")
+    return model
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> Path:
+    """Check a model and write it; a process that is killed midway leaves the old file or none.
+
+    Raises:
+        CandidateError: the model breaks ONNX's rules.
+        ConfigError: the folder is missing or may not be written.
+        MachineError: the disk is full, read-only or broken.
+    """
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise CandidateError(f"The network makes no valid ONNX model ({path.name}): {error}") from error
+    return write_whole(path, model.SerializeToString(deterministic=True))

@@ -1,0 +1,40 @@
+"""FastestDet (github.com/dog-qiuqiu/FastestDet): a one-scale, anchor-free detector.
+
+Shapes: b batch, H x W input, h x w = ceil(H/16) x ceil(W/16) cells, C channels of neck and head, N classes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from mlflow_nas.space.fastestdet.neck import merge
+
+__all__ = ["FastestDet"]
+
+
+class FastestDet(nn.Module):
+    """Backbone, neck and head.
+
+    Args:
+        backbone: images to features at strides 8, 16 and 32.
+        neck: the three, concatenated at stride 16, to [b, C, h, w].
+        head: [b, C, h, w] to objectness logits, box terms and class logits (None with one class).
+    """
+
+    def __init__(self, *, backbone: nn.Module, neck: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.neck = neck
+        self.head = head
+
+    def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """[b, 3, H, W] in 0..1 -> objectness logits, box terms and class logits before any activation."""
+        outputs: tuple[Tensor, Tensor, Tensor | None] = self.head(self.neck(merge(*self.backbone(images))))
+        return outputs
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[b, 3, H, W] in 0..1 -> [b, 5 + N, h, w]: objectness, four box terms, class probabilities."""
+        objectness, box, logits = self.raw(images)
+        parts = [torch.sigmoid(objectness), box]
+        if logits is not None:
+            parts.append(torch.softmax(logits, dim=1))
+        return torch.cat(parts, dim=1)

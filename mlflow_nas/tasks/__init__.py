@@ -1,0 +1,25 @@
+"""Tasks: ground truth, metric and predictions of what networks are trained for."""
+
+from mlflow_nas.tasks.detection import (
+    CocoMap,
+    Detections,
+    Detector,
+    NetworkDetector,
+    decode,
+    evaluate_detector,
+    evaluate_network,
+    image_boxes,
+    predict_boxes,
+)
+
+__all__ = [
+    "CocoMap",
+    "Detections",
+    "Detector",
+    "NetworkDetector",
+    "decode",
+    "evaluate_detector",
+    "evaluate_network",
+    "image_boxes",
+    "predict_boxes",
+]
