@@ -1,4 +1,4 @@
-"""A real OpenSSH server on loopback with keys of its own, and a way to it that breaks."""
+"""An OpenSSH server on loopback with its own keys, and a proxy to it that breaks connections."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from mlflow_nas.board.ssh import resolve
 from mlflow_nas.types import Device
 
 START_S = 10.0
-MISSING = 3  # the code of deploy/arm64-board's programs for what must come from outside
+MISSING = 3  # exit code of deploy/arm64-board's programs without a package that they need
 SERVE = Path(__file__).parents[1] / "deploy/arm64-board/serve"
 
 
@@ -42,7 +42,7 @@ class SshServer:
         return " ".join((self.folder / "host_key.pub").read_text(encoding="utf-8").split()[:2])
 
     def write_home(self, home: Path, *, known: bool = True, config: str = "") -> None:
-        """A user's ~/.ssh that knows the server, as `board` and `arm64-board` too."""
+        """A user's ~/.ssh with the server's host key, also under the names `board` and `arm64-board`."""
         folder = home / ".ssh"
         folder.mkdir(parents=True, exist_ok=True)
         line = f"[127.0.0.1]:{self.port} {self.host_key}\n" if known else ""
@@ -52,12 +52,12 @@ class SshServer:
         (folder / "config").write_text(board + key + config, encoding="utf-8")
 
     def sessions(self) -> list[int]:
-        """The server's processes that serve a connection each."""
+        """The server's processes, one per connection."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in children.read_text(encoding="ascii").split()]
 
     def signal_sessions(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Kill every connection's process, or stop it: a crash of the device's server, or its hanging."""
+        """Kill or stop every connection's process: the device's server crashes, or hangs."""
         for pid in self.sessions():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -71,19 +71,19 @@ def new_key(path: Path) -> Path:
 
 
 def ssh_device(folder: Path, host: str = "board", **fields: Any) -> Device:
-    """A device behind ssh that keeps its things in a folder of the test."""
+    """An SSH device with its directory in a folder of the test."""
     settings = {"python": (sys.executable,), **fields}
     return Device(name="nano", transport="ssh", host=host, directory=str(folder / "device"), **settings)
 
 
 def ssh_transport(folder: Path, port: int, server: SshServer) -> SshTransport:
-    """The bare way to such a device."""
+    """The transport of such a device."""
     endpoint = resolve("127.0.0.1", port=port, key_file=server.user_key)
     return SshTransport(endpoint, str(folder / "device"), (sys.executable,))
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
@@ -92,16 +92,16 @@ def free_port() -> int:
 def running_ssh_server(folder: Path):  # type: ignore[no-untyped-def]  # a generator of SshServer
     """Start the server of deploy/arm64-board, stop it afterwards; without OpenSSH skip, in CI fail."""
     port, log = free_port(), folder / "serve.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen([str(SERVE), str(folder), str(port)], stdout=output, stderr=output)
+    with log.open("wb") as file:
+        process = subprocess.Popen([str(SERVE), str(folder), str(port)], stdout=file, stderr=file)
     try:
         deadline = time.monotonic() + START_S
         while not _listens(port):
-            said = log.read_text(encoding="utf-8")
+            output = log.read_text(encoding="utf-8")
             if process.poll() == MISSING and not os.environ.get("CI"):
-                pytest.skip(said)
+                pytest.skip(output)
             if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the SSH server did not start:\n{said}")
+                pytest.fail(f"the SSH server did not start:\n{output}")
             time.sleep(0.05)
         server = SshServer(folder / "ssh", port, process.pid)
         yield server
@@ -118,13 +118,13 @@ def _listens(port: int) -> bool:
         return False
 
 
-class BreakableWay:
-    """Forwards connections to a port; each is cut after its own number of bytes towards the server.
+class FlakyProxy:
+    """Forwards connections to a port; each is cut after its own number of bytes to the server.
 
     Args:
-        target: the port behind.
-        limits: bytes after which the first, second, ... connection is cut; those after are not.
-        port: where it listens; 0 for a free one.
+        target: the server's port.
+        limits: bytes after which the first, second, ... connection is cut; later ones are not cut.
+        port: of the proxy; 0 for a free one.
     """
 
     def __init__(self, target: int, limits: tuple[int, ...] = (), port: int = 0) -> None:
@@ -137,7 +137,7 @@ class BreakableWay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Cut the connections that stand."""
+        """Cut all connections."""
         for pair in self._pairs:
             for end in pair:
                 with contextlib.suppress(OSError):
@@ -146,7 +146,7 @@ class BreakableWay:
         self._pairs.clear()
 
     def close(self) -> None:
-        """Cut and accept no more."""
+        """Cut all connections and stop listening."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()

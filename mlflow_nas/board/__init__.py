@@ -1,16 +1,24 @@
-"""Devices: measure on them, run models there, keep deployed models safe."""
+"""Devices: measurements, inference, and the models deployed on them."""
 
+from mlflow_nas.board.client import RuntimeClient
 from mlflow_nas.board.deployed import Active, DeployedModels, Manifest
 from mlflow_nas.board.device import DeviceBoard
-from mlflow_nas.board.doctor import Check, examine
+from mlflow_nas.board.doctor import Check, check_device
 from mlflow_nas.board.fake import FakeBoard, fake_latency_ms
 from mlflow_nas.board.inventory import get_board
-from mlflow_nas.board.profile import NodeCost, NodeTime, Profile, compare, pair_nodes, profile_files
+from mlflow_nas.board.profiling import (
+    NodeCost,
+    NodeTime,
+    Profile,
+    compare_profiles,
+    pair_nodes,
+    profile_files,
+)
 from mlflow_nas.board.ssh import SshTransport
-from mlflow_nas.board.survey import survey
+from mlflow_nas.board.status import device_status
 from mlflow_nas.board.transport import (
+    CommandResult,
     ConnectionLostError,
-    Finished,
     LocalTransport,
     Transport,
     UnreachableError,
@@ -19,24 +27,25 @@ from mlflow_nas.board.transport import (
 __all__ = [
     "Active",
     "Check",
+    "CommandResult",
     "ConnectionLostError",
     "DeployedModels",
     "DeviceBoard",
     "FakeBoard",
-    "Finished",
     "LocalTransport",
     "Manifest",
     "NodeCost",
     "NodeTime",
     "Profile",
+    "RuntimeClient",
     "SshTransport",
     "Transport",
     "UnreachableError",
-    "compare",
-    "examine",
+    "check_device",
+    "compare_profiles",
+    "device_status",
     "fake_latency_ms",
     "get_board",
     "pair_nodes",
     "profile_files",
-    "survey",
 ]

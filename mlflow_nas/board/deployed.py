@@ -1,4 +1,4 @@
-"""The models that a device keeps: switched, rolled back and run there."""
+"""The deployed models of a device: installed, rolled back and run on the device."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_nas.board import runtime
 from mlflow_nas.board.device import DeviceBoard
+from mlflow_nas.board.runtime.install import ANY_VERSION
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["Active", "DeployedModels", "Manifest"]
@@ -20,21 +20,21 @@ ACTIVATE_S = 60.0
 """Longest time of the device's `activate`."""
 
 HEALTH_S = 30.0
-"""How long the device's `health` is asked until it succeeds."""
+"""How long the device's `health` is repeated until it succeeds."""
 
 
 class Active(NamedTuple):
-    """What is deployed under a name.
+    """The active version of a deployment.
 
     Attributes:
-        manifest: the active one.
+        manifest: its manifest.
         path: of its file on the device.
-        whole: whether the file is there and its hash is right.
+        intact: whether the file exists with the right hash.
     """
 
     manifest: Manifest
     path: str
-    whole: bool
+    intact: bool
 
 
 class DeployedModels:
@@ -42,67 +42,66 @@ class DeployedModels:
 
     Args:
         board: the device.
-        health_s: how long the application may take to be well after a switch.
+        health_s: how long `health` may fail after a switch.
     """
 
     def __init__(self, board: DeviceBoard, *, health_s: float = HEALTH_S) -> None:
         self._board = board
+        self._call = board.client.call
         self._health_s = health_s
 
     @property
     def _root(self) -> str:
-        return f"{self._board.root}/deployed"
+        return f"{self._board.client.root}/deployed"
 
     @property
-    def _switch(self) -> dict[str, Any]:
-        """What `install` and `rollback` need beside a version."""
-        device = self._board.device
+    def _switch_options(self) -> dict[str, Any]:
+        """Lock, commands and time limits of `install` and `rollback`."""
+        device, lock = self._board.device, self._board.lock
         commands = {"activate": list(device.activate), "health": list(device.health)}
         limits = {"activate_s": ACTIVATE_S, "health_s": self._health_s}
-        return {
-            "lock": self._board.lock,
-            "activation": {**commands, **limits},
-            "wait_s": self._board.lock["wait_s"] + 2 * ACTIVATE_S + self._health_s,
-        }
+        wait_s = lock["wait_s"] + 2 * ACTIVATE_S + self._health_s
+        return {"lock": lock, "activation": {**commands, **limits}, "wait_s": wait_s}
 
     def install(self, name: str, model: Path, manifest: Mapping[str, Any]) -> Manifest:
-        """Copy a file to the device and `install_there`."""
+        """Upload a file and `install_remote` it."""
         sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-        with self._board.staged(model) as (path,):
-            return self.install_there(name, path, manifest, sha256=sha256)
+        with self._board.client.staged(model) as (path,):
+            return self.install_remote(name, path, manifest, sha256=sha256)
 
-    def install_there(
+    def install_remote(
         self,
         name: str,
         path: str,
         manifest: Mapping[str, Any],
         *,
         sha256: str,
-        replaces: str | None = runtime.ANY_VERSION,
+        replaces: str | None = ANY_VERSION,
     ) -> Manifest:
-        """Make a file on the device the active version of `name`, keeping the version before.
+        """Make a file on the device the active version of `name`; keep the previous version.
 
-        The device's `activate` and `health` must succeed. Any failure, a power cut on the device included,
-        leaves the version before active, or the new one.
+        The device's `activate` and `health` must succeed. After any failure, a power cut on the device
+        included, the previous version is active, or the new one.
 
         Args:
             name: of the deployment.
             path: of the file on the device; it is moved.
-            manifest: what is kept beside it.
+            manifest: stored beside it.
             sha256: the file's hash.
-            replaces: hash of the version that must be active until now, None for none, "any" for whatever.
+            replaces: hash of the version that must be active now, None for none, "any" for whatever.
 
         Returns:
             The new manifest.
 
         Raises:
             BoardError: the device can't be reached, the file is damaged, `activate` or `health` failed, or
-                somebody else has changed the deployment.
+                another deployment changed the active version.
             CandidateError: the device refuses the model.
             ConfigError: the name has characters other than letters, digits, `.`, `_`, `-`; the file is larger
                 than the device allows; the active manifest is from a later version of mlflow_nas.
         """
-        return self._board.call(
+        root = self._board.client.root
+        return self._call(
             "install",
             root=self._root,
             name=name,
@@ -110,33 +109,30 @@ class DeployedModels:
             manifest=dict(manifest),
             session=self._board.session,
             replaces=replaces,
-            passages=[f"{self._board.root}/{folder}" for folder in ("staging", "incoming")],
-            **self._switch,
+            upload_folders=[f"{root}/staging", f"{root}/incoming"],
+            **self._switch_options,
         )
 
     def find(self, name: str) -> Active | None:
-        """What is deployed under the name; None when nothing is.
+        """The active version of a deployment; None without one.
 
         Raises:
             BoardError: the device can't be reached, or its manifest is damaged.
             ConfigError: the name is refused, or the manifest is from a later version of mlflow_nas.
         """
-        answer = self._board.call("get", root=self._root, name=name)
+        answer = self._call("get", root=self._root, name=name)
         manifest: Manifest | None = answer["manifest"]
         if manifest is None:
             return None
-        return Active(manifest, f"{self._root}/{name}/models/{manifest['sha256']}.onnx", answer["whole"])
+        return Active(manifest, f"{self._root}/{name}/models/{manifest['sha256']}.onnx", answer["intact"])
 
-    def get(self, name: str) -> Manifest:
-        """The active manifest of a deployment.
+    def get(self, name: str) -> Active:
+        """The active version of a deployment that exists.
 
         Raises:
             BoardError: the device can't be reached.
-            ConfigError: nothing is deployed under the name; the sentence lists what is.
+            ConfigError: there is no such deployment; the message lists the existing ones.
         """
-        return self._get(name).manifest
-
-    def _get(self, name: str) -> Active:
         found = self.find(name)
         if found is None:
             known = ", ".join(manifest["name"] for manifest in self.list()) or "none"
@@ -144,12 +140,12 @@ class DeployedModels:
         return found
 
     def list(self) -> list[Manifest]:
-        """The active manifest of every deployment, by name; of one that is refused `name` and `refused`.
+        """The active manifest of every deployment, by name; of a refused one `name` and `refused`.
 
         Raises:
             BoardError: the device can't be reached.
         """
-        found: list[Manifest] = self._board.call("list", root=self._root)["manifests"]
+        found: list[Manifest] = self._call("list", root=self._root)["manifests"]
         return found
 
     def infer(self, name: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -157,28 +153,29 @@ class DeployedModels:
 
         Raises:
             BoardError: the device can't be reached, or its file is damaged.
-            ConfigError: nothing is deployed under the name, or the images don't fit.
+            ConfigError: there is no such deployment, or the images don't fit.
         """
-        found = self._get(name)
-        return self._board.infer_there(found.path, images, sha256=found.manifest["sha256"])
+        found = self.get(name)
+        return self._board.infer_remote(found.path, images, sha256=found.manifest["sha256"])
 
     def rollback(self, name: str) -> Manifest:
         """Make the previous version active again; its manifest.
 
         Raises:
-            BoardError: the device can't be reached, the previous file is damaged, or the application is not
-                well with it: then the version before is active again.
+            BoardError: the device can't be reached, the previous file is damaged, or `activate` or `health`
+                failed: then the active version stays.
             ConfigError: there is no previous version.
         """
-        return self._board.call("rollback", root=self._root, name=name, **self._switch)
+        return self._call("rollback", root=self._root, name=name, **self._switch_options)
 
     def delete(self, name: str) -> bool:
-        """Remove a deployment; whether there was one.
+        """Remove a deployment; whether it existed.
 
         Raises:
             BoardError: the device can't be reached.
             ConfigError: the name is refused.
         """
         lock = self._board.lock
-        answer = self._board.call("delete", root=self._root, name=name, lock=lock, wait_s=lock["wait_s"])
-        return bool(answer["deleted"])
+        return bool(
+            self._call("delete", root=self._root, name=name, lock=lock, wait_s=lock["wait_s"])["deleted"]
+        )

@@ -2,11 +2,12 @@
 
 import getpass
 import hashlib
+import json
 import os
 import socket
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_nas.board.bundle import runtime_bundle
-from mlflow_nas.board.cache import MeasurementCache, identity
-from mlflow_nas.board.link import Link
+from mlflow_nas.board.client import RuntimeClient
+from mlflow_nas.board.runtime.session import SESSION_OPTIONS
 from mlflow_nas.board.transport import Transport
 from mlflow_nas.types import Device, Latency
 
 __all__ = ["DeviceBoard"]
 
 MAX_SPREAD = 0.03
-"""Limit of the coefficient of variation over the parts of a measurement."""
+"""Limit of the coefficient of variation between the loads of a measurement."""
 
-PULL_S = 1800.0
-"""Longest time for a device to fetch a model: 4 MB over 20 kbit/s."""
-
-_BUDGETS = 20  # a measurement may take this many budgets: the least number of runs goes before the budget
-_PROTOCOL = {"min_runs": 20, "max_runs": 2000, "min_loads": 3, "max_loads": 15, "attempts": 3}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+_BUDGETS = 20  # a measurement may take this many budgets: the minimum of runs has priority over the budget
+_TIMING = {"min_runs": 20, "max_runs": 2000, "min_loads": 3, "max_loads": 15, "attempts": 3}
+_SAME_DEVICE = ("machine", "soc", "cpu", "cores", "governor", "python", "numpy", "onnxruntime")
 
 
 class DeviceBoard:
-    """One device; implements `mlflow_nas.types.Board`. `DeployedModels` keeps models on it.
+    """One device; implements `mlflow_nas.types.Board`. `DeployedModels` manages the models on it.
 
     Args:
         device: its record in the inventory.
-        transport: the way to the device.
+        transport: connects to it.
         budget_s: seconds of timed runs per measurement.
         wait_s: how long a measurement waits for another one on the device to end.
-        max_spread: a measurement that varies more is repeated, and flagged in the end.
-        cache: folder of the measurements that are not repeated; None for none.
+        max_spread: a measurement with a larger spread is repeated, and in the end unstable.
     """
 
     def __init__(
@@ -55,45 +49,37 @@ class DeviceBoard:
         budget_s: float,
         wait_s: float,
         max_spread: float = MAX_SPREAD,
-        cache: Path | None = None,
     ) -> None:
-        self._device = device
-        self._link = Link(device, transport)
-        self._budget_s = budget_s
+        self.device = device
+        self.client = RuntimeClient(device, transport)
         self._wait_s = wait_s
-        self._max_spread = max_spread
-        self._cache = MeasurementCache(cache)
-        self._identity: dict[str, str] | None = None
+        self._timing = {**_TIMING, "budget_s": budget_s, "max_spread": max_spread}
 
     @property
     def name(self) -> str:
         """Name in the device inventory."""
-        return self._device.name
-
-    @property
-    def device(self) -> Device:
-        """The record in the inventory."""
-        return self._device
-
-    @property
-    def root(self) -> str:
-        """The folder on the device in which everything of ours stays."""
-        return self._link.root
+        return self.device.name
 
     @property
     def session(self) -> dict[str, Any]:
-        """How a model runs on the device, as the runtime takes it."""
+        """Threads, cores and providers of a model, as the runtime's `load` takes them."""
         return {
-            "threads": self._device.threads,
-            "cores": list(self._device.cpu_affinity),
-            "providers": [[name, dict(options)] for name, options in self._device.providers],
+            "threads": self.device.threads,
+            "cores": list(self.device.cpu_affinity),
+            "providers": [[name, dict(options)] for name, options in self.device.providers],
         }
 
     @property
+    def protocol(self) -> str:
+        """Digest of threads, providers, session options and affinity, 12 hex digits."""
+        compared = {**self.session, "options": SESSION_OPTIONS}
+        return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
     def lock(self) -> dict[str, Any]:
-        """How the device is held for one measurement or switch, as the runtime takes it."""
+        """Path, holder and patience of the device's lock, as the runtime's `device_lock` takes them."""
         holder = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
-        return {"path": f"{self._link.root}/lock", "holder": holder, "wait_s": self._wait_s}
+        return {"path": f"{self.client.root}/lock", "holder": holder, "wait_s": self._wait_s}
 
     def facts(self) -> Mapping[str, str]:
         """What the device is: machine, cores, governor, memory, versions.
@@ -101,76 +87,68 @@ class DeviceBoard:
         Raises:
             BoardError: the device can't be reached.
         """
-        return self.call("facts")
+        return self.client.call("facts")
 
-    def measure(self, model: Path, *, baseline: Path | None = None) -> Latency:
-        """Time the model on the device, in turn with the baseline when one is given.
+    def identity(self) -> Mapping[str, Any]:
+        """All that a measurement depends on besides the files; JSON values.
 
-        What was measured before, in the same way, is not measured again.
+        Device and its hardware, session, environment, Python, timing protocol, the runtime's digest. The
+        device is asked once per object.
+
+        Raises:
+            BoardError: the device can't be reached.
+        """
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        facts = self.facts()
+        return {
+            "device": self.name,
+            "hardware": {name: facts[name] for name in _SAME_DEVICE if name in facts},
+            "session": self.session,
+            "protocol": self.protocol,
+            "environment": dict(self.device.environment),
+            "python": list(self.device.python),
+            "timing": self._timing,
+            "runtime": hashlib.sha256(runtime_bundle()).hexdigest(),
+        }
+
+    def measure(self, model: Path, *, reference: Path | None = None) -> Latency:
+        """Time the model on the device, alternately with the reference model when one is given.
 
         Raises:
             BoardError: the device can't be reached, died midway, or stayed busy.
-            CandidateError: the device is well but refuses a model; the sentence names the file.
+            CandidateError: the device works but refuses a model; the message names the file.
         """
-        key = self._measurement_key(model, baseline)
-        answer = self._cache.find(key)
-        if answer is None:
-            with self.staged(*([model, baseline] if baseline else [model])) as paths:
-                answer = self._time(paths[0], paths[1] if baseline else None)
-            if not answer["unstable"]:
-                self._cache.keep(key, answer)
-        return self._latency(answer)
+        with self.client.staged(*([model, reference] if reference else [model])) as paths:
+            return self.measure_remote(paths[0], reference=paths[1] if reference else None)
 
-    def measure_there(self, model: str, *, baseline: str | None = None) -> Latency:
-        """`measure` of files that are on the device already, whatever was measured before."""
-        return self._latency(self._time(model, baseline))
+    def measure_remote(self, model: str, *, reference: str | None = None) -> Latency:
+        """`measure` of files that are on the device already."""
+        answer = self.client.call(
+            "time",
+            model=model,
+            reference=reference,
+            session=self.session,
+            lock=self.lock,
+            protocol=self._timing,
+            wait_s=self._wait_s + _BUDGETS * self._timing["budget_s"],
+        )
+        return Latency(board=self.name, emulated=self.device.emulated, **answer)
 
-    def profile_there(self, models: Sequence[str], *, min_runs: int, max_runs: int) -> dict[str, Any]:
-        """The runtime's profiles of files that are on the device already, run in turn, and its facts."""
-        return self.call(
+    def profile_remote(self, models: Sequence[str], *, min_runs: int, max_runs: int) -> dict[str, Any]:
+        """The runtime's profiles of files on the device, run alternately, and the device's facts."""
+        return self.client.call(
             "profile",
             models=list(models),
             session=self.session,
             lock=self.lock,
-            budget_s=self._budget_s,
+            budget_s=self._timing["budget_s"],
             min_runs=min_runs,
             max_runs=max_runs,
-            wait_s=self._wait_s + _BUDGETS * self._budget_s,
+            wait_s=self._wait_s + _BUDGETS * self._timing["budget_s"],
         )
-
-    def _time(self, model: str, baseline: str | None) -> dict[str, Any]:
-        return self.call(
-            "time",
-            model=model,
-            baseline=baseline,
-            session=self.session,
-            lock=self.lock,
-            protocol=self._protocol,
-            wait_s=self._wait_s + _BUDGETS * self._budget_s,
-        )
-
-    def _latency(self, answer: Mapping[str, Any]) -> Latency:
-        return Latency(board=self.name, emulated=self._device.emulated, **answer)
-
-    @property
-    def _protocol(self) -> dict[str, float]:
-        return {**_PROTOCOL, "budget_s": self._budget_s, "max_spread": self._max_spread}
-
-    def _measurement_key(self, model: Path, baseline: Path | None) -> dict[str, Any]:
-        """All that a measurement depends on: files, device, protocol, versions."""
-        if self._identity is None:
-            self._identity = identity(self.facts())
-        return {
-            "model": _sha256(model),
-            "baseline": _sha256(baseline) if baseline else None,
-            "device": self.name,
-            "identity": self._identity,
-            "session": self.session,
-            "environment": dict(self._device.environment),
-            "python": list(self._device.python),
-            "protocol": self._protocol,
-            "runtime": hashlib.sha256(runtime_bundle()).hexdigest(),
-        }
 
     def infer(self, model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a model file on images [n, 3, H, W], one by one, on the device; its outputs [n, ...].
@@ -180,45 +158,19 @@ class DeviceBoard:
             CandidateError: the device refuses the model.
             ConfigError: the images don't fit the model.
         """
-        with self.staged(model) as (path,):
-            return self.infer_there(path, images)
+        with self.client.staged(model) as (path,):
+            return self.infer_remote(path, images)
 
-    def close(self) -> None:
-        """Let go of the device; a later call reaches it again."""
-        self._link.close()
-
-    def call(self, command: str, *, wait_s: float = 0.0, **options: object) -> dict[str, Any]:
-        """The runtime's answer to one command; see Link."""
-        return self._link.call(command, wait_s=wait_s, **options)
-
-    def staged(self, *files: Path) -> AbstractContextManager[Sequence[str]]:
-        """The files on the device, in a folder that goes afterwards; see Link."""
-        return self._link.staged(*files)
-
-    def pulled(
-        self, url: str, *, sha256: str, size_bytes: int, limit_s: float = PULL_S
-    ) -> AbstractContextManager[str]:
-        """A file that the device fetches itself, verified there, in a folder that goes afterwards.
-
-        Raises:
-            BoardError: the device can't be reached, can't fetch, or got another file.
-        """
-        return self._link.pulled(url, sha256=sha256, size_bytes=size_bytes, limit_s=limit_s)
-
-    def remove(self, folder: str) -> None:
-        """Remove a folder on the device."""
-        self._link.remove(folder)
-
-    def infer_there(
+    def infer_remote(
         self, model: str, images: NDArray[np.float32], *, sha256: str | None = None
     ) -> NDArray[np.float32]:
-        """`infer` of a file that is on the device already; with a hash the device verifies it first."""
+        """`infer` of a file on the device; with a hash the device verifies the file first."""
         with tempfile.TemporaryDirectory() as local:
-            given, answered = Path(local) / "images.npy", Path(local) / "outputs.npy"
-            np.save(given, images)
-            with self.staged(given) as (path,):
+            inputs, outputs = Path(local) / "images.npy", Path(local) / "outputs.npy"
+            np.save(inputs, images)
+            with self.client.staged(inputs) as (path,):
                 output = path.replace("images.npy", "outputs.npy")
-                self.call(
+                self.client.call(
                     "infer",
                     model=model,
                     images=path,
@@ -228,6 +180,10 @@ class DeviceBoard:
                     lock=self.lock,
                     wait_s=self._wait_s,
                 )
-                self._link.fetch(output, answered)
-            found: NDArray[np.float32] = np.load(answered)
+                self.client.download(output, outputs)
+            found: NDArray[np.float32] = np.load(outputs)
         return found
+
+    def close(self) -> None:
+        """Close the connection; a later call opens it again."""
+        self.client.close()

@@ -1,4 +1,4 @@
-"""What is missing on a device, and the command that mends it."""
+"""What is missing on a device, and the command that fixes it."""
 
 import json
 import shlex
@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mlflow_nas.board.client import RuntimeClient
 from mlflow_nas.board.inventory import get_transport
-from mlflow_nas.board.link import Link
+from mlflow_nas.board.runtime.facts import throttling
 from mlflow_nas.board.transport import UnreachableError, last_output
 from mlflow_nas.errors import BoardError, ConfigError, NasError
 from mlflow_nas.types import Device
 
-__all__ = ["Check", "examine"]
+__all__ = ["Check", "check_conditions", "check_device", "check_libraries", "check_record"]
 
 OLDEST_PYTHON = (3, 9)
 LEAST_FREE_BYTES = 200_000_000
-MOST_LOAD = 0.5
-BAD_FLAGS = 0b1111  # of a Raspberry Pi, as in runtime/facts.py
+MAX_LOAD = 0.5
 
 _VERSION = "import json, sys; print(json.dumps(list(sys.version_info[:3])))"
 _TO_PERFORMANCE = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
@@ -25,13 +25,13 @@ _TO_PERFORMANCE = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpuf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        name: what.
+        name: of the check.
         state: "ok", "warning" (it works, measurements may suffer) or "error" (nothing works).
-        found: what was found.
-        remedy: the command that mends it; empty where nothing is wrong.
+        found: the finding.
+        remedy: the command that fixes it; empty for "ok".
     """
 
     name: str
@@ -40,97 +40,101 @@ class Check:
     remedy: str = ""
 
 
-def examine(device: Device) -> list[Check]:
-    """Look at a device from the way to it to its load; an error ends the list, what follows depends on it."""
+def check_device(device: Device) -> list[Check]:
+    """Check a device from the connection to the load; an error of a prerequisite ends the list."""
     if device.transport == "fake":
-        return [Check(name="way", state="ok", found="a formula needs no hardware")]
+        return [Check(name="connection", state="ok", found="the fake needs no hardware")]
     checks: list[Check] = []
-    for check in _examine(device):
+    for check in _checks(device):
         checks.append(check)
-        if check.state == "error" and check.name in ("way", "python", "folder"):
+        if check.state == "error" and check.name in ("connection", "python", "directory"):
             break
     return checks
 
 
-def _examine(device: Device) -> Iterator[Check]:
+def _checks(device: Device) -> Iterator[Check]:
     try:
-        link = Link(device, get_transport(device))
+        client = RuntimeClient(device, get_transport(device))
     except ConfigError as error:
-        yield Check(name="way", state="error", found=str(error), remedy="mend the inventory or ~/.ssh/config")
+        remedy = "fix the inventory or ~/.ssh/config"
+        yield Check(name="connection", state="error", found=str(error), remedy=remedy)
         return
     try:
-        yield _way(device, link)
-        yield _python(device, link)
-        yield _folder(device, link)
-        lock = f"{link.root}/lock"
+        yield _check_connection(device, client)
+        yield _check_python(device, client)
+        yield _check_directory(device, client)
+        lock = f"{client.root}/lock"
         try:
-            seen = link.call("inspect", folder=link.root, lock=lock, cores=list(device.cpu_affinity))
+            report = client.call("inspect", folder=client.root, lock=lock, cores=list(device.cpu_affinity))
         except NasError as error:
-            remedy = _on(device, f"{shlex.join(link.python)} -c 'import numpy, onnxruntime'")
+            remedy = _on(device, f"{shlex.join(client.python)} -c 'import numpy, onnxruntime'")
             yield Check(name="runtime", state="error", found=str(error), remedy=remedy)
             return
-        yield from _libraries(device, seen)
-        yield from _record(device, seen)
-        yield from _conditions(device, link.root, seen)
+        yield from check_libraries(device, report)
+        yield from check_record(device, report)
+        yield from check_conditions(device, client.root, report)
     finally:
-        link.close()
+        client.close()
 
 
 def _on(device: Device, command: str) -> str:
-    """A command as the user types it here to run it there."""
+    """The command line that runs a command on the device."""
     if device.transport == "local":
         return command
-    where = f"{device.user}@{device.host}" if device.user else str(device.host)
+    host = f"{device.user}@{device.host}" if device.user else str(device.host)
     options = [f"-p {device.port}"] if device.port else []
     options += [f"-i {shlex.quote(str(device.key_file))}"] if device.key_file else []
-    return " ".join(["ssh", *options, where, shlex.quote(command)])
+    return " ".join(["ssh", *options, host, shlex.quote(command)])
 
 
-def _way(device: Device, link: Link) -> Check:
+def _check_connection(device: Device, client: RuntimeClient) -> Check:
     try:
-        link.run(["true"])
-    except UnreachableError as error:
-        return Check(name="way", state="error", found=error.sentence.rstrip(":; "), remedy=error.remedy)
+        client.run(["true"])
     except BoardError as error:
-        return Check(name="way", state="error", found=str(error), remedy=_on(device, "true"))
-    return Check(name="way", state="ok", found=f"{device.transport} {device.host or ''}".strip())
+        return _failed("connection", error, _on(device, "true"))
+    return Check(name="connection", state="ok", found=f"{device.transport} {device.host or ''}".strip())
 
 
-def _python(device: Device, link: Link) -> Check:
-    wanted = ".".join(map(str, OLDEST_PYTHON))
-    said = f"the inventory's python, {shlex.join(link.python)!r},"
+def _check_python(device: Device, client: RuntimeClient) -> Check:
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    command = f"the inventory's python, {shlex.join(client.python)!r},"
     install = _on(device, "sudo apt-get install python3")
-    remedy = f"{install}  (or set python: of {device.name} in the inventory to a Python {wanted} or later)"
+    remedy = f"{install}  (or set python: of {device.name} in the inventory to a Python {oldest} or later)"
     try:
-        done = link.run([*link.python, "-c", _VERSION])
+        done = client.run([*client.python, "-c", _VERSION])
         version = tuple(json.loads(done.stdout))
     except BoardError as error:
-        return Check(name="python", state="error", found=f"{said} does not run: {error}", remedy=remedy)
+        return Check(name="python", state="error", found=f"{command} does not run: {error}", remedy=remedy)
     except ValueError:
-        found = f"{said} is no Python that runs: {last_output(done.stderr or done.stdout)}"
+        found = f"{command} is no working Python: {last_output(done.stderr or done.stdout)}"
         return Check(name="python", state="error", found=found, remedy=remedy)
     text = ".".join(map(str, version))
     if version < OLDEST_PYTHON:
-        found = f"{said} is {text}, {wanted} is the oldest that works"
+        found = f"{command} is {text}, {oldest} is the oldest supported one"
         return Check(name="python", state="error", found=found, remedy=remedy)
     return Check(name="python", state="ok", found=text)
 
 
-def _folder(device: Device, link: Link) -> Check:
+def _check_directory(device: Device, client: RuntimeClient) -> Check:
     try:
-        link.push()
-    except UnreachableError as error:
-        return Check(name="folder", state="error", found=error.sentence.rstrip(":; "), remedy=error.remedy)
+        client.push_runtime()
     except BoardError as error:
         folder = shlex.quote(device.directory)
-        remedy = _on(device, f"df -h {folder}; sudo mkdir -p {folder} && sudo chown $(id -un) {folder}")
-        return Check(name="folder", state="error", found=str(error), remedy=remedy)
-    return Check(name="folder", state="ok", found=f"{link.root} can be written")
+        create = f"df -h {folder}; sudo mkdir -p {folder} && sudo chown $(id -un) {folder}"
+        return _failed("directory", error, _on(device, create))
+    return Check(name="directory", state="ok", found=f"{client.root} is writable")
 
 
-def _libraries(device: Device, seen: Mapping[str, Any]) -> Iterator[Check]:
+def _failed(name: str, error: BoardError, remedy: str) -> Check:
+    if isinstance(error, UnreachableError):
+        return Check(name=name, state="error", found=error.problem.rstrip(":; "), remedy=error.remedy)
+    return Check(name=name, state="error", found=str(error), remedy=remedy)
+
+
+def check_libraries(device: Device, report: Mapping[str, Any]) -> Iterator[Check]:
+    """Check numpy and onnxruntime in the runtime's report."""
     python = shlex.join(device.python) or "python3"
-    for name, found in seen["modules"].items():
+    for name, found in report["modules"].items():
         if "version" in found:
             yield Check(name=name, state="ok", found=found["version"])
         else:
@@ -138,53 +142,48 @@ def _libraries(device: Device, seen: Mapping[str, Any]) -> Iterator[Check]:
             yield Check(name=name, state="error", found=found["error"], remedy=remedy)
 
 
-def _record(device: Device, seen: Mapping[str, Any]) -> Iterator[Check]:
-    """Does the device have what its record in the inventory asks for?"""
-    missing = [name for name, _ in device.providers if name not in seen["providers"]]
-    if seen["providers"]:
-        yield Check(
-            name="providers",
-            state="error" if missing else "ok",
-            found=f"{missing[0]} is missing; there are {', '.join(seen['providers'])}"
-            if missing
-            else ", ".join(name for name, _ in device.providers),
-            remedy=f"install an onnxruntime that has it, or mend providers: of {device.name} in the inventory"
-            if missing
-            else "",
-        )
-    absent = [core for core in device.cpu_affinity if core >= seen["cores"]]
+def check_record(device: Device, report: Mapping[str, Any]) -> Iterator[Check]:
+    """Check that the device has the providers and cores of its record in the inventory."""
+    available = report["providers"]
+    missing = [name for name, _ in device.providers if name not in available]
+    if available and missing:
+        remedy = f"install an onnxruntime that has it, or fix providers: of {device.name} in the inventory"
+        found = f"{missing[0]} is missing; available are {', '.join(available)}"
+        yield Check(name="providers", state="error", found=found, remedy=remedy)
+    elif available:
+        yield Check(name="providers", state="ok", found=", ".join(name for name, _ in device.providers))
+    absent = [core for core in device.cpu_affinity if core >= report["cores"]]
     if absent:
         yield Check(
             name="cores",
             state="error",
-            found=f"cpu_affinity names core {absent[0]}, there are 0 to {seen['cores'] - 1}",
-            remedy=f"mend cpu_affinity: of {device.name} in the inventory",
+            found=f"cpu_affinity names core {absent[0]}, the device has 0 to {report['cores'] - 1}",
+            remedy=f"fix cpu_affinity: of {device.name} in the inventory",
         )
 
 
-def _conditions(device: Device, root: str, seen: Mapping[str, Any]) -> Iterator[Check]:
-    """What disturbs measurements."""
-    now = seen["conditions"]
-    free = seen["free_bytes"]
+def check_conditions(device: Device, root: str, report: Mapping[str, Any]) -> Iterator[Check]:
+    """Check what disturbs measurements: disk, governor, throttling, load, another measurement."""
+    now, free = report["conditions"], report["free_bytes"]
     largest = f"du -xh --max-depth=2 {shlex.quote(root)} / 2>/dev/null | sort -h | tail"
-    yield _judged(
+    yield _condition(
         "disk", free >= LEAST_FREE_BYTES, f"{free / 1e6:.0f} MB free in {root}", _on(device, largest)
     )
     if "governor" in now:
-        calm = now["governor"] == "performance"
-        yield _judged("governor", calm, str(now["governor"]), _on(device, _TO_PERFORMANCE))
-    slowed = int(now.get("cooling_state", 0)) or int(now.get("throttle_flags", "0"), 16) & BAD_FLAGS
+        steady = now["governor"] == "performance"
+        yield _condition("governor", steady, str(now["governor"]), _on(device, _TO_PERFORMANCE))
     if "cooling_state" in now or "throttle_flags" in now:
-        found = "the device throttles itself" if slowed else "none now"
-        yield _judged("throttling", not slowed, found, "cool it, or give it a stronger power supply")
+        reason = throttling(now, now)
+        found = f"the device throttles ({reason})" if reason else "none now"
+        yield _condition("throttling", not reason, found, "cool it, or give it a stronger power supply")
     if "load_1min" in now:
         load = float(now["load_1min"])
-        said = f"{load:.2f} over the last minute"
-        yield _judged("load", load <= MOST_LOAD, said, _on(device, "top -bn1 | head -20"))
-    process, _, holder = seen["holder"].partition(" ")
-    busy = f"process {process} there measures for {holder}" if process else "nobody measures"
-    yield _judged("lock", not process, busy, f"wait for it, or: {_on(device, f'kill {process}')}")
+        found = f"{load:.2f} over the last minute"
+        yield _condition("load", load <= MAX_LOAD, found, _on(device, "top -bn1 | head -20"))
+    process, _, holder = report["holder"].partition(" ")
+    busy = f"process {process} measures for {holder}" if process else "no measurement is running"
+    yield _condition("lock", not process, busy, f"wait for it, or: {_on(device, f'kill {process}')}")
 
 
-def _judged(name: str, fine: bool, found: str, remedy: str) -> Check:
-    return Check(name=name, state="ok" if fine else "warning", found=found, remedy="" if fine else remedy)
+def _condition(name: str, ok: bool, found: str, remedy: str) -> Check:
+    return Check(name=name, state="ok" if ok else "warning", found=found, remedy="" if ok else remedy)

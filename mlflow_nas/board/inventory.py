@@ -13,10 +13,10 @@ __all__ = ["get_board", "get_transport"]
 
 
 def get_transport(device: Device) -> Transport:
-    """The way to a device that has one; nothing is connected yet.
+    """The transport of a local or SSH device; it connects on its first use.
 
     Raises:
-        ConfigError: ~/.ssh/config or the key file of a device behind SSH can't be used.
+        ConfigError: ~/.ssh/config or the key file of an SSH device can't be used.
     """
     if device.transport == "local":
         return LocalTransport(Path(device.directory), device.python)
@@ -31,28 +31,20 @@ def get_board(
     budget_s: float = 2.5,
     wait_s: float = 900,
     max_spread: float = MAX_SPREAD,
-    cache: Path | None = None,
 ) -> DeviceBoard:
-    """The board behind a device of the inventory.
+    """The board of a device in the inventory.
 
     Args:
         device: its record.
         threads: of one inference; None for the record's.
         budget_s: seconds of timed runs per measurement.
         wait_s: how long a measurement waits for another one on the device to end.
-        max_spread: a measurement that varies more is repeated, and flagged in the end.
-        cache: folder of the measurements that are not repeated; None repeats all.
+        max_spread: a measurement with a larger spread is repeated, and in the end unstable.
 
     Raises:
-        ConfigError: ~/.ssh/config or the key file of a device behind SSH can't be used.
+        ConfigError: ~/.ssh/config or the key file of an SSH device can't be used.
     """
+    device = replace(device, threads=threads or device.threads)
     if device.transport == "fake":
         return FakeBoard(Path(device.directory), device=device)
-    return DeviceBoard(
-        replace(device, threads=threads or device.threads),
-        get_transport(device),
-        budget_s=budget_s,
-        wait_s=wait_s,
-        max_spread=max_spread,
-        cache=cache,
-    )
+    return DeviceBoard(device, get_transport(device), budget_s=budget_s, wait_s=wait_s, max_spread=max_spread)

@@ -1,4 +1,4 @@
-"""How a host reaches a device: run a command there, put a file, get a file."""
+"""Commands and file copies on a device."""
 
 import contextlib
 import filecmp
@@ -15,8 +15,8 @@ from typing import Protocol
 from mlflow_nas.errors import BoardError
 
 __all__ = [
+    "CommandResult",
     "ConnectionLostError",
-    "Finished",
     "LocalTransport",
     "Transport",
     "UnreachableError",
@@ -27,8 +27,8 @@ _SHOWN_CHARACTERS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A command that ended on the device: exit code (negative: killed by that signal) and its output."""
+class CommandResult:
+    """Exit code (negative: killed by that signal) and output of a command."""
 
     code: int
     stdout: str
@@ -36,35 +36,35 @@ class Finished:
 
 
 class ConnectionLostError(BoardError):
-    """The device was reached and then was not: the same call may succeed."""
+    """The connection to the device was lost: the same call may succeed."""
 
 
 class UnreachableError(BoardError):
     """The device can't be reached.
 
     Args:
-        sentence: what is wrong.
-        remedy: the command, or what else, that mends it; the end of the error's sentence.
+        problem: what is wrong.
+        remedy: the command, or another action, that fixes it; the end of the message.
     """
 
-    def __init__(self, sentence: str, remedy: str) -> None:
-        super().__init__(f"{sentence}{remedy}")
-        self.sentence = sentence
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}{remedy}")
+        self.problem = problem
         self.remedy = remedy
 
 
 class Transport(Protocol):
-    """The way to one device; paths on the device are absolute, below `root`."""
+    """Connection to one device; paths on the device are absolute, below `root`."""
 
     @property
     def root(self) -> str:
-        """The folder on the device in which everything of ours stays."""
+        """The device's folder of mlflow_nas."""
 
     @property
     def python(self) -> Sequence[str]:
         """The command that starts the device's Python."""
 
-    def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
+    def run(self, argv: Sequence[str], *, timeout_s: float) -> CommandResult:
         """Run a command on the device and wait for its end.
 
         Its standard input stays open and empty until then: it closes when this process dies.
@@ -74,15 +74,15 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the device; a later call reaches it again."""
+        """Close the connection; a later call opens it again."""
 
     def put(self, source: Path, target: str) -> None:
-        """Copy a file to the device, making its folder; the target appears whole or not at all.
+        """Copy a file to the device and create its folder; the target is written completely or not at all.
 
-        A target that holds the same content stays as it is: it needs no room on a full disk.
+        A target with the same content stays as it is: it needs no space on a full disk.
 
         Raises:
-            BoardError: the device can't be reached, or can't keep the file.
+            BoardError: the device can't be reached, or can't store the file.
         """
 
     def get(self, source: str, target: Path) -> None:
@@ -94,7 +94,7 @@ class Transport(Protocol):
 
 
 def last_output(output: str | bytes | None) -> str:
-    """The end of what a command said, for an error."""
+    """The end of a command's output, for an error."""
     text = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
     return text.strip()[-_SHOWN_CHARACTERS:] or "nothing"
 
@@ -113,7 +113,7 @@ class LocalTransport:
 
     @property
     def root(self) -> str:
-        """The folder in which everything of ours stays."""
+        """The device's folder of mlflow_nas."""
         return str(self._root)
 
     @property
@@ -121,27 +121,27 @@ class LocalTransport:
         """The command that starts Python."""
         return self._python
 
-    def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
+    def run(self, argv: Sequence[str], *, timeout_s: float) -> CommandResult:
         """Run a command in its own process; see Transport."""
-        given, held = os.pipe()
+        read_end, write_end = os.pipe()
         try:
-            done = subprocess.run(argv, stdin=given, capture_output=True, timeout=timeout_s, check=False)
+            done = subprocess.run(argv, stdin=read_end, capture_output=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired as error:
             raise BoardError(
                 f"{argv[0]} did not end within {timeout_s:g} s and was stopped; its last output: "
-                f"{last_output(error.stderr)}. See what else the machine is doing, then repeat"
+                f"{last_output(error.stderr)}. Check the machine's load, then repeat"
             ) from error
         except OSError as error:
             raise BoardError(f"{argv[0]} can't be started: {error}; install it") from error
         finally:
-            os.close(given)
-            os.close(held)
-        return Finished(
+            os.close(read_end)
+            os.close(write_end)
+        return CommandResult(
             done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         )
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        """There is no connection to close."""
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file into the device's folder; see Transport."""
@@ -154,7 +154,7 @@ class LocalTransport:
             partial.replace(target)
         except OSError as error:
             raise BoardError(
-                f"{source.name} can't be copied to {target}: {error}; mend the folder"
+                f"{source.name} can't be copied to {target}: {error}; fix its permissions or free space"
             ) from error
         finally:
             with contextlib.suppress(OSError):

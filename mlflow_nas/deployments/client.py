@@ -12,13 +12,12 @@ from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 from mlflow.exceptions import MlflowException
 
 from mlflow_nas.board import DeployedModels, Manifest, get_board
-from mlflow_nas.deployments.deploy import deploy
-from mlflow_nas.deployments.note import note_removal
+from mlflow_nas.deployments.deploy import deploy, rollback
 from mlflow_nas.deployments.options import Options, parse_options
 from mlflow_nas.deployments.predict import predict
-from mlflow_nas.deployments.rollback import rollback
+from mlflow_nas.deployments.rollout import SCHEME, find_target
 from mlflow_nas.deployments.switch import Mode
-from mlflow_nas.deployments.target import SCHEME, find_target
+from mlflow_nas.deployments.tags import tag_removed
 from mlflow_nas.errors import ConfigError, NasError
 from mlflow_nas.tracking import connect
 
@@ -28,12 +27,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class DeploymentError(MlflowException, ClickException):  # type: ignore[misc]  # both keep the one sentence
-    """MLflow's error for callers; click's for MLflow's command line, which then prints it as one sentence."""
+class DeploymentError(MlflowException, ClickException):  # type: ignore[misc]  # both keep the message
+    """MLflow's error for callers; click's for MLflow's command line, which prints it without a traceback."""
 
 
 def _raises_mlflow(function: Callable[P, R]) -> Callable[P, R]:
-    """Our errors become MLflow's."""
+    """Turn NasError into DeploymentError."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,7 +50,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
     Args:
         target_uri: nas-edge://DEVICE or nas-edge://group/NAME.
 
-    Every method raises DeploymentError, an MlflowException, with a sentence that names value, bound, remedy.
+    Every method raises DeploymentError, an MlflowException, whose message has value, bound and remedy.
     """
 
     def __init__(self, target_uri: str) -> None:
@@ -81,16 +80,17 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         config: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
-        """Replace the version behind a name; the one before is kept; config: as create, or rollback."""
+        """Replace the version of a deployment; the previous is kept; config: as create, or rollback."""
         _refuse_endpoint(endpoint)
         options = parse_options(config)
         if options.rollback and model_uri is not None:
             raise ConfigError(f"-C rollback=true and -m {model_uri} exclude each other: give one of them.")
         if options.rollback:
-            return _described(rollback(self._target, name))
+            return _with_flavor(rollback(self._target, name))
         if model_uri is None:
             raise ConfigError(
-                "update needs the model: give -m models:/NAME@ALIAS, or -C rollback=true to go back."
+                "update needs the model: give -m models:/NAME@ALIAS, or -C rollback=true for the "
+                "previous version."
             )
         return self._deploy(name, model_uri, flavor, options, "update")
 
@@ -98,40 +98,40 @@ class EdgeDeploymentClient(BaseDeploymentClient):
     def delete_deployment(
         self, name: str, config: Mapping[str, Any] | None = None, endpoint: str | None = None
     ) -> None:
-        """Remove a name with its versions; one that is not there is no error."""
+        """Remove a deployment with its versions; a missing one is no error."""
         _refuse_endpoint(endpoint)
         parse_options(config, allowed=())
         for device in find_target(self._target).devices:
             with closing(get_board(device)) as board:
                 removed = _remove(DeployedModels(board), name)
             if removed is not None:
-                note_removal(_client(), device.name, removed)
+                tag_removed(_client(), device.name, removed)
 
     @_raises_mlflow
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
-        """The manifests of all names on the device, or on each device of the group, with its name.
+        """The manifests of all deployments on the device, or on each device of the group, with its name.
 
-        One that can't be read has only `name`, and `refused`: why.
+        One that can't be read has only `name` and `refused`, the reason.
         """
         _refuse_endpoint(endpoint)
         found = []
         for device in find_target(self._target).devices:
             with closing(get_board(device)) as board:
                 manifests = DeployedModels(board).list()
-            found += [_described({**manifest, "device": device.name}) for manifest in manifests]
+            found += [_with_flavor({**manifest, "device": device.name}) for manifest in manifests]
         return found
 
     @_raises_mlflow
     def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
-        """The manifest of one name; of a group, all of whose devices must have it, all under `devices`."""
+        """The manifest of a deployment; of a group the first, with those of all devices under `devices`."""
         _refuse_endpoint(endpoint)
         target = find_target(self._target)
         manifests = {}
         for device in target.devices:
             with closing(get_board(device)) as board:
-                manifests[device.name] = DeployedModels(board).get(name)
+                manifests[device.name] = DeployedModels(board).get(name).manifest
         first = next(iter(manifests.values()))
-        return _described({**first, "devices": manifests} if target.is_group else first)
+        return _with_flavor({**first, "devices": manifests} if target.is_group else first)
 
     @_raises_mlflow
     def predict(
@@ -140,13 +140,13 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         """Detect on the device.
 
         Args:
-            deployment_name: the name on the device.
-            inputs: a DataFrame with a column `image`, a list, or one photograph: paths, JPEG or PNG files as
-                bytes or in base64, or arrays of bytes [h, w, 3].
+            deployment_name: of the deployment.
+            inputs: a DataFrame with a column `image`, a list, or one image: paths, JPEG or PNG files as bytes
+                or in base64, or arrays of bytes [h, w, 3].
             endpoint: not supported.
 
         Returns:
-            One prediction per image: boxes (xyxy, pixels of the photograph), scores, classes.
+            One prediction per image: boxes (xyxy, pixels of the image), scores, classes.
         """
         _refuse_endpoint(endpoint)
         if not deployment_name:
@@ -154,7 +154,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         target = find_target(self._target)
         if target.is_group:
             names = ", ".join(device.name for device in target.devices)
-            raise ConfigError(f"predict asks one device, {target.name} has {names}: give one of them.")
+            raise ConfigError(f"predict runs on one device, {target.name} has {names}: give one of them.")
         return PredictionsResponse({"predictions": predict(target.devices[0], deployment_name, inputs)})
 
     def _deploy(
@@ -163,7 +163,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         if flavor not in (None, "onnx"):
             raise ConfigError(f"The flavor {flavor!r} can't be deployed: only onnx runs on devices.")
         manifest = deploy(_client(), model_uri, device=self._target, name=name, options=options, mode=mode)
-        return _described(manifest)
+        return _with_flavor(manifest)
 
 
 def _client() -> MlflowClient:
@@ -171,7 +171,7 @@ def _client() -> MlflowClient:
 
 
 def _remove(models: DeployedModels, name: str) -> Manifest | None:
-    """Delete a deployment, also one whose manifest can't be read; its manifest where it can."""
+    """Delete a deployment, also one with an unreadable manifest; its manifest, if readable."""
     found = None
     with suppress(NasError):
         found = models.find(name)
@@ -179,7 +179,7 @@ def _remove(models: DeployedModels, name: str) -> Manifest | None:
     return found and found.manifest
 
 
-def _described(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _with_flavor(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**manifest, "flavor": "onnx"}
 
 
@@ -201,15 +201,15 @@ def target_help() -> str:
     return (
         "nas-edge://DEVICE deploys int8 ONNX detectors to a device of the inventory (local: this\n"
         "machine; fake: for tests). The device verifies the file's sha256, runs the golden samples,\n"
-        "measures latency, switches atomically, runs its activate command and its health check; whatever\n"
-        "fails, the version before is the active one.\n"
+        "measures latency, switches atomically, runs its activate command and its health check; after\n"
+        "any failure the previous version is the active one.\n"
         "Models: models:/NAME@ALIAS or models:/NAME/VERSION. Options of create and update:\n"
-        "  -C force=true           also what is not int8, not measured, or measured on another board\n"
-        "  -C max_regression=0.1   how much slower than the active version it may be, as a share\n"
-        "  -C via=s3://BUCKET/P    the device fetches the file from there, with a signed address\n"
+        "  -C force=true           also a version that is not int8, not measured, or measured elsewhere\n"
+        "  -C max_regression=0.1   largest slowdown against the active version, as a share\n"
+        "  -C via=s3://BUCKET/P    the device downloads the file from there, by a signed URL\n"
         "  -C atomic=true          a group whose rollout fails midway is rolled back\n"
-        "  -C rollback=true        update only, without -m: the version before\n"
-        "nas-edge://group/NAME does it with each device of the group, one after the other, and stops at\n"
-        "the first failure.\n"
+        "  -C rollback=true        update only, without -m: the previous version\n"
+        "nas-edge://group/NAME changes each device of the group, one after the other, and stops at the\n"
+        "first failure.\n"
         "predict takes a JSON table with a column `image`: paths, base64 or arrays."
     )

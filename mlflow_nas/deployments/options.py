@@ -1,4 +1,4 @@
-"""What the user may say with -C."""
+"""The -C options of deployments."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
@@ -14,13 +14,13 @@ MAX_REGRESSION = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a version is brought to a device.
+    """How a version is deployed.
 
     Attributes:
-        force: also what is not int8, not measured, measured on another board, or has no golden samples.
-        max_regression: it may be so much slower than the active version, as a share; None for any.
-        via: s3://BUCKET/PREFIX from which devices fetch the file; None copies it to them.
-        atomic: a group whose rollout stops is rolled back.
+        force: also a version that is not int8, not measured, measured elsewhere, or without golden samples.
+        max_regression: limit of the slowdown against the active version, as a share; None for any.
+        via: s3://BUCKET/PREFIX from which devices download the file; None uploads it to them.
+        atomic: roll a group back when its rollout stops.
         rollback: make the previous version active again instead.
     """
 
@@ -35,17 +35,17 @@ _KNOWN = tuple(field.name for field in fields(Options))
 
 
 def parse_options(config: Mapping[str, Any] | None, *, allowed: Collection[str] = _KNOWN) -> Options:
-    """The -C options.
+    """The parsed -C options.
 
     Raises:
-        ConfigError: an unknown option, or a value that it can't have.
+        ConfigError: an unknown option or an invalid value.
     """
-    given = {name: str(value) for name, value in (config or {}).items()}
-    for name in given:
+    texts = {name: str(value) for name, value in (config or {}).items()}
+    for name in texts:
         if name not in allowed:
             known = ", ".join(name for name in _KNOWN if name in allowed) or "none here"
             raise ConfigError(f"Unknown option -C {name}: known are {known}.")
-    return Options(**{name: _PARSERS[name](name, value) for name, value in given.items()})
+    return Options(**{name: _PARSERS[name](name, value) for name, value in texts.items()})
 
 
 def _switch(name: str, value: str) -> bool:

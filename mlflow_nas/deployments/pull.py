@@ -1,4 +1,4 @@
-"""Pull instead of push: a bucket holds the file, the device fetches it with a signed address."""
+"""Pull instead of push: the device downloads the file from a bucket, by a signed URL."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,17 +17,17 @@ ATTEMPTS = 3
 
 
 class Bucket(NamedTuple):
-    """Where files go: s3://NAME/PREFIX."""
+    """Target of uploads: s3://NAME/PREFIX."""
 
     name: str
     prefix: str
 
 
 def parse_bucket(uri: str) -> Bucket:
-    """The bucket behind s3://NAME or s3://NAME/PREFIX.
+    """The bucket of s3://NAME or s3://NAME/PREFIX.
 
     Raises:
-        ConfigError: it is of another form.
+        ConfigError: the URI has another form.
     """
     parts = urlsplit(uri)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
@@ -38,29 +38,29 @@ def parse_bucket(uri: str) -> Bucket:
 def publish(release: Release, via: str) -> Callable[[], str]:
     """Upload a version's file under its hash, once.
 
-    Credentials, region and endpoint come from where boto3 looks for them: AWS_ACCESS_KEY_ID and its like,
-    ~/.aws, the machine's role; AWS_ENDPOINT_URL for another store than Amazon's.
+    Credentials, region and endpoint are boto3's: AWS_ACCESS_KEY_ID and its like, ~/.aws, the machine's
+    role; AWS_ENDPOINT_URL for another store than Amazon's.
 
     Args:
         release: the version.
         via: s3://BUCKET/PREFIX. The file stays there.
 
     Returns:
-        Makes an address that anybody may read the file from, for an hour.
+        Makes a URL from which anybody can download the file for an hour.
 
     Raises:
         ConfigError: it is no bucket, there are no credentials, or the store refuses.
     """
     bucket = parse_bucket(via)
     key = f"{bucket.prefix}/{release.sha256}.onnx".lstrip("/")
-    with _naming(via):
+    with _explained(via):
         client = _client()
         client.upload_file(str(release.file), bucket.name, key)
     return partial(_sign, client, via, {"Bucket": bucket.name, "Key": key})
 
 
 def _sign(client: Any, via: str, target: dict[str, str]) -> str:
-    with _naming(via):
+    with _explained(via):
         return str(client.generate_presigned_url("get_object", Params=target, ExpiresIn=EXPIRES_S))
 
 
@@ -68,14 +68,14 @@ def _client() -> Any:
     import boto3
     from botocore.config import Config
 
-    patience = {"connect_timeout": TIMEOUT_S, "read_timeout": TIMEOUT_S}
+    timeouts = {"connect_timeout": TIMEOUT_S, "read_timeout": TIMEOUT_S}
     retries = {"max_attempts": ATTEMPTS}
-    return boto3.Session().client("s3", config=Config(signature_version="s3v4", retries=retries, **patience))
+    return boto3.Session().client("s3", config=Config(signature_version="s3v4", retries=retries, **timeouts))
 
 
 @contextmanager
-def _naming(via: str) -> Iterator[None]:
-    """What boto3 raises, with what to do about it."""
+def _explained(via: str) -> Iterator[None]:
+    """Turn boto3's errors into ConfigError with a remedy."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,4 +1,4 @@
-"""What exactly is deployed: one version, one file, one hash."""
+"""The deployed unit: one model version, its file and hash."""
 
 import datetime
 import json
@@ -11,28 +11,29 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_nas.errors import ConfigError, RegistryError
-from mlflow_nas.tracking import address, server_call
+from mlflow_nas.redact import redact
+from mlflow_nas.tracking import server_call
 
-__all__ = ["Release", "fetch_release"]
+__all__ = ["Release", "fetch_release", "run_address"]
 
-_METRICS = ("map", "map_50", "latency_ms", "latency_ratio")
+_METRICS = ("map", "map_50", "latency_ms", "latency_ratio", "latency_raw_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A model version and the file that was downloaded for it.
+    """A model version and its downloaded file.
 
     Attributes:
         model: registered model.
         version: its version.
-        run_id: the run that measured it.
+        run_id: of its trial.
         model_id: the logged model.
-        board: where its latency was measured, None if it was not.
-        precision: "int8" or "fp32", as the file says.
+        board: of its measured latency; None without one.
+        precision: "int8" or "fp32", by the file's metadata.
         file: the ONNX file on this machine.
         sha256: its hash.
-        golden: the golden samples beside it; None where there are none.
-        manifest: what the device keeps of it.
+        golden: the golden samples beside it; None without them.
+        manifest: stored on the device.
     """
 
     model: str
@@ -51,8 +52,8 @@ def fetch_release(client: MlflowClient, model_uri: str, *, folder: Path) -> Rele
     """Resolve models:/NAME@ALIAS or models:/NAME/VERSION and download its ONNX file.
 
     Raises:
-        ConfigError: the URI is of another form.
-        RegistryError: there is no such version, its file is missing, or it is not the one that was measured.
+        ConfigError: the URI has another form.
+        RegistryError: there is no such version, its file is missing, or it is not the measured one.
     """
     found = _resolve(client, model_uri)
     file = _download(client, found, folder)
@@ -87,26 +88,27 @@ def _download(client: MlflowClient, found: ModelVersion, folder: Path) -> Path:
     if len(files) != 1:
         raise RegistryError(
             f"Version {found.version} of {found.name} holds {len(files)} ONNX files, one is needed: "
-            "register a model that mlflow_nas has logged."
+            "register a model that mlflow_nas logged."
         )
     return files[0]
 
 
 def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
-    from mlflow_nas.export import GOLDEN_FILE, OnnxDetector, model_sha256
+    from mlflow_nas.export import model_sha256
+    from mlflow_nas.runtime import GOLDEN_FILE, OnnxDetector
 
     sha256, tags = model_sha256(file), dict(found.tags)
     if tags.get("nas.sha256", sha256) != sha256:
         raise RegistryError(
             f"Version {found.version} of {found.name} was measured as sha256 {tags['nas.sha256']}, "
-            f"its file has {sha256}: it was changed since; register it anew."
+            f"its file has {sha256}: it was changed since; register it again."
         )
     detector, golden = OnnxDetector(file), file.with_name(GOLDEN_FILE)
     manifest: dict[str, object] = {
         "model": found.name,
         "version": str(found.version),
         "run_id": found.run_id,
-        "run": _run_address(client, found.run_id),
+        "run": run_address(client, found.run_id),
         "model_id": str(found.source).removeprefix("models:/"),
         "input_size": list(detector.img_size),
         "classes": json.loads(detector.metadata.get("mlflow_nas.classes", "[]")),
@@ -119,7 +121,7 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         version=str(found.version),
         run_id=str(found.run_id),
         model_id=str(manifest["model_id"]),
-        board=tags.get("nas.board") if "latency_ms" in tags else None,
+        board=tags.get("nas.board") if tags.keys() & {"latency_ms", "latency_raw_ms"} else None,
         precision=detector.metadata.get("mlflow_nas.precision", "unknown"),
         file=file,
         sha256=sha256,
@@ -129,11 +131,11 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
 
 
 @server_call("find the run")
-def _run_address(client: MlflowClient, run_id: str | None) -> str | None:
-    """The run's page on a server; without one the store and the run's URI."""
+def run_address(client: MlflowClient, run_id: str | None) -> str | None:
+    """The run's page on a server; without a server, the store and the run's URI."""
     if not run_id:
         return None
-    uri = address(client.tracking_uri)
+    uri = redact(client.tracking_uri)
     if not uri.startswith("http"):
         return f"{uri} runs:/{run_id}"
     experiment = client.get_run(run_id).info.experiment_id

@@ -1,30 +1,29 @@
-"""One version to one device: refuse, send, prove there, switch."""
+"""One version on one device: preflight, upload, verify, switch; and back."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from typing import Literal, NamedTuple
 
 from mlflow_nas.board import Active, DeployedModels, DeviceBoard, Manifest, get_board
-from mlflow_nas.deployments.gate import refuse_unfit
 from mlflow_nas.deployments.options import Options
-from mlflow_nas.deployments.proof import prove
 from mlflow_nas.deployments.release import Release
+from mlflow_nas.deployments.verify import preflight, verify
 from mlflow_nas.errors import BoardError, ConfigError, NasError
 from mlflow_nas.types import Device
 
-__all__ = ["Change", "Mode", "bring", "roll_back", "take_back"]
+__all__ = ["Change", "Mode", "deploy_release", "roll_back", "undo"]
 
 Mode = Literal["create", "update", "either"]
 
 
 class Change(NamedTuple):
-    """The active manifest before and after; before is None where nothing was deployed."""
+    """The active manifest before and after; before is None for a first deployment."""
 
     before: Manifest | None
     after: Manifest
 
 
-def bring(
+def deploy_release(
     device: Device,
     release: Release,
     *,
@@ -39,26 +38,26 @@ def bring(
     Args:
         device: of the inventory.
         release: the version and its file.
-        name: on the device.
+        name: of the deployment.
         mode: "create" refuses a name that exists, "update" one that does not.
-        options: how strict this is.
+        options: `force` and `max_regression`.
         measured_on: boards whose measurement counts for the device.
-        url: makes the address that the device fetches the file from; None copies it there.
+        url: makes the URL from which the device downloads the file; None uploads it.
 
     Raises:
-        NasError: ConfigError, CandidateError, BoardError; the sentence ends with what is active now.
+        NasError: ConfigError, CandidateError, BoardError; the message ends with the active version.
     """
-    refuse_unfit(release, device, measured_on=measured_on, force=options.force)
+    preflight(release, device, measured_on=measured_on, force=options.force)
     with closing(get_board(device)) as board:
         models = DeployedModels(board)
         active = models.find(name)
         _check_mode(board, name, active, mode)
-        with _saying_what_is_active(models, board, name), _sent(board, release, url) as path:
-            proof = prove(board, path, release, active=active, options=options)
-            after = models.install_there(
+        with _naming_active(models, board, name), _uploaded(board, release, url) as path:
+            verification = verify(board, path, release, active=active, options=options)
+            after = models.install_remote(
                 name,
                 path,
-                {**release.manifest, "proof": proof},
+                {**release.manifest, "verification": verification},
                 sha256=release.sha256,
                 replaces=active and active.manifest["sha256"],
             )
@@ -69,31 +68,19 @@ def roll_back(device: Device, name: str) -> Change:
     """Make the previous version of `name` active again on a device.
 
     Raises:
-        BoardError: the device can't be reached, the previous file is damaged, or the application is not well
-            with it; the sentence ends with what is active now.
+        BoardError: the device can't be reached, the previous file is damaged, or `activate` or `health`
+            failed with it; the message ends with the active version.
         ConfigError: there is no previous version.
     """
     with closing(get_board(device)) as board:
         models = DeployedModels(board)
         active = models.find(name)
-        with _saying_what_is_active(models, board, name):
+        with _naming_active(models, board, name):
             return Change(active and active.manifest, models.rollback(name))
 
 
-@contextmanager
-def _sent(board: DeviceBoard, release: Release, url: Callable[[], str] | None) -> Iterator[str]:
-    """The version's file on the device, pushed or pulled."""
-    if url is None:
-        with board.staged(release.file) as (path,):
-            yield path
-    else:
-        size_bytes = release.file.stat().st_size
-        with board.pulled(url(), sha256=release.sha256, size_bytes=size_bytes) as path:
-            yield path
-
-
-def take_back(device: Device, name: str, change: Change) -> None:
-    """Undo what `bring` has changed: the version before, or none.
+def undo(device: Device, name: str, change: Change) -> None:
+    """Revert a change of `deploy_release`: to the previous version, or to none.
 
     Raises:
         NasError: as `roll_back`.
@@ -117,20 +104,32 @@ def _check_mode(board: DeviceBoard, name: str, active: Active | None, mode: Mode
 
 
 @contextmanager
-def _saying_what_is_active(models: DeployedModels, board: DeviceBoard, name: str) -> Iterator[None]:
+def _uploaded(board: DeviceBoard, release: Release, url: Callable[[], str] | None) -> Iterator[str]:
+    """Path of the version's file on the device, pushed or pulled."""
+    if url is None:
+        with board.client.staged(release.file) as (path,):
+            yield path
+    else:
+        size_bytes = release.file.stat().st_size
+        with board.client.fetched(url(), sha256=release.sha256, size_bytes=size_bytes) as path:
+            yield path
+
+
+@contextmanager
+def _naming_active(models: DeployedModels, board: DeviceBoard, name: str) -> Iterator[None]:
+    """Append the active version to the message of an error."""
     try:
         yield
     except NasError as error:
-        said = str(error).rstrip(".")
-        raise type(error)(f"{said}. {_active_now(models, board, name)}") from error
+        raise type(error)(f"{str(error).rstrip('.')}. {_active_now(models, board, name)}") from error
 
 
 def _active_now(models: DeployedModels, board: DeviceBoard, name: str) -> str:
     try:
         active = models.find(name)
     except BoardError:
-        return f"{board.name} can't be asked what is active now: ask it with mlflow deployments get."
+        return f"The active version on {board.name} is unknown: query it later with mlflow deployments get."
     if active is None:
         return f"Nothing is active as {name} on {board.name}."
-    open_end = "" if active.manifest.get("confirmed", True) else ", not yet confirmed: ask again later"
-    return f"Version {active.manifest.get('version')} is active as {name} on {board.name}{open_end}."
+    pending = "" if active.manifest.get("confirmed", True) else ", not yet confirmed: query it again later"
+    return f"Version {active.manifest.get('version')} is active as {name} on {board.name}{pending}."

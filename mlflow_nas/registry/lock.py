@@ -1,4 +1,4 @@
-"""One writer at a time: MLflow sets aliases without comparing first."""
+"""One writer at a time: MLflow has no compare-and-set for aliases."""
 
 import hashlib
 import os
@@ -12,19 +12,19 @@ from mlflow import MlflowClient
 
 from mlflow_nas.errors import RegistryError
 
-__all__ = ["one_writer"]
+__all__ = ["lock_file", "one_writer"]
 
 WAIT_S = 60.0
 
 
 @contextmanager
 def one_writer(client: MlflowClient, model: str) -> Iterator[None]:
-    """Keep other processes of this user on this machine from writing the same registered model.
+    """Exclude other processes of this user on this machine from writing the same registered model.
 
     Raises:
         RegistryError: another process held the lock for a minute.
     """
-    path = _lock_file(client, model)
+    path = lock_file(client, model)
     lock = FileLock(path)
     try:
         lock.acquire(timeout=WAIT_S)
@@ -39,8 +39,9 @@ def one_writer(client: MlflowClient, model: str) -> Iterator[None]:
         lock.release()
 
 
-def _lock_file(client: MlflowClient, model: str) -> Path:
-    # Per user: in a shared /tmp nobody may open another user's file.
+def lock_file(client: MlflowClient, model: str) -> Path:
+    """The lock of a registered model on this machine."""
+    # Per user: in a shared /tmp other users' files can't be opened.
     folder = Path(tempfile.gettempdir()) / f"mlflow-nas-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     digest = hashlib.sha256(f"{client._registry_uri} {model}".encode()).hexdigest()[:16]

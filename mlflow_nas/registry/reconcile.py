@@ -1,14 +1,24 @@
-"""Bring the registry's tags and aliases to what the measurements say; only differences are written."""
+"""Update the registry's tags and aliases to the measurements; only differences are written."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
 from mlflow_nas.errors import RegistryError
 from mlflow_nas.registry.lock import one_writer
-from mlflow_nas.registry.plan import UNMEASURED, Change, Plan, Version, alias_names, make_plan
+from mlflow_nas.registry.plan import (
+    DEFAULT_OBJECTIVES,
+    UNMEASURED,
+    Change,
+    Plan,
+    Version,
+    alias_names,
+    make_plan,
+)
 from mlflow_nas.tracking import server_call
+from mlflow_nas.types import Objective
 
 __all__ = ["Reconciliation", "reconcile"]
 
@@ -17,7 +27,7 @@ PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The registry's state after the call, or the one it would have after it, and what had to change."""
+    """The registry's state after the call (of a dry run: its planned state), and the changes."""
 
     model: str
     front: tuple[dict[str, object], ...]
@@ -41,24 +51,26 @@ def reconcile(
     client: MlflowClient,
     model: str,
     *,
-    max_map_drop: float = 0.01,
+    objectives: Sequence[Objective] = DEFAULT_OBJECTIVES,
+    max_drop: float = 0.01,
     board: str | None = None,
     dataset: str | None = None,
     dry_run: bool = False,
 ) -> Reconciliation:
-    """Recompute the Pareto front over the registered int8 versions and make tags and aliases say so.
+    """Recompute the Pareto front over the registered int8 versions and update tags and aliases.
 
-    Idempotent; nothing is deleted but our own tags and aliases. Aliases carry the board's name when the
+    Idempotent; only tags and aliases of mlflow_nas are deleted. Aliases end in the board's name when the
     model has versions of more than one board; those without it are then ambiguous and removed. One writer
     at a time on this machine.
 
     Args:
         client: the MLflow client.
         model: the registered model.
-        max_map_drop: how far the champion's map may be below its baseline's.
-        board: touch only versions and aliases of this board; None for all.
-        dataset: whose front holds the aliases (name@digest); None for the newest version's.
-        dry_run: compute the changes, write none.
+        objectives: of the front.
+        max_drop: how far the champion's accuracy may be below its reference's.
+        board: change only versions and aliases of this board; None for all.
+        dataset: whose front has the aliases (name@digest); None for the newest version's.
+        dry_run: compute the changes without writing them.
 
     Raises:
         RegistryError: there is no such model, it has no measured int8 version (of that board or data set),
@@ -66,16 +78,16 @@ def reconcile(
     """
     with one_writer(client, model):
         versions = _versions(client, model)
-        measured = [version for version in versions if _is_measured(version)]
-        _require(model, measured, board, dataset)
-        plan = make_plan(measured, max_map_drop=max_map_drop, board=board, dataset=dataset)
-        held = {name: int(v) for name, v in client.get_registered_model(model).aliases.items()}
-        ours = [version for version in versions if board in (None, version.tags.get("nas.board"))]
-        changes = (*_tag_changes(ours, plan), *_alias_changes(held, plan, _own_aliases(ours)))
+        measured = [version for version in versions if _is_measured(version, objectives)]
+        _require(model, measured, objectives, board, dataset)
+        plan = make_plan(measured, objectives=objectives, max_drop=max_drop, board=board, dataset=dataset)
+        current = {name: int(v) for name, v in client.get_registered_model(model).aliases.items()}
+        selected = [version for version in versions if board in (None, version.tags.get("nas.board"))]
+        changes = (*_tag_changes(selected, plan), *_alias_changes(current, plan, _own_aliases(selected)))
         if not dry_run:
             for change in changes:
                 _write(client, model, change)
-    return Reconciliation(model, _front(measured, plan), dict(plan.aliases), changes, dry_run)
+    return Reconciliation(model, _front(measured, plan, objectives), dict(plan.aliases), changes, dry_run)
 
 
 def _versions(client: MlflowClient, model: str) -> list[Version]:
@@ -94,19 +106,26 @@ def _versions(client: MlflowClient, model: str) -> list[Version]:
             return sorted(found, key=lambda version: version.number)
 
 
-def _is_measured(version: Version) -> bool:
+def _is_measured(version: Version, objectives: Sequence[Objective]) -> bool:
     tags = version.tags
     named = tags.get("nas.precision") == "int8" and "nas.board" in tags and "nas.dataset" in tags
     try:
-        return named and all(math.isfinite(value) for value in version.objectives)
+        return named and all(math.isfinite(version.value(objective)) for objective in objectives)
     except (KeyError, ValueError):
         return False
 
 
-def _require(model: str, measured: list[Version], board: str | None, dataset: str | None) -> None:
+def _require(
+    model: str,
+    measured: list[Version],
+    objectives: Sequence[Objective],
+    board: str | None,
+    dataset: str | None,
+) -> None:
     if not measured:
+        names = " and ".join(objective.name for objective in objectives)
         raise RegistryError(
-            f"The registered model {model!r} has no int8 version with map and latency_ms: "
+            f"The registered model {model!r} has no int8 version with {names}: "
             f"run a search with --model {model} first."
         )
     on_board = [version for version in measured if board in (None, version.board)]
@@ -125,7 +144,7 @@ def _require(model: str, measured: list[Version], board: str | None, dataset: st
 
 
 def _own_aliases(versions: list[Version]) -> set[str]:
-    """What an earlier call may have set: one that a user made, such as `champion-2024`, is left alone."""
+    """Aliases that an earlier call may have set; a user's own, such as `champion-2024`, is not among them."""
     boards = {version.tags.get("nas.board") for version in versions} | {None}
     return {alias for board in boards for alias in alias_names(board).values()}
 
@@ -139,16 +158,16 @@ def _tag_changes(versions: list[Version], plan: Plan) -> list[Change]:
     ]
 
 
-def _alias_changes(held: dict[str, int], plan: Plan, own: set[str]) -> list[Change]:
+def _alias_changes(current: dict[str, int], plan: Plan, own: set[str]) -> list[Change]:
     gone = [
         Change("alias", name, number, str(number), None)
-        for name, number in sorted(held.items())
+        for name, number in sorted(current.items())
         if name in own and name not in plan.aliases
     ]
     moved = [
-        Change("alias", name, number, str(held[name]) if name in held else None, str(number))
+        Change("alias", name, number, str(current[name]) if name in current else None, str(number))
         for name, number in plan.aliases.items()
-        if held.get(name) != number
+        if current.get(name) != number
     ]
     return [*moved, *gone]
 
@@ -166,14 +185,15 @@ def _write(client: MlflowClient, model: str, change: Change) -> None:
             client.set_registered_model_alias(model, change.name, version)
 
 
-def _front(versions: list[Version], plan: Plan) -> tuple[dict[str, object], ...]:
+def _front(
+    versions: list[Version], plan: Plan, objectives: Sequence[Objective]
+) -> tuple[dict[str, object], ...]:
     by_number = {version.number: version for version in versions}
     return tuple(
         {
             "version": number,
             "key": by_number[number].tags.get("nas.key"),
-            "map": by_number[number].objectives[0],
-            "latency_ms": by_number[number].objectives[1],
+            **{objective.name: by_number[number].value(objective) for objective in objectives},
             "aliases": sorted(name for name, holder in plan.aliases.items() if holder == number),
         }
         for number in plan.front

@@ -1,4 +1,4 @@
-"""Small ONNX files, made without torch; ways over SSH that break."""
+"""Small ONNX files, made without torch; SSH proxies that break connections."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,14 +7,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from ssh_server import BreakableWay, SshServer
+from ssh_server import FlakyProxy, SshServer
 
 Model = Callable[[int], Path]
 
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> Model:
-    """A convolution from [1, 3, 32, 48] to [1, channels, 2, 3], another file per number of channels."""
+    """A convolution from [1, 3, 32, 48] to [1, channels, 2, 3], one file per number of channels."""
 
     def make(channels: int) -> Path:
         values = np.random.default_rng(channels).random(channels * 27).astype(np.float32)
@@ -32,12 +32,12 @@ def make_model(tmp_path: Path) -> Model:
 
 
 @pytest.fixture
-def way(ssh_server: SshServer, ssh_home: Path) -> Iterator[Callable[..., BreakableWay]]:
-    """Makes ways to the SSH server that break, known as it is."""
-    made: list[BreakableWay] = []
+def proxy(ssh_server: SshServer, ssh_home: Path) -> Iterator[Callable[..., FlakyProxy]]:
+    """Makes proxies to the SSH server, with its host key in known_hosts."""
+    made: list[FlakyProxy] = []
 
-    def make(*limits: int, port: int = 0) -> BreakableWay:
-        made.append(BreakableWay(ssh_server.port, limits, port))
+    def make(*limits: int, port: int = 0) -> FlakyProxy:
+        made.append(FlakyProxy(ssh_server.port, limits, port))
         with (ssh_home / ".ssh/known_hosts").open("a", encoding="utf-8") as file:
             file.write(f"[127.0.0.1]:{made[-1].port} {ssh_server.host_key}\n")
         return made[-1]

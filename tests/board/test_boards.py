@@ -1,5 +1,6 @@
-"""The two boards pass one contract; the local one survives what goes wrong."""
+"""Fake and local board: the contract, and failures of the local one."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ Model = Callable[[int], Path]
 
 
 def _local(root: Path, **fields: Any) -> Device:
-    """This machine, keeping its things in a folder of the test."""
+    """This machine, with its directory in a folder of the test."""
     return Device(name="local", transport="local", directory=str(root / "local"), **fields)
 
 
@@ -34,7 +35,7 @@ class TestLocalBoard(BoardContract):
     @pytest.fixture
     def board(self, tmp_path: Path) -> DeviceBoard:
         """This machine."""
-        return get_board(_local(tmp_path), budget_s=0.1)
+        return get_board(_local(tmp_path), budget_s=0.05)
 
 
 def test_fake_latency_is_the_formula(tmp_path: Path, make_model: Model) -> None:
@@ -45,20 +46,66 @@ def test_fake_latency_is_the_formula(tmp_path: Path, make_model: Model) -> None:
 
 
 def test_fake_fails_on_command(tmp_path: Path, make_model: Model) -> None:
-    """The fake raises what the test gave it."""
+    """The fake raises the test's error."""
     board = FakeBoard(tmp_path / "fake", fail_on={"time": BoardError("unplugged")})
     with pytest.raises(BoardError, match="unplugged"):
         board.measure(make_model(5))
 
 
+def test_the_fakes_speed_changes_raw_times_only(tmp_path: Path, make_model: Model) -> None:
+    """A slower machine multiplies every wall-clock time; ratio and so `latency_ms` stay the same."""
+    board = FakeBoard(tmp_path / "fake")
+    before = board.measure(make_model(6), reference=make_model(5))
+    board.speed = 3.0
+    after = board.measure(make_model(6), reference=make_model(5))
+    assert after.ratio == before.ratio
+    assert after.metrics(reference_ms=7.0)["latency_ms"] == before.metrics(reference_ms=7.0)["latency_ms"]
+    for name in ("p50_ms", "p90_ms", "p99_ms", "min_ms", "mean_ms", "reference_p50_ms"):
+        assert getattr(after, name) == pytest.approx(3 * getattr(before, name))
+
+
+def test_the_fake_can_be_unstable(tmp_path: Path, make_model: Model) -> None:
+    """With the cause that the test sets."""
+    board = FakeBoard(tmp_path / "fake")
+    board.unstable_cause = "the board throttled (cooling_state 2)"
+    found = board.measure(make_model(5))
+    assert (found.unstable, found.unstable_cause) == (True, board.unstable_cause)
+
+
+def test_the_protocol_is_what_must_be_equal_to_compare(tmp_path: Path) -> None:
+    """Threads, cores and providers with their options change it; name and directory don't."""
+
+    def protocol(**fields: Any) -> str:
+        return get_board(_local(tmp_path, **fields)).protocol
+
+    providers = (("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"}),)
+    others = [protocol(threads=2), protocol(cpu_affinity=(0,)), protocol(providers=providers)]
+    assert len({protocol(), *others}) == 4
+    assert protocol() == FakeBoard(tmp_path / "elsewhere").protocol
+    assert protocol(threads=2) == get_board(_local(tmp_path), threads=2).protocol
+
+
+def test_the_identity_is_what_a_measurement_depends_on(tmp_path: Path) -> None:
+    """Timing, environment and session are part of it; the device is asked once."""
+    device = replace(FakeBoard(tmp_path / "fake").device, environment={"OMP_WAIT_POLICY": "PASSIVE"})
+    board = FakeBoard(tmp_path / "fake", device=device)
+    found = board.identity()
+    assert json.loads(json.dumps(found)) == found
+    assert found["environment"] == {"OMP_WAIT_POLICY": "PASSIVE"}
+    assert found["hardware"]["machine"] == "fake"
+    assert found["timing"]["min_runs"] == 20
+    assert board.identity() is found
+    assert FakeBoard(tmp_path / "fake").identity() != found
+
+
 def test_slow_command_is_stopped(tmp_path: Path) -> None:
-    """A command past its time is stopped, and the error holds its last output."""
+    """A command over its time limit is stopped, and the error has its last output."""
     code = "import sys, time; print('half way', file=sys.stderr, flush=True); time.sleep(60)"
-    with pytest.raises(BoardError, match=r"did not end within 2 s .*half way"):
-        LocalTransport(tmp_path).run([sys.executable, "-c", code], timeout_s=2)
+    with pytest.raises(BoardError, match=r"did not end within 0.5 s .*half way"):
+        LocalTransport(tmp_path).run([sys.executable, "-S", "-c", code], timeout_s=0.5)
 
 
-def test_death_is_the_boards_fault(tmp_path: Path) -> None:
+def test_death_is_a_board_error(tmp_path: Path) -> None:
     """A process that dies without an answer raises BoardError with its code."""
     board = get_board(_local(tmp_path, python=(sys.executable, "-c", "import os; os.abort()")))
     with pytest.raises(BoardError, match="code -6 without an answer"):
@@ -69,7 +116,7 @@ def test_environment_cores_and_threads_reach_the_device(tmp_path: Path, make_mod
     """The device's Python gets the variables; the process stays on its cores."""
     pinned = _local(tmp_path, environment={"NAS_SEEN": "yes"}, cpu_affinity=(0,), threads=2)
     code = "import os, sys; sys.exit(0 if os.environ.get('NAS_SEEN') == 'yes' else 3)"
-    assert get_board(pinned, budget_s=0.1).measure(make_model(5)).facts["threads"] == "2"
+    assert get_board(pinned, budget_s=0.05).measure(make_model(5)).facts["threads"] == "2"
     with pytest.raises(BoardError, match="code 0 without an answer"):
         get_board(replace(pinned, python=(sys.executable, "-c", code))).facts()
 
@@ -77,13 +124,13 @@ def test_environment_cores_and_threads_reach_the_device(tmp_path: Path, make_mod
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"cpu_affinity": (4095,)}, r"can't stay on the cores \[4095\].*mend cpu_affinity"),
+        ({"cpu_affinity": (4095,)}, r"can't be pinned to the cores \[4095\].*fix cpu_affinity"),
         ({"providers": (("XnnpackExecutionProvider", {}),)}, "has no XnnpackExecutionProvider: it has .*CPU"),
     ],
 )
-def test_a_record_that_the_device_cant_follow_is_the_users_fault(
+def test_an_impossible_record_is_a_config_error(
     tmp_path: Path, make_model: Model, fields: dict[str, Any], sentence: str
 ) -> None:
-    """A core or a provider that is not there is refused, not ignored."""
+    """A missing core or provider is refused, not ignored."""
     with pytest.raises(ConfigError, match=sentence):
-        get_board(_local(tmp_path, **fields), budget_s=0.1).measure(make_model(5))
+        get_board(_local(tmp_path, **fields), budget_s=0.05).measure(make_model(5))

@@ -1,4 +1,4 @@
-"""The runtime as one file: the same bytes each time, and a Python of any version runs it."""
+"""The runtime as one file: reproducible, and for Python 3.9 and later."""
 
 import ast
 import json
@@ -16,7 +16,7 @@ from mlflow_nas.board.bundle import runtime_bundle
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """The packed runtime in a folder of its own."""
+    """The packed runtime in its own folder."""
     path = tmp_path / "runtime.pyz"
     path.write_bytes(runtime_bundle())
     return path
@@ -28,7 +28,7 @@ def _run(bundle: Path, *argv: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_the_bundle_answers(bundle: Path) -> None:
-    """A device's Python runs the file as it is."""
+    """A device's Python runs the file directly."""
     done = _run(bundle, "facts")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["onnxruntime"]
@@ -48,13 +48,13 @@ for name, module in sys.modules.items():
 
 
 def test_runtime_answers_errors_in_json(bundle: Path) -> None:
-    """Standard output is one JSON object with the kind of the fault, and the exit code is 1."""
+    """Standard output is one JSON object with the kind of the error, and the exit code is 1."""
     done = _run(bundle, "dance")
     assert (done.returncode, json.loads(done.stdout)["kind"]) == (1, "request")
 
 
 def test_the_bundle_depends_on_the_sources_alone(bundle: Path) -> None:
-    """A file that is touched changes nothing: its name on the device is the hash of its content."""
+    """A touched file changes nothing: the bundle's name on the device is the hash of its content."""
     os.utime(runtime.__file__)
     assert runtime_bundle() == bundle.read_bytes()
     with ZipFile(bundle) as archive:
@@ -62,13 +62,13 @@ def test_the_bundle_depends_on_the_sources_alone(bundle: Path) -> None:
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """The modules that a source names, inside functions too."""
+    """The imported modules of a source, inside functions too."""
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     return names | {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
 
 def test_devices_need_python_39_numpy_and_onnxruntime_only() -> None:
-    """Every source parses as Python 3.9 and imports the standard library, numpy, onnxruntime and its own."""
+    """Every source parses as Python 3.9 and imports only the standard library, numpy and onnxruntime."""
     trees = [
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
         for path in Path(runtime.__file__).parent.glob("*.py")

@@ -1,4 +1,4 @@
-"""Deployed models: what goes wrong on the device leaves the old version or the new one, whole."""
+"""Deployed models: after any failure on the device the old or the new version is active and intact."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlflow_nas.board import DeployedModels, FakeBoard
-from mlflow_nas.errors import BoardError, ConfigError
+from mlflow_nas.errors import BoardError, CandidateError, ConfigError
 from mlflow_nas.types import Device
 
 Model = Callable[[int], Path]
@@ -26,7 +26,7 @@ KILLED = """
 import io, os, shutil, signal, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 import onnxruntime
-from mlflow_nas.board import runtime
+from mlflow_nas.board.runtime import dispatch, install, store
 
 def device(left, command, options):
     def step():
@@ -48,7 +48,7 @@ def device(left, command, options):
             self.wait(60)
             step()
     subprocess.Popen = Popen
-    os._exit(runtime.main([command, options], io.StringIO()))
+    os._exit(dispatch.main([command, options], io.StringIO()))
 
 for step in range(int(sys.argv[2])):
     root = f"{sys.argv[3]}-{step}"
@@ -68,7 +68,7 @@ def _board(root: Path, **fields: Any) -> FakeBoard:
 
 
 def _active(root: Path, name: str = "person") -> dict[str, Any]:
-    """The active manifest, read as the application would, after checking its file and the previous one's."""
+    """The active manifest, with checked hashes of its file and of the previous one's."""
     manifest: dict[str, Any] = json.loads((root / f"deployed/{name}/manifest.json").read_text("utf-8"))
     for entry in (manifest, manifest["previous"]):
         if entry:
@@ -82,7 +82,7 @@ def _installer(models: DeployedModels, model: Path) -> Callable[[str], object]:
 
 
 def _options(root: Path, activate: list[str]) -> dict[str, Any]:
-    """What every switch is told."""
+    """Options of a switch."""
     return {
         "root": str(root / "deployed"),
         "name": "person",
@@ -92,12 +92,12 @@ def _options(root: Path, activate: list[str]) -> dict[str, Any]:
 
 
 def _killed(root: Path, command: str, options: Mapping[str, Any]) -> list[Path]:
-    """The device's folder after the command was killed at its first step, its second, ... until it ends."""
+    """The device's folder after a kill at the command's first step, its second, ... until it finishes."""
     argv = [sys.executable, "-c", KILLED, str(PROJECT), str(STEPS), str(root), command, json.dumps(options)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     folders, codes = zip(*(line.split() for line in done.stdout.splitlines()), strict=True)
-    assert codes[-1] == "0", f"the command never came to its end: {codes}"
+    assert codes[-1] == "0", f"the command never finished: {codes}"
     return [Path(folder) for folder in folders]
 
 
@@ -105,7 +105,7 @@ def _killed(root: Path, command: str, options: Mapping[str, Any]) -> list[Path]:
 def test_kill_at_any_step_of_an_install_leaves_old_or_new(
     tmp_path: Path, make_model: Model, activate: list[str], steps: int
 ) -> None:
-    """Kill -9 at each step in turn: the active manifest names a whole file, and the next install succeeds."""
+    """Kill -9 at each step in turn: the active file is intact, and the next install succeeds."""
     root, new = tmp_path / "device", make_model(6)
     DeployedModels(_board(root)).install("person", make_model(5), {"version": "old"})
     (root / "staged.onnx").write_bytes(new.read_bytes())
@@ -125,7 +125,7 @@ def test_kill_at_any_step_of_an_install_leaves_old_or_new(
 
 
 def test_kill_at_any_step_of_a_rollback_leaves_old_or_new(tmp_path: Path, make_model: Model) -> None:
-    """The same for the way back."""
+    """The same for a rollback."""
     root = tmp_path / "device"
     models = DeployedModels(_board(root))
     models.install("person", make_model(5), {"version": "old"})
@@ -138,7 +138,7 @@ def test_kill_at_any_step_of_a_rollback_leaves_old_or_new(tmp_path: Path, make_m
 
 
 def test_kill_at_any_step_of_a_delete_leaves_all_or_nothing(tmp_path: Path, make_model: Model) -> None:
-    """A name without its manifest is gone: the same call removes the rest."""
+    """Without its manifest a deployment does not exist: the same call removes the rest."""
     root = tmp_path / "device"
     DeployedModels(_board(root)).install("person", make_model(5), {"version": "old"})
     options = _options(root, [])
@@ -148,13 +148,13 @@ def test_kill_at_any_step_of_a_delete_leaves_all_or_nothing(tmp_path: Path, make
     for folder in after:
         models = DeployedModels(_board(folder))
         active = models.find("person")
-        assert active is None or active.whole
+        assert active is None or active.intact
         models.delete("person")
         assert not (folder / "deployed/person").exists()
 
 
-def test_an_unconfirmed_version_is_never_what_a_rollback_leads_to(tmp_path: Path, make_model: Model) -> None:
-    """After a power cut between switch and health check the fallback is the version before the cut."""
+def test_an_unconfirmed_version_is_no_target_of_a_rollback(tmp_path: Path, make_model: Model) -> None:
+    """After a power cut between switch and health check the fallback is the confirmed version."""
     board = _board(tmp_path)
     models = DeployedModels(board)
     models.install("person", make_model(5), {"version": "good"})
@@ -166,14 +166,14 @@ def test_an_unconfirmed_version_is_never_what_a_rollback_leads_to(tmp_path: Path
 
 
 def test_a_damaged_active_file_is_not_kept_as_previous(tmp_path: Path, make_model: Model) -> None:
-    """It is seen, and the version before it stays the fallback."""
+    """It is detected, and the version before it stays the fallback."""
     models = DeployedModels(_board(tmp_path))
     models.install("person", make_model(5), {"version": "good"})
     manifest = models.install("person", make_model(6), {"version": "damaged"})
     (tmp_path / f"deployed/person/models/{manifest['sha256']}.onnx").write_bytes(b"bits fell over")
     active = models.find("person")
     assert active is not None
-    assert not active.whole
+    assert not active.intact
     assert models.install("person", make_model(7), {"version": "next"})["previous"]["version"] == "good"
 
 
@@ -185,20 +185,40 @@ def test_a_damaged_previous_file_refuses_the_rollback(tmp_path: Path, make_model
     (tmp_path / f"deployed/person/models/{first['sha256']}.onnx").write_bytes(b"bits fell over")
     with pytest.raises(BoardError, match=r"has sha256 .* it is damaged, deploy it again"):
         models.rollback("person")
-    assert models.get("person")["version"] == "2"
+    assert models.get("person").manifest["version"] == "2"
 
 
-def test_activate_finds_the_new_model(tmp_path: Path, make_model: Model) -> None:
-    """Its variables name deployment, version and the active file."""
-    note = tmp_path / "note"
+def test_a_refused_model_leaves_the_active_version(tmp_path: Path, make_model: Model) -> None:
+    """A file that onnxruntime can't load is never installed."""
+    models = DeployedModels(_board(tmp_path / "device"))
+    models.install("person", make_model(5), {"version": "1"})
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(CandidateError, match="refuses the model"):
+        models.install("person", broken, {"version": "2"})
+    active = models.get("person")
+    assert (active.manifest["version"], active.intact) == ("1", True)
+
+
+def test_a_second_delete_removes_nothing(tmp_path: Path, make_model: Model) -> None:
+    """It is no error, and nothing is active."""
+    models = DeployedModels(_board(tmp_path))
+    models.install("person", make_model(5), {})
+    assert [models.delete("person"), models.delete("person")] == [True, False]
+    assert models.find("person") is None
+
+
+def test_activate_gets_the_new_model(tmp_path: Path, make_model: Model) -> None:
+    """Its environment has deployment, version and the active file."""
+    log = tmp_path / "log"
     command = (
         "sh",
         "-c",
-        f'cat "$MLFLOW_NAS_MODEL" | sha256sum >> {note}; echo $MLFLOW_NAS_VERSION >> {note}',
+        f'cat "$MLFLOW_NAS_MODEL" | sha256sum >> {log}; echo $MLFLOW_NAS_VERSION >> {log}',
     )
     models = DeployedModels(_board(tmp_path / "device", activate=command))
     manifest = models.install("person", make_model(5), {"version": "7"})
-    assert note.read_text("utf-8").split() == [manifest["sha256"], "-", "7"]
+    assert log.read_text("utf-8").split() == [manifest["sha256"], "-", "7"]
     assert manifest["confirmed"]
 
 
@@ -206,15 +226,15 @@ def test_activate_finds_the_new_model(tmp_path: Path, make_model: Model) -> None
     ("commands", "sentence"),
     [
         ({"activate": ("sh", "-c", "echo no camera; exit 3")}, r"activate \(sh .*code 3: no camera"),
-        ({"health": ("false",)}, r"health \(false\) failed with code 1: it said nothing, and so for 0.3 s"),
+        ({"health": ("false",)}, r"health \(false\) failed with code 1: no output, repeatedly for 0.3 s"),
         ({"activate": ("/nowhere/restart",)}, r"code 127: .*/nowhere/restart"),
         ({"health": ("sleep", "60")}, "did not end within 0.[23]"),
     ],
 )
-def test_a_version_that_the_application_is_not_well_with_goes_back(
+def test_a_failing_command_restores_the_old_version(
     tmp_path: Path, make_model: Model, commands: dict[str, tuple[str, ...]], sentence: str
 ) -> None:
-    """The old version is active again, whole, and its file and the old fallback are still there."""
+    """It is active again and intact, and its file and the old fallback still exist."""
     plain = DeployedModels(_board(tmp_path))
     plain.install("person", make_model(4), {"version": "0"})
     before = plain.install("person", make_model(5), {"version": "1"})
@@ -230,34 +250,34 @@ def test_a_version_that_the_application_is_not_well_with_goes_back(
     ]
 
 
-def test_a_first_version_that_fails_leaves_nothing_active(tmp_path: Path, make_model: Model) -> None:
-    """There is no old version to go back to."""
+def test_a_failing_first_version_leaves_nothing_active(tmp_path: Path, make_model: Model) -> None:
+    """There is no old version to restore."""
     models = DeployedModels(_board(tmp_path, activate=("false",)))
     with pytest.raises(BoardError, match="Nothing is active under person, as before"):
         models.install("person", make_model(5), {"version": "1"})
     assert models.find("person") is None
 
 
-def test_the_application_is_told_when_the_old_version_is_back(tmp_path: Path, make_model: Model) -> None:
-    """Activate runs again with the old version's file; a rollback that fails goes back alike."""
+def test_activate_runs_again_for_the_restored_version(tmp_path: Path, make_model: Model) -> None:
+    """With the old version's file."""
     DeployedModels(_board(tmp_path)).install("person", make_model(5), {"version": "1"})
-    note = tmp_path / "note"
-    command = ("sh", "-c", f"echo $MLFLOW_NAS_VERSION >> {note}; test $MLFLOW_NAS_VERSION = 1")
+    log = tmp_path / "log"
+    command = ("sh", "-c", f"echo $MLFLOW_NAS_VERSION >> {log}; test $MLFLOW_NAS_VERSION = 1")
     models = DeployedModels(_board(tmp_path, activate=command))
     with pytest.raises(BoardError):
         models.install("person", make_model(6), {"version": "2"})
-    assert note.read_text("utf-8").split() == ["2", "1"]
+    assert log.read_text("utf-8").split() == ["2", "1"]
 
 
-def test_health_may_take_a_moment(tmp_path: Path, make_model: Model) -> None:
-    """It is asked until it succeeds."""
+def test_health_is_repeated(tmp_path: Path, make_model: Model) -> None:
+    """Until it succeeds."""
     up = tmp_path / "up"
     command = ("sh", "-c", f"test -e {up} || {{ touch {up}; exit 1; }}")
     assert DeployedModels(_board(tmp_path, health=command)).install("person", make_model(5), {})["confirmed"]
 
 
-def test_a_service_that_stays_does_not_hold_the_deployment(tmp_path: Path, make_model: Model) -> None:
-    """An activate command may leave a process behind that keeps its output open."""
+def test_a_background_service_does_not_block_the_deployment(tmp_path: Path, make_model: Model) -> None:
+    """A process that `activate` starts may keep its output open."""
     models = DeployedModels(
         _board(tmp_path, activate=("sh", "-c", "sleep 5 & echo $! > " + f"{tmp_path}/pid"))
     )
@@ -265,8 +285,8 @@ def test_a_service_that_stays_does_not_hold_the_deployment(tmp_path: Path, make_
     assert (tmp_path / "pid").exists()
 
 
-def test_the_way_back_needs_no_space_on_the_disk(full_disk: Path, make_model: Model) -> None:
-    """The disk is full after the switch: the old version is active again all the same."""
+def test_a_restore_needs_no_disk_space(full_disk: Path, make_model: Model) -> None:
+    """With a full disk after the switch the old version is active again."""
     DeployedModels(_board(full_disk)).install("person", make_model(5), {"version": "1"})
     command = ("sh", "-c", f"dd if=/dev/zero of={full_disk}/fill bs=1k 2>/dev/null; false")
     with pytest.raises(BoardError, match="Version 1 is active again"):
@@ -274,8 +294,8 @@ def test_the_way_back_needs_no_space_on_the_disk(full_disk: Path, make_model: Mo
     assert _active(full_disk)["version"] == "1"
 
 
-def test_a_disk_that_is_full_before_the_switch_changes_nothing(full_disk: Path, make_model: Model) -> None:
-    """The old version stays, and what could be written goes."""
+def test_a_full_disk_before_the_switch_changes_nothing(full_disk: Path, make_model: Model) -> None:
+    """The old version stays, and half-written files are removed."""
     models = DeployedModels(_board(full_disk))
     before = models.install("person", make_model(5), {"version": "1"})
     staged = full_disk / "staged.onnx"
@@ -283,44 +303,42 @@ def test_a_disk_that_is_full_before_the_switch_changes_nothing(full_disk: Path, 
     hashed = sha256(staged.read_bytes()).hexdigest()
     (full_disk / "fill").write_bytes(bytes(os.statvfs(full_disk).f_bavail * os.statvfs(full_disk).f_frsize))
     with pytest.raises(BoardError, match="No space left on device"):
-        models.install_there("person", str(staged), {}, sha256=hashed)
+        models.install_remote("person", str(staged), {}, sha256=hashed)
     assert _active(full_disk) == before
     assert len(list((full_disk / "deployed/person/models").iterdir())) == 1
 
 
-def test_what_dead_hosts_have_left_is_removed_a_day_later(tmp_path: Path, make_model: Model) -> None:
-    """Their uploads would fill the device; those of today may still be wanted."""
-    left = [tmp_path / "staging/old/0-model.onnx", tmp_path / "staging/new/0-model.onnx"]
-    left += [tmp_path / "incoming/old.part", tmp_path / "incoming/new.part"]
-    for path in left:
+def test_uploads_of_dead_hosts_are_removed_after_a_day(tmp_path: Path, make_model: Model) -> None:
+    """They would fill the device; today's may still be in use."""
+    uploads = [tmp_path / "staging/old/0-model.onnx", tmp_path / "staging/new/0-model.onnx"]
+    uploads += [tmp_path / "incoming/old.part", tmp_path / "incoming/new.part"]
+    for path in uploads:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half a model")
-    for path in (left[0].parent, left[2]):
+    for path in (uploads[0].parent, uploads[2]):
         os.utime(path, (0, 0))
     DeployedModels(_board(tmp_path)).install("person", make_model(5), {"version": "1"})
-    assert [path.exists() for path in left] == [False, True, False, True]
+    assert [path.exists() for path in uploads] == [False, True, False, True]
 
 
-def test_a_version_that_somebody_else_replaced_meanwhile_is_not_overwritten(
-    tmp_path: Path, make_model: Model
-) -> None:
-    """Two deployments at once: the second one is told to look again."""
+def test_concurrent_deployments_do_not_overwrite_each_other(tmp_path: Path, make_model: Model) -> None:
+    """The second one fails: the active version is not the expected one."""
     models = DeployedModels(_board(tmp_path))
     models.install("person", make_model(5), {"version": "1"})
     staged = tmp_path / "staged.onnx"
     staged.write_bytes(make_model(6).read_bytes())
     hashed = sha256(staged.read_bytes()).hexdigest()
     with pytest.raises(BoardError, match="was changed by another deployment meanwhile"):
-        models.install_there("person", str(staged), {}, sha256=hashed, replaces=None)
-    assert models.get("person")["version"] == "1"
+        models.install_remote("person", str(staged), {}, sha256=hashed, replaces=None)
+    assert models.get("person").manifest["version"] == "1"
 
 
-def test_a_file_that_arrived_otherwise_is_refused(tmp_path: Path, make_model: Model) -> None:
+def test_a_damaged_upload_is_refused(tmp_path: Path, make_model: Model) -> None:
     """The device computes the hash itself."""
     staged = tmp_path / "staged.onnx"
     staged.write_bytes(make_model(6).read_bytes())
     with pytest.raises(BoardError, match=r"has sha256 .*, not 0000"):
-        DeployedModels(_board(tmp_path)).install_there("person", str(staged), {}, sha256="0" * 64)
+        DeployedModels(_board(tmp_path)).install_remote("person", str(staged), {}, sha256="0" * 64)
 
 
 def test_a_model_over_the_size_limit_is_refused_by_the_device(tmp_path: Path, make_model: Model) -> None:
@@ -331,10 +349,8 @@ def test_a_model_over_the_size_limit_is_refused_by_the_device(tmp_path: Path, ma
 
 
 @pytest.mark.parametrize("name", ["../outside", "..", ".", "", "a/b", "/etc", "-rf", "a\n", "a" * 101, "ä"])
-def test_a_name_that_climbs_out_of_the_folder_is_refused(
-    tmp_path: Path, make_model: Model, name: str
-) -> None:
-    """By every command that takes one."""
+def test_a_name_outside_of_the_folder_is_refused(tmp_path: Path, make_model: Model, name: str) -> None:
+    """By every command with a name."""
     models = DeployedModels(_board(tmp_path / "device"))
     for call in (models.find, models.delete, models.rollback, _installer(models, make_model(6))):
         with pytest.raises(ConfigError, match="is refused: use letters"):
@@ -344,25 +360,25 @@ def test_a_name_that_climbs_out_of_the_folder_is_refused(
 
 @pytest.mark.parametrize("link", ["person", "person/models", "person/manifest.json"])
 def test_a_symbolic_link_in_the_store_is_refused(tmp_path: Path, make_model: Model, link: str) -> None:
-    """What is behind it is neither read nor written nor removed."""
+    """Its target is neither read nor written nor removed."""
     outside = tmp_path / "outside"
     models = DeployedModels(_board(tmp_path / "device"))
     models.install("person", make_model(5), {"version": "1"})
     place = tmp_path / "device/deployed" / link
     place.rename(outside)
     place.symlink_to(outside)
-    held = sorted(outside.rglob("*")) or outside.read_bytes()
+    content = sorted(outside.rglob("*")) or outside.read_bytes()
     for call in (models.find, models.delete, models.rollback, _installer(models, make_model(6))):
         with pytest.raises(BoardError, match="is a symbolic link: remove it"):
             call("person")
     (listed,) = models.list()
     assert listed["name"] == "person"
     assert "is a symbolic link: remove it" in listed["refused"]
-    assert (sorted(outside.rglob("*")) or outside.read_bytes()) == held
+    assert (sorted(outside.rglob("*")) or outside.read_bytes()) == content
 
 
-def test_a_model_file_that_is_a_link_is_not_rolled_back_to(tmp_path: Path, make_model: Model) -> None:
-    """Its hash may be right now and wrong a moment later."""
+def test_a_rollback_to_a_linked_file_is_refused(tmp_path: Path, make_model: Model) -> None:
+    """The hash of its target can change after the check."""
     models = DeployedModels(_board(tmp_path / "device"))
     first = models.install("person", make_model(5), {"version": "1"})
     models.install("person", make_model(6), {"version": "2"})
@@ -373,8 +389,8 @@ def test_a_model_file_that_is_a_link_is_not_rolled_back_to(tmp_path: Path, make_
         models.rollback("person")
 
 
-def test_a_link_where_the_fresh_manifest_goes_is_not_followed(tmp_path: Path, make_model: Model) -> None:
-    """What it points to keeps its content."""
+def test_links_in_place_of_new_manifests_are_not_followed(tmp_path: Path, make_model: Model) -> None:
+    """Their target keeps its content."""
     models = DeployedModels(_board(tmp_path / "device"))
     models.install("person", make_model(5), {"version": "1"})
     precious = tmp_path / "precious"
@@ -388,7 +404,7 @@ def test_a_link_where_the_fresh_manifest_goes_is_not_followed(tmp_path: Path, ma
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"schema": 2}, ConfigError, "has schema 2, this mlflow_nas knows them up to 1: upgrade mlflow_nas"),
+        ({"schema": 2}, ConfigError, "has schema 2, this mlflow_nas reads up to 1: upgrade mlflow_nas"),
         (
             {"sha256": "../../../etc/passwd"},
             BoardError,
@@ -399,10 +415,10 @@ def test_a_link_where_the_fresh_manifest_goes_is_not_followed(tmp_path: Path, ma
         ("[]", BoardError, "is damaged"),
     ],
 )
-def test_a_manifest_that_cant_be_trusted_is_refused(
+def test_an_invalid_manifest_is_refused(
     tmp_path: Path, make_model: Model, change: Any, error: type[Exception], sentence: str
 ) -> None:
-    """One of a later version, or a damaged one: nothing is changed, deleting works."""
+    """One of a later schema, or a damaged one: nothing is changed, delete works."""
     models = DeployedModels(_board(tmp_path))
     models.install("person", make_model(5), {"version": "1"})
     path = tmp_path / "deployed/person/manifest.json"
@@ -413,6 +429,6 @@ def test_a_manifest_that_cant_be_trusted_is_refused(
         with pytest.raises(error, match=sentence):
             call("person")
     assert path.read_text("utf-8") == text
-    models.install("well", make_model(5), {"version": "1"})
+    models.install("truck", make_model(5), {"version": "1"})
     assert [list(listed) == ["name", "refused"] for listed in models.list()] == [True, False]
     assert models.delete("person")

@@ -1,4 +1,4 @@
-"""The device's SSH server crashes, hangs or starts anew; searches meet on one device."""
+"""The device's SSH server crashes, hangs or restarts; several processes use one device."""
 
 import os
 import signal
@@ -10,10 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from ssh_server import BreakableWay, SshServer, ssh_device, ssh_transport
+from ssh_server import FlakyProxy, SshServer, ssh_device, ssh_transport
 
 from mlflow_nas.board import ConnectionLostError, get_board
-from mlflow_nas.board.ssh import connection, transport
+from mlflow_nas.board.ssh import connection
+from mlflow_nas.board.ssh import transport as transport_module
 from mlflow_nas.errors import BoardError
 
 Model = Callable[[int], Path]
@@ -22,22 +23,22 @@ pytestmark = [pytest.mark.services, pytest.mark.usefixtures("ssh_home")]
 
 
 @pytest.fixture
-def impatient(ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Steps have a second; a stopped session of the server does not outlive the test."""
+def short_timeouts(ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Steps have a second; stopped sessions of the server end with the test."""
     monkeypatch.setattr(connection, "STEP_S", 1.0)
-    monkeypatch.setattr(transport, "STEP_S", 1.0)
-    monkeypatch.setattr(transport, "_SILENCE_S", 0.5)
+    monkeypatch.setattr(transport_module, "STEP_S", 1.0)
+    monkeypatch.setattr(transport_module, "_SILENCE_S", 0.5)
     yield
     ssh_server.signal_sessions()
 
 
-def _when(happened: Callable[[], bool], do: Callable[[], None]) -> threading.Thread:
-    """Do something in the background as soon as something has happened."""
+def _when(condition: Callable[[], bool], action: Callable[[], None]) -> threading.Thread:
+    """Run an action in the background as soon as a condition holds."""
 
     def wait() -> None:
-        while not happened():
+        while not condition():
             time.sleep(0.001)
-        do()
+        action()
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -45,7 +46,7 @@ def _when(happened: Callable[[], bool], do: Callable[[], None]) -> threading.Thr
 
 
 def _ends(pid: int) -> bool:
-    """Whether a process ends within ten seconds; the lock is free a little before."""
+    """Whether a process ends within ten seconds; it frees the lock a little earlier."""
     for _ in range(100):
         if not Path(f"/proc/{pid}").exists():
             return True
@@ -53,8 +54,8 @@ def _ends(pid: int) -> bool:
     return False
 
 
-def test_an_upload_outlives_a_crash_of_the_server(ssh_server: SshServer, tmp_path: Path) -> None:
-    """The session's process is killed midway: the same file on the device grows to its end."""
+def test_an_upload_survives_a_crash_of_the_server(ssh_server: SshServer, tmp_path: Path) -> None:
+    """The session's process is killed midway: the same file on the device is completed."""
     file = tmp_path / "big.bin"
     file.write_bytes(os.urandom(4_000_000))
     part = tmp_path / f"device/incoming/{sha256(file.read_bytes()).hexdigest()}.part"
@@ -65,25 +66,25 @@ def test_an_upload_outlives_a_crash_of_the_server(ssh_server: SshServer, tmp_pat
         ssh_server.signal_sessions()
 
     killer = _when(lambda: part.is_file() and part.stat().st_size > 500_000, crash)
-    way = ssh_transport(tmp_path, ssh_server.port, ssh_server)
-    way.put(file, f"{tmp_path}/device/big.bin")
+    transport = ssh_transport(tmp_path, ssh_server.port, ssh_server)
+    transport.put(file, f"{tmp_path}/device/big.bin")
     killer.join()
-    way.close()
+    transport.close()
     target = tmp_path / "device/big.bin"
     assert target.read_bytes() == file.read_bytes()
     assert begun == [target.stat().st_ino]
 
 
-def test_an_upload_goes_on_in_the_next_search(
-    ssh_server: SshServer, way: Callable[..., BreakableWay], tmp_path: Path
+def test_an_upload_of_a_killed_process_is_resumed(
+    ssh_server: SshServer, proxy: Callable[..., FlakyProxy], tmp_path: Path
 ) -> None:
-    """What a search that was killed had sent is not sent again."""
+    """By the next process."""
     file = tmp_path / "big.bin"
     file.write_bytes(os.urandom(1_000_000))
     part = tmp_path / f"device/incoming/{sha256(file.read_bytes()).hexdigest()}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(file.read_bytes()[:900_000])
-    through = way()
+    through = proxy()
     again = ssh_transport(tmp_path, through.port, ssh_server)
     again.put(file, f"{tmp_path}/device/big.bin")
     again.close()
@@ -91,128 +92,103 @@ def test_an_upload_goes_on_in_the_next_search(
     assert sum(through.sent) < 200_000
 
 
-def test_a_measurement_outlives_a_crash_of_the_server(
+def test_a_measurement_survives_a_crash_of_the_server(
     ssh_server: SshServer, tmp_path: Path, make_model: Model
 ) -> None:
-    """The session's process is killed midway: the device ends what nobody waits for, and measures anew."""
+    """The session's process is killed midway: the device's process ends, and the call measures again."""
     board = get_board(ssh_device(tmp_path), budget_s=0.5)
-    lock, held = tmp_path / "device/lock", list[str]()
+    lock, holders = tmp_path / "device/lock", list[str]()
 
     def crash() -> None:
-        held.append(lock.read_text(encoding="utf-8").split()[0])
+        holders.append(lock.read_text(encoding="utf-8").split()[0])
         ssh_server.signal_sessions()
 
     killer = _when(lambda: lock.is_file() and bool(lock.read_text(encoding="utf-8")), crash)
     assert board.measure(make_model(5)).runs > 0
     killer.join()
     board.close()
-    assert lock.read_text(encoding="utf-8").split()[0] != held[0]
-    assert _ends(int(held[0]))
+    assert lock.read_text(encoding="utf-8").split()[0] != holders[0]
+    assert _ends(int(holders[0]))
 
 
-def test_a_session_that_died_between_calls_is_made_anew(ssh_server: SshServer, tmp_path: Path) -> None:
-    """The next call does not know of it, for commands as for files."""
+def test_a_session_that_died_between_calls_is_reopened(ssh_server: SshServer, tmp_path: Path) -> None:
+    """For commands and for files."""
     file = tmp_path / "small.bin"
     file.write_bytes(b"content")
-    way = ssh_transport(tmp_path, ssh_server.port, ssh_server)
+    transport = ssh_transport(tmp_path, ssh_server.port, ssh_server)
     for number in range(2):
-        assert way.run(["echo", "here"], timeout_s=10).stdout == "here\n"
+        assert transport.run(["echo", "here"], timeout_s=10).stdout == "here\n"
         ssh_server.signal_sessions()
-        way.put(file, f"{tmp_path}/device/{number}")
+        transport.put(file, f"{tmp_path}/device/{number}")
         ssh_server.signal_sessions()
-    way.close()
+    transport.close()
     assert (tmp_path / "device/1").read_bytes() == b"content"
 
 
-def test_a_device_that_starts_anew_is_waited_for(
-    ssh_server: SshServer, way: Callable[..., BreakableWay], tmp_path: Path
+def test_a_call_waits_for_a_restarting_device(
+    ssh_server: SshServer, proxy: Callable[..., FlakyProxy], tmp_path: Path
 ) -> None:
-    """Nobody listens for two seconds after the connection was lost; then the call goes on."""
-    through = way()
-    there = ssh_transport(tmp_path, through.port, ssh_server)
-    assert there.run(["true"], timeout_s=10).code == 0
+    """Its port is closed for a second after the connection was lost; then the call succeeds."""
+    through = proxy()
+    transport = ssh_transport(tmp_path, through.port, ssh_server)
+    assert transport.run(["true"], timeout_s=10).code == 0
     through.close()
-    booting = threading.Timer(2, lambda: way(port=through.port))
+    booting = threading.Timer(1, lambda: proxy(port=through.port))
     booting.start()
-    assert there.run(["echo", "back"], timeout_s=10).stdout == "back\n"
+    assert transport.run(["echo", "back"], timeout_s=10).stdout == "back\n"
     booting.join()
-    there.close()
+    transport.close()
 
 
-def test_a_device_that_stays_away_is_given_up_once(
-    ssh_server: SshServer, way: Callable[..., BreakableWay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_only_the_first_call_waits_for_a_lost_device(
+    ssh_server: SshServer, proxy: Callable[..., FlakyProxy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first call waits for its return; those after it fail at once."""
-    monkeypatch.setattr(transport, "_RETURN_S", 1.5)
-    through = way()
-    there = ssh_transport(tmp_path, through.port, ssh_server)
-    there.run(["true"], timeout_s=10)
+    """Later calls fail at once."""
+    monkeypatch.setattr(transport_module, "_RETURN_S", 0.5)
+    through = proxy()
+    transport = ssh_transport(tmp_path, through.port, ssh_server)
+    transport.run(["true"], timeout_s=10)
     through.close()
     waited = []
     for _ in range(2):
         begun = time.monotonic()
         with pytest.raises(BoardError, match=r"can't be reached: .*check that the device is on"):
-            there.run(["true"], timeout_s=10)
+            transport.run(["true"], timeout_s=10)
         waited.append(time.monotonic() - begun)
-    assert waited[0] > 1.5 > waited[1]
+    assert waited[0] > 0.5 > waited[1]
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_command_on_a_device_that_hangs_is_given_up(ssh_server: SshServer, tmp_path: Path) -> None:
-    """Nothing is closed, nothing is said: the host asks, and waits no longer than one step for the answer."""
-    way = ssh_transport(tmp_path, ssh_server.port, ssh_server)
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_command_on_a_hanging_device_times_out(ssh_server: SshServer, tmp_path: Path) -> None:
+    """Without output and without an answer to a keepalive within one step."""
+    transport = ssh_transport(tmp_path, ssh_server.port, ssh_server)
     started = tmp_path / "started"
     stopper = _when(started.exists, lambda: ssh_server.signal_sessions(signal.SIGSTOP))
     begun = time.monotonic()
     with pytest.raises(ConnectionLostError, match=r"lost during sh \(no answer within 1 s\): check network"):
-        way.run(["sh", "-c", f"touch {started}; sleep 60"], timeout_s=60)
+        transport.run(["sh", "-c", f"touch {started}; sleep 60"], timeout_s=60)
     stopper.join()
-    way.close()
+    transport.close()
     assert time.monotonic() - begun < 10
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_session_that_hangs_is_left_for_another(ssh_server: SshServer, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_hanging_session_is_replaced(ssh_server: SshServer, tmp_path: Path) -> None:
     """A channel that does not open in time costs a connection, not the call."""
-    way = ssh_transport(tmp_path, ssh_server.port, ssh_server)
-    assert way.run(["true"], timeout_s=10).code == 0
+    transport = ssh_transport(tmp_path, ssh_server.port, ssh_server)
+    assert transport.run(["true"], timeout_s=10).code == 0
     ssh_server.signal_sessions(signal.SIGSTOP)
-    assert way.run(["echo", "here"], timeout_s=10).stdout == "here\n"
-    way.close()
+    assert transport.run(["echo", "here"], timeout_s=10).stdout == "here\n"
+    transport.close()
 
 
-def test_a_second_search_waits_for_the_first(tmp_path: Path, make_model: Model) -> None:
-    """Two searches, each with its connection: the second measures when the first has ended."""
-    first = get_board(ssh_device(tmp_path), budget_s=1.5)
-    second = get_board(ssh_device(tmp_path), budget_s=0.1, wait_s=60)
-    lock, ended = tmp_path / "device/lock", list[float]()
-    model = make_model(5)
-
-    def measure() -> None:
-        first.measure(model)
-        ended.append(time.monotonic())
-
-    searching = threading.Thread(target=measure)
-    searching.start()
-    while not (lock.is_file() and lock.read_text(encoding="utf-8")):
-        time.sleep(0.01)
-    holder = lock.read_text(encoding="utf-8").split()[0]
-    assert second.measure(make_model(6)).runs > 0
-    measured = time.monotonic()
-    searching.join()
-    assert ended[0] < measured
-    assert lock.read_text(encoding="utf-8").split()[0] != holder
-    first.close()
-    second.close()
-
-
-def test_a_second_search_that_waited_in_vain_reads_why(tmp_path: Path, make_model: Model) -> None:
-    """The sentence names the holder and the end of the wait, over SSH as at home."""
-    from mlflow_nas.board.runtime.lock import exclusive
+def test_a_busy_device_names_its_holder(tmp_path: Path, make_model: Model) -> None:
+    """The error after a vain wait has the holder and the limit."""
+    from mlflow_nas.board.runtime.lock import device_lock
 
     board = get_board(ssh_device(tmp_path), budget_s=0.1, wait_s=0.3)
     with (
-        exclusive(str(tmp_path / "device/lock"), "ada@desk", 0),
+        device_lock(str(tmp_path / "device/lock"), "ada@desk", 0),
         pytest.raises(BoardError, match=r"measuring for ada@desk, since .* not free within 0\.3 s"),
     ):
         board.measure(make_model(5))
@@ -220,11 +196,11 @@ def test_a_second_search_that_waited_in_vain_reads_why(tmp_path: Path, make_mode
 
 
 def test_a_full_disk_stops_a_measurement_with_a_remedy(full_disk: Path, make_model: Model) -> None:
-    """The model has no room beside the runtime: the sentence says what is full and what to do."""
+    """The model does not fit beside the runtime: the error has the free space and the remedy."""
     model = make_model(5)
     model.write_bytes(model.read_bytes() + bytes(300_000))
     board = get_board(ssh_device(full_disk), budget_s=0.1)
-    with pytest.raises(BoardError, match=r"can't keep .*model-5.onnx.*df says tmpfs.*Free space there"):
+    with pytest.raises(BoardError, match=r"can't store .*model-5.onnx.*df: tmpfs.*Free space there"):
         board.measure(model)
     assert board.facts()["python"] == ".".join(map(str, sys.version_info[:3]))
     board.close()

@@ -1,4 +1,4 @@
-"""Who is trusted on the way to a board: hosts by their keys, users by keys or the agent."""
+"""Authentication: hosts by their keys, users by keys or the agent."""
 
 import getpass
 import subprocess
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.services
 
 
 def _echo(host: str, folder: Path) -> str:
-    """What a command on the device says."""
+    """Output of a command on the device."""
     transport = SshTransport(resolve(host), str(folder), ("python3",))
     try:
         return transport.run(["echo", "here"], timeout_s=10).stdout.strip()
@@ -29,11 +29,11 @@ def _echo(host: str, folder: Path) -> str:
 @pytest.fixture
 def agent(
     ssh_server: SshServer,
-    ssh_home: Path,  # noqa: ARG001 - it has no agent: this one comes after
+    ssh_home: Path,  # noqa: ARG001 - it removes the user's agent first
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
-    """An agent that holds the user's key."""
+    """An agent with the user's key."""
     address = tmp_path / "agent"
     command = ["ssh-agent", "-D", "-a", str(address)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
@@ -49,17 +49,17 @@ def agent(
 
 @pytest.mark.usefixtures("agent")
 def test_a_key_of_the_agent_is_enough(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
-    """No key file is named anywhere; with IdentitiesOnly the agent is not asked."""
+    """Without any key file; with IdentitiesOnly the agent is not used."""
     config = f"Host bare only\n HostName 127.0.0.1\n Port {ssh_server.port}\nHost only\n IdentitiesOnly yes\n"
     ssh_server.write_home(ssh_home, config=config)
     assert _echo("bare", tmp_path) == "here"
-    with pytest.raises(BoardError, match=r"no key to offer to .*; make one: ssh-keygen .* && ssh-copy-id -p"):
+    with pytest.raises(BoardError, match=r"no key for .*; create one: ssh-keygen .* && ssh-copy-id -p"):
         _echo("only", tmp_path)
 
 
 @pytest.mark.usefixtures("ssh_home")
-def test_a_key_with_a_passphrase_wants_the_agent(tmp_path: Path) -> None:
-    """Nobody is asked for it, and no file could hold it: the sentence names ssh-add."""
+def test_a_key_with_a_passphrase_needs_the_agent(tmp_path: Path) -> None:
+    """There is no prompt, and no file may have it: the error has the ssh-add command."""
     key = new_key(tmp_path / "locked")
     lock = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(key)]
     subprocess.run(lock, check=True)
@@ -68,27 +68,25 @@ def test_a_key_with_a_passphrase_wants_the_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["password", "passphrase"])
-def test_no_password_stands_in_a_file(tmp_path: Path, key: str) -> None:
-    """The inventory refuses it as it refuses any key that it does not know."""
+def test_the_inventory_refuses_passwords(tmp_path: Path, key: str) -> None:
+    """Like any unknown key."""
     file = tmp_path / "devices.yaml"
     file.write_text(f"devices:\n  nano: {{transport: ssh, host: nano, {key}: secret}}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"devices.nano.{key} is an unknown key"):
         load_devices(file)
 
 
-def test_a_config_that_trusts_everybody_is_not_followed(
+def test_strict_host_key_checking_cant_be_disabled(
     ssh_server: SshServer, ssh_home: Path, tmp_path: Path
 ) -> None:
-    """StrictHostKeyChecking no in ~/.ssh/config makes no host known here."""
+    """StrictHostKeyChecking no in ~/.ssh/config has no effect."""
     ssh_server.write_home(ssh_home, known=False, config="Host *\n StrictHostKeyChecking no\n")
     with pytest.raises(BoardError, match=r"is unknown: it shows the ssh-ed25519 key SHA256:"):
         _echo("board", tmp_path)
 
 
-def test_known_hosts_are_read_as_ssh_reads_them(
-    ssh_server: SshServer, ssh_home: Path, tmp_path: Path
-) -> None:
-    """Hashed names count; authorities, broken lines and comments are passed over."""
+def test_known_hosts_are_read_like_ssh(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
+    """Hashed names are matched; authorities, broken lines and comments are ignored."""
     known = ssh_home / ".ssh/known_hosts"
     hash_names = ["ssh-keygen", "-q", "-H", "-f", str(known)]
     subprocess.run(hash_names, check=True, capture_output=True)
@@ -99,16 +97,18 @@ def test_known_hosts_are_read_as_ssh_reads_them(
     assert _echo("board", tmp_path) == "here"
 
 
-def test_an_authority_makes_no_host_known(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
-    """A marked line holds the key of something else than the host."""
+def test_a_certificate_authority_makes_no_host_known(
+    ssh_server: SshServer, ssh_home: Path, tmp_path: Path
+) -> None:
+    """A marked line has another key than the host's."""
     line = f"@cert-authority [127.0.0.1]:{ssh_server.port} {ssh_server.host_key}\n"
     (ssh_home / ".ssh/known_hosts").write_text(line, encoding="utf-8")
     with pytest.raises(BoardError, match="is unknown"):
         _echo("board", tmp_path)
 
 
-def test_the_machines_known_hosts_count_too(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
-    """A fleet's keys may stand in one file for all users."""
+def test_the_global_known_hosts_are_read(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
+    """A fleet's keys may be in one file for all users."""
     everybody = tmp_path / "ssh_known_hosts"
     everybody.write_text(f"[127.0.0.1]:{ssh_server.port} {ssh_server.host_key}\n", encoding="utf-8")
     ssh_server.write_home(ssh_home, known=False, config=f"Host *\n GlobalKnownHostsFile {everybody}\n")
@@ -116,7 +116,7 @@ def test_the_machines_known_hosts_count_too(ssh_server: SshServer, ssh_home: Pat
 
 
 def test_included_files_are_followed(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
-    """Include takes patterns below ~/.ssh, in files that are included too; afterwards the block goes on."""
+    """Include takes patterns below ~/.ssh, in included files too; the enclosing block continues after it."""
     boards = ssh_home / ".ssh/boards.d"
     boards.mkdir()
     board = f"Host inner\n HostName 127.0.0.1\n Port {ssh_server.port}\n"
@@ -129,7 +129,7 @@ def test_included_files_are_followed(ssh_server: SshServer, ssh_home: Path, tmp_
 
 
 def test_a_file_that_includes_itself_is_refused(ssh_home: Path) -> None:
-    """The sentence names the file."""
+    """The error names the file."""
     (ssh_home / ".ssh/config").write_text("Include config\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"deeper than 16 files; does .*\.ssh/config include itself\?"):
+    with pytest.raises(ConfigError, match=r"nested deeper than 16 files; does .*/config include itself\?"):
         resolve("board")

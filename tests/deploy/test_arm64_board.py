@@ -1,4 +1,4 @@
-"""The programs of deploy/arm64-board where something is missing: one sentence, and a code of its own."""
+"""The programs of deploy/arm64-board without their requirements: one message, and exit code 3."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ MISSING = 3
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A PATH with what every system has, and an apt-get that reaches nothing."""
+    """A PATH with basic tools, and an apt-get without network."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("bash", "dirname", "grep", "sha256sum", "mkdir", "flock", "cat", "rm", "dpkg"):
@@ -31,15 +31,15 @@ def _run(program: str, *words: str, path: Path) -> subprocess.CompletedProcess[s
 
 
 def test_a_build_without_qemu_names_its_package(tools: Path, tmp_path: Path) -> None:
-    """Nothing is made before that."""
+    """And creates no folder."""
     done = _run("build", str(tmp_path / "board"), path=tools)
     assert (done.returncode, done.stdout) == (MISSING, "")
     assert "qemu-aarch64-static is missing: apt-get install qemu-user-static" in done.stderr
     assert not (tmp_path / "board").exists()
 
 
-def test_a_build_without_packages_is_not_taken_for_a_board(tools: Path, tmp_path: Path) -> None:
-    """What apt says stands before the sentence; the next build begins anew."""
+def test_a_build_without_packages_makes_no_board(tools: Path, tmp_path: Path) -> None:
+    """The output of apt comes before the error; the next build starts again."""
     (tools / "qemu-aarch64-static").symlink_to("/bin/true")
     for _ in range(2):
         done = _run("build", str(tmp_path / "board"), path=tools)
@@ -52,8 +52,8 @@ def test_a_build_without_packages_is_not_taken_for_a_board(tools: Path, tmp_path
 
 
 @pytest.mark.parametrize("program", ["build", "serve"])
-def test_a_call_without_a_folder_says_how(tools: Path, program: str) -> None:
-    """The usage, with the code of a wrong call."""
+def test_a_call_without_a_folder_prints_the_usage(tools: Path, program: str) -> None:
+    """With exit code 2."""
     done = _run(program, path=tools)
     assert done.returncode == 2
     assert f"{program} FOLDER" in done.stderr

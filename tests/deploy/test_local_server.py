@@ -1,4 +1,4 @@
-"""The MLflow server for a local network, started as its README says."""
+"""The MLflow server for a local network."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ SERVE = Path(__file__).parents[2] / "deploy" / "local-server" / "serve"
 
 @pytest.mark.services
 def test_a_run_and_its_artifact_come_back_from_the_server(mlflow_server: str, tmp_path: Path) -> None:
-    """Clients need nothing but the URL: metrics and artifacts travel through the server."""
+    """Clients need only the URL: metrics and artifacts go through the server."""
     client = MlflowClient(mlflow_server)
     run = client.create_run(client.create_experiment("server"))
     client.log_metric(run.info.run_id, "map", 0.5)
@@ -28,7 +28,7 @@ def test_a_run_and_its_artifact_come_back_from_the_server(mlflow_server: str, tm
 
 @pytest.mark.parametrize("arguments", [[], ["--port", "5001"]])
 def test_a_missing_directory_is_refused_with_the_usage(arguments: list[str]) -> None:
-    """The database never lands in whatever directory the user happens to stand in."""
+    """The database is never created in the working directory by accident."""
     done = subprocess.run([SERVE, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "usage: serve DIRECTORY" in done.stderr

@@ -23,20 +23,20 @@ def _write_model(path: Path, precision: str, img_size: tuple[int, int], gain: fl
     found = helper.make_tensor_value_info("detections", TensorProto.FLOAT, [1, 5, *cells])
     graph = helper.make_graph([node], "detector", [given], [found], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    said = {"classes": '["person"]', "architecture": '{"groups": 2}', "precision": precision}
-    helper.set_model_props(model, {f"mlflow_nas.{name}": value for name, value in said.items()})
+    metadata = {"classes": '["person"]', "architecture": '{"groups": 2}', "precision": precision}
+    helper.set_model_props(model, {f"mlflow_nas.{name}": value for name, value in metadata.items()})
     onnx.save(model, path)
 
 
 def _write_golden(file: Path, img_size: tuple[int, int], drift: float) -> None:
-    """Golden samples of a host that computed something else by `drift`."""
-    from mlflow_nas.export import GOLDEN_FILE, write_golden
+    """Golden samples of a host whose outputs differ by `drift`."""
+    from mlflow_nas.runtime import GOLDEN_FILE, write_golden
 
     images = np.random.default_rng(0).integers(0, 256, (2, 3, *img_size), np.uint8)
     path = write_golden(file.with_name(GOLDEN_FILE), file, images, fp32=file)
     with np.load(path) as stored:
-        held = dict(stored)
-    np.savez(path, **{**held, "outputs": held["outputs"] + np.float32(drift)})
+        arrays = dict(stored)
+    np.savez(path, **{**arrays, "outputs": arrays["outputs"] + np.float32(drift)})
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def register(store: MlflowClient, tmp_path: Path) -> Register:
         if not store.search_registered_models("name='person-detector'"):
             store.create_registered_model("person-detector")
         known = {"nas.sha256": sha256 or hashlib.sha256(file.read_bytes()).hexdigest(), "nas.board": "fake"}
-        known |= {"map": "0.5", "map_50": "0.8", "latency_ms": "4.5"}
-        said = {name: value for name, value in (known | tags).items() if value is not None}
+        known |= {"map": "0.5", "map_50": "0.8", "latency_ms": "4.5", "latency_raw_ms": "5.0"}
+        given = {name: value for name, value in (known | tags).items() if value is not None}
         run = store.create_run("0").info
-        made = store.create_model_version("person-detector", file.parent.as_uri(), run.run_id, tags=said)
+        made = store.create_model_version("person-detector", file.parent.as_uri(), run.run_id, tags=given)
         store.set_registered_model_alias("person-detector", "champion", made.version)
         return str(made.version)
 
@@ -87,7 +87,7 @@ def client(store: MlflowClient, register: Register) -> MlflowClient:
 
 @pytest.fixture
 def inventory(tmp_path: Path, store: MlflowClient) -> Callable[..., None]:  # noqa: ARG001 - it changes the folder
-    """Makes ./devices.yaml of fake devices: a keyword per device, with what to add to it."""
+    """Writes ./devices.yaml of fake devices: a keyword per device, with its further fields."""
 
     def write(**devices: dict[str, object]) -> None:
         entries = {

@@ -1,4 +1,4 @@
-"""Groups of devices: one at a time, up to the first failure, and back again."""
+"""Groups of devices: one at a time, up to the first failure, and rolled back."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from mlflow.deployments import get_deploy_client
 from mlflow.exceptions import MlflowException
 
 from mlflow_nas import api
-from mlflow_nas.cli.words import deployed_words, rolled_back_words
+from mlflow_nas.cli.formats import format_deploy, format_rollback
 from mlflow_nas.deployments import Options, deploy, rollback
 from mlflow_nas.errors import BoardError, ConfigError
 
@@ -37,7 +37,7 @@ def _versions(edge: Any) -> dict[str, str]:
 
 
 def test_life_of_a_groups_deployment(edge: Any, store: MlflowClient) -> None:
-    """Every device has it; what was measured on one of them counts for all."""
+    """Every device has it; a measurement on one of them counts for all."""
     made = edge.create_deployment("door", "models:/person-detector@champion")
     assert (made["name"], made["flavor"], list(made["devices"])) == (
         "door",
@@ -56,15 +56,15 @@ def test_life_of_a_groups_deployment(edge: Any, store: MlflowClient) -> None:
         edge.get_deployment("door")
 
 
-def test_a_device_outside_the_group_is_not_meant(edge: Any, store: MlflowClient) -> None:
-    """What was measured on another device's group does not count for it."""
+def test_a_measurement_counts_only_within_its_group(edge: Any, store: MlflowClient) -> None:
+    """A device outside of it refuses the version."""
     assert edge
     with pytest.raises(ConfigError, match="measured on the board gate-b, not on other"):
         deploy(store, "person-detector", device="other")
 
 
 def test_a_rollout_stops_at_the_first_failure(edge: Any, store: MlflowClient, register: Register) -> None:
-    """The devices before it keep the new version, those after it are not touched; it is said."""
+    """The devices before it keep the new version, those after it are not touched; the error lists them."""
     deploy(store, "person-detector", device="group/gates")
     register(**{"nas.board": "gate-a"})
     sentence = (
@@ -75,26 +75,26 @@ def test_a_rollout_stops_at_the_first_failure(edge: Any, store: MlflowClient, re
     assert _versions(edge) == {"gate-a": "2", "gate-b": "1", "gate-c": "1"}
 
 
-def test_an_atomic_rollout_takes_everything_back(edge: Any, store: MlflowClient, register: Register) -> None:
-    """Devices that had a version have it again, devices that had none have none; MLflow's tags follow."""
+def test_an_atomic_rollout_is_rolled_back(edge: Any, store: MlflowClient, register: Register) -> None:
+    """Devices have their previous version again, or none; MLflow's tags too."""
     deploy(store, "person-detector", device="group/doors")
     register(**{"nas.board": "gate-a"})
-    with pytest.raises(BoardError, match=r"stopped at gate-b: .*not tried: gate-c. gate-a is back\.$"):
+    with pytest.raises(BoardError, match=r"stopped at gate-b: .*not tried: gate-c. gate-a is rolled back\.$"):
         deploy(store, "person-detector", device="group/gates", options=Options(atomic=True))
     assert _versions(edge) == {"gate-b": "1"}
     assert "deploy.gate-a" not in store.get_model_version("person-detector", "2").tags
 
     deploy(store, "models:/person-detector/1", device="group/gates")
-    with pytest.raises(MlflowException, match=r"gate-a is back\.$"):
+    with pytest.raises(MlflowException, match=r"gate-a is rolled back\.$"):
         edge.update_deployment("person-detector", "models:/person-detector/2", config={"atomic": "true"})
     assert _versions(edge) == {"gate-a": "1", "gate-b": "1", "gate-c": "1"}
     assert "deploy.gate-a" in store.get_model_version("person-detector", "1").tags
 
 
-def test_the_same_version_again_is_nothing_to_take_back(
+def test_an_unchanged_version_is_not_rolled_back(
     edge: Any, store: MlflowClient, register: Register, inventory: Inventory
 ) -> None:
-    """A device that had the version already keeps it when the group is rolled back."""
+    """A device that already had the version keeps it."""
     register(**{"nas.board": "gate-a"})
     inventory(gate_a={"groups": ["gates"]}, gate_b={"groups": ["gates"], "activate": REFUSES_2})
     deploy(store, "models:/person-detector/1", device="gate-a", options=Options(force=True))
@@ -104,17 +104,17 @@ def test_the_same_version_again_is_nothing_to_take_back(
     assert _versions(edge) == {"gate-a": "2"}
 
 
-def test_a_device_that_does_not_come_back_is_named(
+def test_a_device_that_cant_be_rolled_back_is_named(
     edge: Any, store: MlflowClient, register: Register, inventory: Inventory
 ) -> None:
-    """The group is told apart: what is back and what is not."""
+    """With its reason and its active version."""
     deploy(store, "person-detector", device="group/gates")
     register(**{"nas.board": "gate-a"})
     inventory(
         gate_a={"groups": ["gates"], "activate": "sh -c 'test $MLFLOW_NAS_VERSION = 2'"},
         gate_b={"groups": ["gates"], "activate": REFUSES_2},
     )
-    with pytest.raises(BoardError, match=r"gate-a is not back: .*activate.*Version 2 is active as"):
+    with pytest.raises(BoardError, match=r"gate-a is not rolled back: .*activate.*Version 2 is active as"):
         deploy(store, "person-detector", device="group/gates", options=Options(atomic=True))
     assert _versions(edge) == {"gate-a": "2", "gate-b": "1"}
 
@@ -122,7 +122,7 @@ def test_a_device_that_does_not_come_back_is_named(
 def test_a_group_is_rolled_back_one_device_after_the_other(
     edge: Any, store: MlflowClient, register: Register
 ) -> None:
-    """By command; predict wants one device."""
+    """Up to the first failure; predict needs one device."""
     deploy(store, "person-detector", device="group/gates")
     register(**{"nas.board": "gate-a"})
     for gate in ("gate-a", "gate-c"):
@@ -133,20 +133,20 @@ def test_a_group_is_rolled_back_one_device_after_the_other(
         rollback("group/gates", "person-detector")
     assert _versions(edge) == {"gate-a": "1", "gate-b": "1", "gate-c": "2"}
     with pytest.raises(
-        MlflowException, match="predict asks one device, group/gates has gate-a, gate-b, gate-c"
+        MlflowException, match="predict runs on one device, group/gates has gate-a, gate-b, gate-c"
     ):
         edge.predict("person-detector", {"image": ["photo.jpg"]})
 
 
-def test_commands_take_groups_and_say_where(edge: Any, register: Register) -> None:
-    """`mlflow_nas deploy` and `rollback`, in words."""
+def test_commands_take_groups(edge: Any, register: Register) -> None:
+    """`mlflow_nas deploy` and `rollback` list the changed devices."""
     assert edge
     made = api.deploy(device="group/doors", atomic="true")
-    assert deployed_words(made).endswith("on gate-b.")
+    assert format_deploy(made).endswith("on gate-b.")
     register(**{"nas.board": "gate-a"})
     api.deploy(model="models:/person-detector/2", device="gate-a")
     api.deploy(model="models:/person-detector/1", device="gate-a", force="true")
-    assert rolled_back_words(api.rollback(device="gate-a")).startswith("person-detector is version 2 of")
+    assert format_rollback(api.rollback(device="gate-a")).startswith("person-detector is version 2 of")
     with pytest.raises(
         ConfigError, match="no device is in the group 'nowhere'; the known groups are doors, gates"
     ):

@@ -1,4 +1,4 @@
-"""Photographs in every form to a deployed model, and its boxes back."""
+"""Images in every form, and the detections of a deployed model."""
 
 import base64
 import importlib
@@ -19,7 +19,7 @@ from PIL import Image
 
 from mlflow_nas.board import DeployedModels
 from mlflow_nas.deployments import deploy
-from mlflow_nas.deployments.photographs import as_photographs
+from mlflow_nas.deployments.inputs import read_images
 from mlflow_nas.errors import ConfigError
 
 predict_module = importlib.import_module("mlflow_nas.deployments.predict")
@@ -34,7 +34,7 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The photograph as a file."""
+    """The image as a file."""
     path = tmp_path / "photo.png"
     path.write_bytes(_png(PIXELS))
     return path
@@ -52,21 +52,21 @@ FORMS: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_the_same_photograph(file: Path, form: str) -> None:
-    """In a table, a mapping and a list; through JSON where JSON can hold it."""
+def test_every_form_gives_the_same_image(file: Path, form: str) -> None:
+    """In a table, a mapping and a list; through JSON if it is serializable."""
     given = FORMS[form](file)
     several: list[Any] = [pd.DataFrame({"image": [given, given]}), {"image": [given, given]}, [given, given]]
     if isinstance(given, str | list):
         several.append(pd.read_json(io.StringIO(json.dumps({"image": [given, given]}))))
     for inputs in several:
-        found = as_photographs(inputs)
+        found = read_images(inputs)
         assert len(found) == 2
         assert all(np.array_equal(one, PIXELS) for one in found)
 
 
-def test_one_photograph_needs_no_list(file: Path) -> None:
+def test_one_image_needs_no_list(file: Path) -> None:
     """A path, an array, and a stack of arrays."""
-    assert [len(as_photographs(one)) for one in (file, str(file), PIXELS, np.stack([PIXELS] * 3))] == [
+    assert [len(read_images(one)) for one in (file, str(file), PIXELS, np.stack([PIXELS] * 3))] == [
         1,
         1,
         1,
@@ -78,45 +78,45 @@ def test_one_photograph_needs_no_list(file: Path) -> None:
     ("inputs", "sentence"),
     [
         (pd.DataFrame({"photo": ["a"]}), r"has the columns \['photo'\]: give a column `image`"),
-        ([], "holds no photograph: give at least one"),
+        ([], "has no image: give at least one"),
         (["nowhere.jpg"], "'nowhere.jpg' is neither an image file nor base64"),
-        (["bm8gaW1hZ2U="], "8 bytes of a photograph are no image: give a JPEG"),
+        (["bm8gaW1hZ2U="], "8 bytes are no image file: give a JPEG"),
         ([PIXELS / 255], r"is float64\[20, 30, 3\]: give whole numbers 0..255"),
         ([PIXELS[..., :1]], r"is uint8\[20, 30, 1\]: give whole"),
         ([PIXELS.astype(np.int64) + 1], r"give whole numbers 0..255"),
-        ([[[[0, 0, 0]], [[0, 0, 0], [0, 0, 0]]]], "rows are of different lengths"),
+        ([[[[0, 0, 0]], [[0, 0, 0], [0, 0, 0]]]], "rows of an image have different lengths"),
         ([np.zeros((0, 30, 3), np.uint8)], r"is uint8\[0, 30, 3\]"),
     ],
 )
-def test_what_is_no_photograph_is_refused(inputs: Any, sentence: str) -> None:
-    """With what it is and what it should be."""
+def test_invalid_images_are_refused(inputs: Any, sentence: str) -> None:
+    """With the found and the wanted form."""
     with pytest.raises(ConfigError, match=sentence):
-        as_photographs(inputs)
+        read_images(inputs)
 
 
-def test_boxes_scores_and_classes_of_each_photograph(
+def test_boxes_scores_and_classes_of_each_image(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the photograph's own pixels; the bright one is found, the dark one is not."""
+    """In the image's own pixels; the bright one has detections, the dark one has none."""
     monkeypatch.setattr(
         predict_module, "SCORE_THRESHOLD", 0.1
     )  # 0.03, the sum of white's colours / 100, to .6
     deploy(client, "person-detector", device="fake", name="door")
-    photographs = [np.full((64, 96, 3), 255, np.uint8), np.zeros((32, 48, 3), np.uint8)]
+    images = [np.full((64, 96, 3), 255, np.uint8), np.zeros((32, 48, 3), np.uint8)]
     edge = get_deploy_client("nas-edge://fake")
-    bright, dark = edge.predict("door", photographs)["predictions"]
+    bright, dark = edge.predict("door", images)["predictions"]
     assert dark == {"boxes": [], "scores": [], "classes": []}
     assert set(bright["classes"]) == {"person"}
     assert bright["scores"] == pytest.approx([0.03**0.6] * len(bright["scores"]), rel=1e-4)
     assert 48 < max(edge for box in bright["boxes"] for edge in box) <= 96
     with pytest.raises(MlflowException, match="fake has no deployment 'gate': it has door"):
-        edge.predict("gate", photographs)
+        edge.predict("gate", images)
     with pytest.raises(MlflowException, match="predict needs the deployment"):
-        edge.predict(None, photographs)
+        edge.predict(None, images)
 
 
-def test_many_photographs_are_few_calls(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process on the device takes seconds to start: it answers for many photographs, in their order."""
+def test_many_images_take_few_calls(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process on the device takes seconds to start: it runs on many images, in their order."""
     deploy(client, "person-detector", device="fake", name="door")
     sizes: list[int] = []
     infer = DeployedModels.infer

@@ -1,4 +1,4 @@
-"""Back to the version before, by every way a user has."""
+"""Rollback by command, by the plugin and by the API."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Register = Callable[..., str]
 
 @pytest.fixture
 def two(client: MlflowClient, register: Register) -> MlflowClient:
-    """Version 2 is active on `fake`, version 1 before it."""
+    """Version 2 is active on `fake`, version 1 is the previous one."""
     deploy(client, "person-detector", device="fake")
     register()
     deploy(client, "person-detector", device="fake")
@@ -28,17 +28,17 @@ def two(client: MlflowClient, register: Register) -> MlflowClient:
 
 
 @pytest.mark.usefixtures("two")
-def test_the_command_goes_back_and_forth() -> None:
-    """`mlflow_nas rollback` twice is where it began; words and JSON."""
+def test_two_rollbacks_cancel_out() -> None:
+    """`mlflow_nas rollback`, as text and JSON."""
     words = ["rollback", "--device", "fake", "--name", "person-detector"]
-    said = CliRunner().invoke(main, words)
-    assert said.output.startswith("person-detector is version 1 of person-detector again (sha256 ")
+    done = CliRunner().invoke(main, words)
+    assert done.output.startswith("person-detector is version 1 of person-detector again (sha256 ")
     again = CliRunner().invoke(main, [*words, "--json"])
     assert json.loads(again.stdout)["version"] == "2"
 
 
 @pytest.mark.usefixtures("two")
-def test_update_goes_back_with_an_option() -> None:
+def test_update_rolls_back_with_an_option() -> None:
     """`mlflow deployments update -C rollback=true`, without a model."""
     edge = get_deploy_client("nas-edge://fake")
     assert edge.update_deployment("person-detector", config={"rollback": "true"})["version"] == "1"
@@ -48,8 +48,8 @@ def test_update_goes_back_with_an_option() -> None:
         edge.update_deployment("person-detector")
 
 
-def test_without_a_version_before_there_is_no_way_back(client: MlflowClient) -> None:
-    """What is active stays."""
+def test_without_a_previous_version_there_is_no_rollback(client: MlflowClient) -> None:
+    """The active version stays."""
     deploy(client, "person-detector", device="fake")
     with pytest.raises(ConfigError, match=r"no previous version on the device.*Version 1 is active"):
         api.rollback(device="fake", name="person-detector")
@@ -61,8 +61,8 @@ def test_without_a_version_before_there_is_no_way_back(client: MlflowClient) -> 
 def test_no_server_is_needed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """The device keeps both versions; that MLflow was not told is said."""
+    """The device has both versions; the missing tags are in the log."""
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
-    assert api.rollback(device="fake", name="person-detector")["version"] == "1"
-    assert "the rollback is not noted in MLflow" in caplog.text
+    assert api.rollback(device="fake", name="person-detector").manifest["version"] == "1"
+    assert "the rollback is not recorded in MLflow" in caplog.text

@@ -1,4 +1,4 @@
-"""Deployments to the emulated arm64 board: real arm64 kernels, reached over real SSH."""
+"""Deployments to the emulated arm64 board, over SSH."""
 
 import json
 import shutil
@@ -16,15 +16,15 @@ from mlflow_nas.cli import main
 
 Register = Callable[..., str]
 
-pytestmark = [pytest.mark.board, pytest.mark.services]
+pytestmark = pytest.mark.board
 
 MODEL = "models:/person-detector@champion"
 
 
 @pytest.fixture
-def photograph(tmp_path: Path) -> str:
-    """A small picture."""
-    path = tmp_path / "photograph.png"
+def image(tmp_path: Path) -> str:
+    """A small image file."""
+    path = tmp_path / "image.png"
     Image.effect_noise((96, 64), 64).convert("RGB").save(path)
     return str(path)
 
@@ -32,7 +32,7 @@ def photograph(tmp_path: Path) -> str:
 @pytest.fixture
 def arm64(
     arm64_inventory: Path,
-    ssh_home: Path,  # noqa: ARG001 - it knows the host
+    ssh_home: Path,  # noqa: ARG001 - it has the host key
     client: MlflowClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> MlflowClient:
@@ -42,8 +42,8 @@ def arm64(
     return client
 
 
-def test_deploy_and_roll_back_on_arm64(arm64: MlflowClient, register: Register, photograph: str) -> None:
-    """arm64 kernels pass the golden samples of the host; no time of theirs is written anywhere."""
+def test_deploy_and_roll_back_on_arm64(arm64: MlflowClient, register: Register, image: str) -> None:
+    """arm64 kernels pass the golden samples of the host; none of their times is recorded."""
     edge = get_deploy_client("nas-edge://arm64")
     with pytest.raises(
         MlflowException,
@@ -51,13 +51,13 @@ def test_deploy_and_roll_back_on_arm64(arm64: MlflowClient, register: Register, 
     ):
         edge.create_deployment("door", MODEL)
     made = edge.create_deployment("door", MODEL, config={"force": "true"})
-    assert made["proof"].keys() == {"golden_drift"}
+    assert made["verification"].keys() == {"golden_drift"}
     register()
     assert edge.update_deployment("door", MODEL, config={"force": "true"})["version"] == "2"
-    found = json.loads(edge.predict("door", {"image": [photograph]}).to_json())["predictions"]
+    found = json.loads(edge.predict("door", {"image": [image]}).to_json())["predictions"]
     assert [answer.keys() for answer in found] == [{"boxes", "scores", "classes"}]
-    said = CliRunner().invoke(main, ["rollback", "--device", "arm64", "--name", "door"])
-    assert said.output.startswith("door is version 1 of person-detector again"), said.output
+    done = CliRunner().invoke(main, ["rollback", "--device", "arm64", "--name", "door"])
+    assert done.output.startswith("door is version 1 of person-detector again"), done.output
     tags = arm64.get_model_version("person-detector", "1").tags
     assert tags["deploy.arm64"] == "door"
-    assert "deploy.arm64.latency_ms" not in tags
+    assert "deploy.arm64.latency_raw_ms" not in tags

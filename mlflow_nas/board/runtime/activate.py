@@ -1,4 +1,4 @@
-"""The device's own commands around a switch: make the application use the model, ask whether it is well."""
+"""The device's own commands around a switch: `activate` notifies the application, `health` checks it."""
 
 from __future__ import annotations
 
@@ -11,47 +11,44 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from mlflow_nas.board.runtime.failure import Answer, Failure
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
 
 __all__ = ["activate", "check_health"]
 
 PAUSE_S = 0.2
-SHOWN = 300  # characters of a command's last output
+SHOWN_CHARACTERS = 300  # of a command's last output
 
 
-def activate(command: Sequence[str], model: Path, manifest: Answer, limit_s: float) -> None:
+def activate(command: Sequence[str], model: Path, manifest: JsonObject, limit_s: float) -> None:
     """Run the device's `activate`; nothing without one.
 
-    It finds MLFLOW_NAS_NAME, MLFLOW_NAS_VERSION and MLFLOW_NAS_MODEL, the path of the active file, among its
-    variables.
+    Its environment has MLFLOW_NAS_NAME, MLFLOW_NAS_VERSION and MLFLOW_NAS_MODEL, the path of the active file.
     """
-    if command:
-        said = _run([*_variables(model, manifest), *command], limit_s)
-        if said is not None:
-            raise Failure("device", f"activate ({' '.join(command)}) {said}")
+    if command and (problem := _run([*_variables(model, manifest), *command], limit_s)):
+        raise Failure("device", f"activate ({' '.join(command)}) {problem}")
 
 
-def check_health(command: Sequence[str], model: Path, manifest: Answer, limit_s: float) -> None:
-    """Run the device's `health` until it succeeds; nothing without one."""
+def check_health(command: Sequence[str], model: Path, manifest: JsonObject, limit_s: float) -> None:
+    """Repeat the device's `health` until it succeeds; nothing without one."""
     end = time.monotonic() + limit_s
     while command:
-        said = _run([*_variables(model, manifest), *command], max(end - time.monotonic(), PAUSE_S))
-        if said is None:
+        problem = _run([*_variables(model, manifest), *command], max(end - time.monotonic(), PAUSE_S))
+        if problem is None:
             return
         if time.monotonic() + PAUSE_S > end:
-            raise Failure("device", f"health ({' '.join(command)}) {said}, and so for {limit_s:g} s")
+            raise Failure("device", f"health ({' '.join(command)}) {problem}, repeatedly for {limit_s:g} s")
         time.sleep(PAUSE_S)
 
 
-def _variables(model: Path, manifest: Answer) -> list[str]:
+def _variables(model: Path, manifest: JsonObject) -> list[str]:
     values = {"NAME": manifest["name"], "VERSION": manifest.get("version", ""), "MODEL": model}
     return ["env", *(f"MLFLOW_NAS_{name}={value}" for name, value in values.items())]
 
 
 def _run(argv: Sequence[str], limit_s: float) -> str | None:
-    """None for success, else what went wrong.
+    """None for success, else the problem.
 
-    Its output goes to a file: a service that it starts may keep a pipe open for ever.
+    The output goes to a file: a service that the command starts may keep a pipe open for ever.
     """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -62,10 +59,10 @@ def _run(argv: Sequence[str], limit_s: float) -> str | None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return f"did not end within {limit_s:g} s: {_end_of(output)}"
-        return f"failed with code {code}: {_end_of(output)}" if code else None
+            return f"did not end within {limit_s:g} s: {_tail(output)}"
+        return f"failed with code {code}: {_tail(output)}" if code else None
 
 
-def _end_of(output: IO[bytes]) -> str:
+def _tail(output: IO[bytes]) -> str:
     output.seek(0)
-    return output.read().decode(errors="replace").strip()[-SHOWN:] or "it said nothing"
+    return output.read().decode(errors="replace").strip()[-SHOWN_CHARACTERS:] or "no output"

@@ -1,4 +1,4 @@
-"""What the device is and how it fares."""
+"""Hardware, versions, load and throttling of the device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CHANGING", "before_and_after", "conditions", "facts", "is_throttled", "read"]
+__all__ = ["CHANGING", "before_and_after", "conditions", "facts", "read", "throttling"]
 
 CHANGING = (
     "governor",
@@ -27,7 +27,7 @@ BAD_FLAGS = 0b1111  # of a Raspberry Pi: under-voltage, capped, throttled, soft 
 
 
 def read(path: Path, pattern: str = r"(?s)(.+)") -> str | None:
-    """What the pattern's group finds in a file of the system; None where it can't be read."""
+    """The pattern's group in a system file; None where the file can't be read."""
     try:
         found = re.search(pattern, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     except OSError:
@@ -36,11 +36,11 @@ def read(path: Path, pattern: str = r"(?s)(.+)") -> str | None:
 
 
 def facts(root: str = "/", core: int = 0) -> dict[str, str]:
-    """What the device is and how it fares: processor, load, memory, versions; absent where unreadable.
+    """Processor, load, memory and versions; absent where unreadable.
 
     Args:
         root: of the file system, for tests.
-        core: the processor core whose clock and governor count.
+        core: the processor core whose clock and governor are read.
     """
     import numpy as np
     import onnxruntime
@@ -77,22 +77,25 @@ def conditions(root: str = "/", core: int = 0) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def is_throttled(before: dict[str, str], after: dict[str, str]) -> bool:
-    """Whether the device slowed itself down between two readings of its facts."""
-    counted = int(after.get("throttle_count", 0)) > int(before.get("throttle_count", 0))
-    cooled = int(after.get("cooling_state", 0)) > 0
-    flagged = int(after.get("throttle_flags", "0"), 16) & BAD_FLAGS
-    return counted or cooled or bool(flagged)
+def throttling(before: dict[str, str], after: dict[str, str]) -> str:
+    """The fact that shows throttling between two readings, with its value; "" without throttling."""
+    count, count_after = (int(reading.get("throttle_count", 0)) for reading in (before, after))
+    if count_after > count:
+        return f"throttle_count {count} -> {count_after}"
+    if int(after.get("cooling_state", 0)) > 0:
+        return f"cooling_state {after['cooling_state']}"
+    flags = after.get("throttle_flags", "0")
+    return f"throttle_flags {flags}" if int(flags, 16) & BAD_FLAGS else ""
 
 
 def before_and_after(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
-    """The facts before a measurement, those that change after it too, and whether the device throttled."""
+    """The facts before a measurement, the changing ones also after it, and whether the device throttled."""
     changed = {f"{name}_after": after[name] for name in CHANGING if name in after}
-    return {**before, **changed, "throttled": str(is_throttled(before, after)).lower()}
+    return {**before, **changed, "throttled": str(bool(throttling(before, after))).lower()}
 
 
 def _throttling(sys: Path) -> dict[str, str | None]:
-    """Events counted by x86 cores, the state of the processor's cooling, the flags of a Raspberry Pi."""
+    """Throttle events of x86 cores, state of the processor's cooling device, flags of a Raspberry Pi."""
     counts = [read(path) for path in sys.glob("devices/system/cpu/cpu*/thermal_throttle/core_throttle_count")]
     coolers = [
         path / "cur_state"

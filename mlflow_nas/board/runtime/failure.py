@@ -1,17 +1,17 @@
-"""What a command answers."""
+"""The JSON objects of requests and answers, and a command's error."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Answer", "Failure"]
+__all__ = ["Failure", "JsonObject"]
 
-Answer = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 class Failure(Exception):  # noqa: N818 - an answer to the host, not a programming error
-    """What can't be done, and whose fault it is: "model", "request" or "device"."""
+    """A command failed; `kind` is the cause: "model", "request" or "device"."""
 
-    def __init__(self, kind: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
         self.kind = kind

@@ -1,4 +1,4 @@
-"""A file that the device itself fetches: for devices that reach a store, and that nobody reaches well."""
+"""Download of a file by the device itself."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from mlflow_nas.board.runtime.failure import Answer, Failure
-from mlflow_nas.board.runtime.files import sync
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
+from mlflow_nas.board.runtime.files import fsync
 
 __all__ = ["fetch"]
 
-STEP_S = 20.0  # longest silence of the store
+STEP_S = 20.0  # longest wait for the server's next bytes
 CHUNK = 65_536
 TIMEOUTS = (TimeoutError, socket.timeout)  # two kinds until Python 3.10
 
 
-def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -> Answer:
-    """Download a file; it appears whole, with the right hash, or not at all.
+def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -> JsonObject:
+    """Download a file; the target is written completely, with the right hash, or not at all.
 
     Args:
-        url: http or https; what follows its question mark may be a secret, and is never said.
+        url: http or https; its query may contain a secret and is in no error.
         target: path of the file.
         sha256: its hash.
-        size_bytes: its size; more is not taken.
-        limit_s: longest time of it all.
+        size_bytes: its size; the download stops beyond it.
+        limit_s: longest time of the whole download.
     """
     shown = url.partition("?")[0]
     if not url.startswith(("http://", "https://")):
@@ -43,14 +43,15 @@ def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -
         if (found, size) != (sha256, size_bytes):
             raise Failure(
                 "device",
-                f"{shown} brought {size} bytes with sha256 {found}, not {size_bytes} bytes with {sha256}: "
+                f"{shown} has {size} bytes with sha256 {found}, not {size_bytes} bytes with {sha256}: "
                 "deploy again",
             )
-        sync(part)
+        fsync(part)
         part.replace(path)
     except HTTPError as error:
         raise Failure(
-            "device", f"{shown} answers {error.code} {error.reason}: check the bucket, and the device's clock"
+            "device",
+            f"{shown} returns {error.code} {error.reason}: check the bucket, and the device's clock",
         ) from error
     except (URLError, HTTPException, ConnectionError, *TIMEOUTS) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split())
@@ -62,15 +63,15 @@ def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -
     return {"size_bytes": size}
 
 
-def _copy(source: BinaryIO, file: BinaryIO, most: int, end: float) -> tuple[str, int]:
-    """Hash and size of what was copied: at most one chunk more than wanted."""
+def _copy(source: BinaryIO, file: BinaryIO, size_bytes: int, end: float) -> tuple[str, int]:
+    """Hash and size of the copied bytes: at most one chunk more than wanted."""
     digest, size = hashlib.sha256(), 0
-    while size <= most:
+    while size <= size_bytes:
         chunk = source.read(CHUNK)
         if not chunk:
             break
         if time.monotonic() > end:
-            raise TimeoutError(f"only {size} of {most} bytes came in time")
+            raise TimeoutError(f"only {size} of {size_bytes} bytes arrived in time")
         file.write(chunk)
         digest.update(chunk)
         size += len(chunk)

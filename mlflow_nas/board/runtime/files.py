@@ -1,4 +1,4 @@
-"""Files that must be whole and on the disk."""
+"""Verified and durable files."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ import shutil
 import time
 from pathlib import Path
 
-from mlflow_nas.board.runtime.failure import Answer, Failure
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
 
-__all__ = ["is_whole", "refuse_link", "sweep", "sync", "verify", "write_json"]
+__all__ = ["fsync", "is_intact", "refuse_symlink", "remove_stale", "verify_sha256", "write_json"]
+
+STALE_S = 24 * 3600.0
 
 
-LEFT_S = 24 * 3600.0
-
-
-def refuse_link(path: Path) -> None:
-    """Refuse a symbolic link: what is behind it may lie anywhere, and may be exchanged at any time."""
+def refuse_symlink(path: Path) -> None:
+    """Refuse a symbolic link: its target may be anywhere, and may change at any time."""
     if path.is_symlink():
         raise Failure("device", f"{path} is a symbolic link: remove it, deploy again")
 
 
-def verify(path: Path, sha256: str) -> None:
-    """Refuse a file whose content is not what the hash says."""
-    refuse_link(path)
+def verify_sha256(path: Path, sha256: str) -> None:
+    """Refuse a file with another hash."""
+    refuse_symlink(path)
     if not path.is_file():
         raise Failure("device", f"{path} is missing on the device: deploy it again")
     found = _sha256(path)
@@ -33,36 +32,36 @@ def verify(path: Path, sha256: str) -> None:
         raise Failure("device", f"{path} has sha256 {found}, not {sha256}: it is damaged, deploy it again")
 
 
-def is_whole(path: Path, sha256: str) -> bool:
-    """Whether `verify` accepts the file."""
+def is_intact(path: Path, sha256: str) -> bool:
+    """Whether `verify_sha256` accepts the file."""
     return path.is_file() and not path.is_symlink() and _sha256(path) == sha256
 
 
-def sync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Return when the file, or the folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     os.fsync(handle)
     os.close(handle)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what hosts that died have left in a folder of files on their way, a day later."""
-    old = time.time() - LEFT_S
-    for left in folder.glob("*"):
-        if left.lstat().st_mtime > old:
+def remove_stale(folder: Path) -> None:
+    """Remove uploads that are older than a day: their hosts died."""
+    oldest = time.time() - STALE_S
+    for path in folder.glob("*"):
+        if path.lstat().st_mtime > oldest:
             continue
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            left.unlink()
+            path.unlink()
 
 
-def write_json(path: Path, content: Answer) -> Path:
-    """A fresh file, on the disk when this returns; what was there goes, a link is not followed."""
+def write_json(path: Path, content: JsonObject) -> Path:
+    """Write a new file, on the disk on return; an existing file is removed, a link is not followed."""
     path.unlink(missing_ok=True)
     with path.open("x", encoding="utf-8") as file:
         json.dump(content, file, indent=2)
-    sync(path)
+    fsync(path)
     return path
 
 

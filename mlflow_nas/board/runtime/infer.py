@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 
-from mlflow_nas.board.runtime.failure import Answer, Failure
-from mlflow_nas.board.runtime.files import verify
-from mlflow_nas.board.runtime.lock import exclusive
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
+from mlflow_nas.board.runtime.files import verify_sha256
+from mlflow_nas.board.runtime.lock import device_lock
 from mlflow_nas.board.runtime.session import load
 
 __all__ = ["infer"]
 
 
 def infer(
-    model: str,
-    images: str,
-    output: str,
-    session: Answer,
-    sha256: str | None = None,
-    lock: Answer | None = None,
-) -> Answer:
-    """Run the model on each image of an .npy file [n, 3, H, W]; its first outputs become another [n, ...].
+    model: str, images: str, output: str, session: JsonObject, lock: JsonObject, sha256: str | None = None
+) -> JsonObject:
+    """Run the model on each image of an .npy file [n, 3, H, W]; write its first outputs as [n, ...].
 
-    With a lock it waits for measurements to end, and disturbs none.
+    It waits for a running measurement to end, so that it does not disturb it.
     """
-    if sha256:
-        verify(Path(model), sha256)
-    with exclusive(**lock) if lock else nullcontext():
-        return _infer(model, images, output, session)
-
-
-def _infer(model: str, images: str, output: str, session: Answer) -> Answer:
     import numpy as np
 
-    network, _ = load(model, **session)
-    node = network.get_inputs()[0]
-    batch = np.load(images)
-    if len(batch) == 0 or list(batch.shape[1:]) != node.shape[1:]:
-        raise Failure("request", f"the images are {list(batch.shape)}, the model takes {node.shape}")
-    outputs = [network.run(None, {node.name: batch[i : i + 1]})[0] for i in range(len(batch))]
+    if sha256:
+        verify_sha256(Path(model), sha256)
+    with device_lock(**lock):
+        network, _ = load(model, **session)
+        node = network.get_inputs()[0]
+        batch = np.load(images)
+        if len(batch) == 0 or list(batch.shape[1:]) != node.shape[1:]:
+            raise Failure("request", f"the images are {list(batch.shape)}, the model takes {node.shape}")
+        outputs = [network.run(None, {node.name: batch[i : i + 1]})[0] for i in range(len(batch))]
     np.save(output, np.concatenate(outputs))
     return {"images": len(batch)}

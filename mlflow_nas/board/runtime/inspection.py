@@ -1,4 +1,4 @@
-"""What of the device is there and what is missing, without needing any of it."""
+"""State of the device, collected without any library that may be missing."""
 
 from __future__ import annotations
 
@@ -8,38 +8,37 @@ import platform
 import shutil
 
 from mlflow_nas.board.runtime.facts import conditions
-from mlflow_nas.board.runtime.failure import Answer
-from mlflow_nas.board.runtime.lock import holder_of
+from mlflow_nas.board.runtime.failure import JsonObject
+from mlflow_nas.board.runtime.lock import lock_holder
 
 __all__ = ["inspect"]
 
 
-def inspect(folder: str, lock: str, cores: list[int], root: str = "/") -> Answer:
-    """Versions, providers, space, conditions and who measures; what can't be imported says why.
+def inspect(folder: str, lock: str, cores: list[int], root: str = "/") -> JsonObject:
+    """Versions, providers, free space, conditions and the lock's holder; import errors as text.
 
     Args:
-        folder: where everything of ours stays.
+        folder: the device's folder of mlflow_nas.
         lock: path of the measurements' lock.
-        cores: on which inferences stay; none for all.
+        cores: the inferences' cores; empty for all.
         root: of the file system, for tests.
     """
     modules = {name: _version(name) for name in ("numpy", "onnxruntime")}
-    usage = shutil.disk_usage(folder)
     return {
         "python": platform.python_version(),
         "modules": modules,
         "providers": _providers() if "version" in modules["onnxruntime"] else [],
-        "free_bytes": usage.free,
+        "free_bytes": shutil.disk_usage(folder).free,
         "cores": os.cpu_count(),
         "conditions": conditions(root, cores[0] if cores else 0),
-        "holder": holder_of(lock),
+        "holder": lock_holder(lock),
     }
 
 
-def _version(module: str) -> Answer:
+def _version(module: str) -> JsonObject:
     try:
         return {"version": importlib.import_module(module).__version__}
-    except Exception as error:  # noqa: BLE001 - a broken library raises what it likes
+    except Exception as error:  # noqa: BLE001 - a broken library may raise anything
         return {"error": f"{type(error).__name__}: {error}"}
 
 

@@ -1,7 +1,7 @@
-"""The switch from one version to another, and back.
+"""The switch from one deployed version to another, and the rollback.
 
 A version is confirmed when the device's commands `activate` and `health` have succeeded with it. Everything
-that a way back needs is on the disk before the switch: with a full disk, too, the way back is one rename.
+that a restore needs is on the disk before the switch: the restore is one rename, also on a full disk.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow_nas.board.runtime.activate import activate, check_health
-from mlflow_nas.board.runtime.failure import Answer, Failure
-from mlflow_nas.board.runtime.files import is_whole, sweep, sync, verify, write_json
-from mlflow_nas.board.runtime.lock import exclusive
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
+from mlflow_nas.board.runtime.files import fsync, is_intact, remove_stale, verify_sha256, write_json
+from mlflow_nas.board.runtime.lock import device_lock
 from mlflow_nas.board.runtime.session import load
-from mlflow_nas.board.runtime.store import MANIFEST, SCHEMA, folder_of, model_file, read_manifest
+from mlflow_nas.board.runtime.store import MANIFEST, SCHEMA, deployment_folder, model_file, read_manifest
 
 __all__ = ["ANY_VERSION", "install", "rollback"]
 
@@ -24,68 +24,68 @@ ANY_VERSION = "any"
 def install(
     root: str,
     name: str,
-    file: Answer,
-    manifest: Answer,
-    session: Answer,
-    lock: Answer,
-    activation: Answer,
+    file: JsonObject,
+    manifest: JsonObject,
+    session: JsonObject,
+    lock: JsonObject,
+    activation: JsonObject,
     replaces: str | None = ANY_VERSION,
-    passages: Sequence[str] = (),
-) -> Answer:
-    """Verify, try and place the staged file, then make it the active version of NAME; keep the one before.
+    upload_folders: Sequence[str] = (),
+) -> JsonObject:
+    """Verify, load and store the uploaded file, then make it the active version of NAME; keep the previous.
 
     Args:
         root: folder of the deployed models.
         name: of the deployment.
-        file: `path`, `sha256`, and `max_bytes` that it may have, None for any.
-        manifest: what is kept beside it.
-        session: how it runs, as `load` takes it.
-        lock: how the device is held, as `exclusive` takes it.
+        file: `path`, `sha256`, and `max_bytes`, None for any size.
+        manifest: stored beside the file.
+        session: the arguments of `load`.
+        lock: the arguments of `device_lock`.
         activation: the commands `activate` and `health`, each a list of words, with `activate_s`, `health_s`.
         replaces: hash of the version that must be active now, None for none, "any" for whatever.
-        passages: folders of files on their way, in which nothing of yesterday is wanted.
+        upload_folders: folders of unfinished uploads; stale ones are removed.
     """
-    folder, source, sha256 = folder_of(root, name), Path(file["path"]), file["sha256"]
-    with exclusive(**lock):
-        for passage in passages:
-            sweep(Path(passage))
+    folder, source, sha256 = deployment_folder(root, name), Path(file["path"]), file["sha256"]
+    with device_lock(**lock):
+        for uploads in upload_folders:
+            remove_stale(Path(uploads))
         active = read_manifest(folder)
         _refuse_other(name, active, replaces)
         _refuse_large(source, file["max_bytes"])
-        verify(source, sha256)
-        load(str(source), **{**session, "cores": ()})  # what `activate` starts must not inherit the cores
+        verify_sha256(source, sha256)
+        load(str(source), **{**session, "cores": ()})  # processes of `activate` must not inherit the cores
         entry = {**manifest, "schema": SCHEMA, "name": name, "sha256": sha256}
         same = active is not None and _identity(active) == _identity(entry)
         previous = active and active["previous"] if same else _fallback(folder, active)
         try:
-            _place(source, folder, sha256)
+            _store(source, folder, sha256)
             return _switch(folder, {**entry, "previous": previous}, active, activation)
         finally:
-            _tidy(folder)
+            _remove_unreferenced(folder)
 
 
-def rollback(root: str, name: str, lock: Answer, activation: Answer) -> Answer:
+def rollback(root: str, name: str, lock: JsonObject, activation: JsonObject) -> JsonObject:
     """Make the previous version of NAME active, after verifying its file; the active one becomes previous."""
-    folder = folder_of(root, name)
-    with exclusive(**lock):
+    folder = deployment_folder(root, name)
+    with device_lock(**lock):
         active = read_manifest(folder)
         previous = active and active["previous"]
         if not active or not previous:
             raise Failure(
                 "request", f"{name} has no previous version on the device: deploy the version you want"
             )
-        verify(model_file(folder, previous), previous["sha256"])
+        verify_sha256(model_file(folder, previous), previous["sha256"])
         try:
             return _switch(folder, {**previous, "previous": _fallback(folder, active)}, active, activation)
         finally:
-            _tidy(folder)
+            _remove_unreferenced(folder)
 
 
-def _identity(manifest: Answer) -> tuple[object, ...]:
+def _identity(manifest: JsonObject) -> tuple[object, ...]:
     return manifest["sha256"], manifest.get("model"), manifest.get("version")
 
 
-def _refuse_other(name: str, active: Answer | None, expected: str | None) -> None:
+def _refuse_other(name: str, active: JsonObject | None, expected: str | None) -> None:
     found = active and active["sha256"]
     if expected not in (ANY_VERSION, found):
         raise Failure(
@@ -100,31 +100,33 @@ def _refuse_large(file: Path, max_bytes: int | None) -> None:
         raise Failure("request", f"the model has {size} bytes, the device's max_model_bytes is {max_bytes}")
 
 
-def _place(source: Path, folder: Path, sha256: str) -> None:
-    """The file under its hash, on the disk when this returns."""
+def _store(source: Path, folder: Path, sha256: str) -> None:
+    """Move the file to its place under its hash, on the disk on return."""
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
-    sync(source)
+    fsync(source)
     source.replace(models / f"{sha256}.onnx")
     for changed in (models, folder, folder.parent):
-        sync(changed)
+        fsync(changed)
 
 
-def _fallback(folder: Path, active: Answer | None) -> Answer | None:
-    """What a rollback would lead to: the active version if it is confirmed and whole, else its previous."""
+def _fallback(folder: Path, active: JsonObject | None) -> JsonObject | None:
+    """Target of a later rollback: the active version if it is confirmed and intact, else its previous one."""
     if active is None:
         return None
-    if active.get("confirmed", True) and is_whole(model_file(folder, active), active["sha256"]):
+    if active.get("confirmed", True) and is_intact(model_file(folder, active), active["sha256"]):
         return {**active, "previous": None}
-    previous: Answer | None = active["previous"]
+    previous: JsonObject | None = active["previous"]
     return previous
 
 
-def _switch(folder: Path, manifest: Answer, active: Answer | None, activation: Answer) -> Answer:
-    """One atomic rename, the device's commands, and a second rename that confirms or goes back."""
+def _switch(
+    folder: Path, manifest: JsonObject, active: JsonObject | None, activation: JsonObject
+) -> JsonObject:
+    """One atomic rename, the device's commands, and a second rename that confirms or restores."""
     confirmed = {**manifest, "confirmed": True}
     fresh = write_json(folder / f"{MANIFEST}.new", {**manifest, "confirmed": False})
-    proven = write_json(folder / f"{MANIFEST}.confirmed", confirmed)
+    final = write_json(folder / f"{MANIFEST}.confirmed", confirmed)
     before = write_json(folder / f"{MANIFEST}.before", active) if active else None
     model = model_file(folder, manifest)
     try:
@@ -132,36 +134,36 @@ def _switch(folder: Path, manifest: Answer, active: Answer | None, activation: A
             _rename(fresh, folder)
             activate(activation["activate"], model, manifest, activation["activate_s"])
             check_health(activation["health"], model, manifest, activation["health_s"])
-        _rename(proven, folder)
+        _rename(final, folder)
     except (OSError, Failure) as error:
-        raise Failure("device", f"{error}. {_back(folder, before, active, activation)}") from error
+        raise Failure("device", f"{error}. {_restore(folder, before, active, activation)}") from error
     return confirmed
 
 
 def _rename(source: Path, folder: Path) -> None:
     source.replace(folder / MANIFEST)
-    sync(folder)
+    fsync(folder)
 
 
-def _back(folder: Path, before: Path | None, active: Answer | None, activation: Answer) -> str:
-    """Make the version before active again; what to say of it."""
+def _restore(folder: Path, before: Path | None, active: JsonObject | None, activation: JsonObject) -> str:
+    """Make the previously active version active again; returns the result as a sentence."""
     if before is None or active is None:
         (folder / MANIFEST).unlink(missing_ok=True)
-        sync(folder)
+        fsync(folder)
         return f"Nothing is active under {folder.name}, as before"
     _rename(before, folder)
-    said = f"Version {active.get('version')} is active again"
+    restored = f"Version {active.get('version')} is active again"
     try:
         activate(activation["activate"], model_file(folder, active), active, activation["activate_s"])
     except (OSError, Failure) as error:
-        return f"{said}, but {error}: see what else is wrong with the application"
-    return said
+        return f"{restored}, but {error}: check the application"
+    return restored
 
 
-def _tidy(folder: Path) -> None:
-    """Leave what the active manifest and its previous one name."""
+def _remove_unreferenced(folder: Path) -> None:
+    """Keep only the files of the active manifest and of its previous one."""
     active = read_manifest(folder)
-    kept = {f"{entry['sha256']}.onnx" for entry in (active, active and active["previous"]) if entry}
+    used = {f"{entry['sha256']}.onnx" for entry in (active, active and active["previous"]) if entry}
     for file in [*folder.glob(f"{MANIFEST}.*"), *folder.glob("models/*")]:
-        if file.name not in kept:
+        if file.name not in used:
             file.unlink()

@@ -1,4 +1,4 @@
-"""Power and energy of inferences, where the device has a sensor that can be read."""
+"""Power and energy of inferences, on devices with a readable sensor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlflow_nas.board.runtime.facts import read
-from mlflow_nas.board.runtime.failure import Answer
+from mlflow_nas.board.runtime.failure import JsonObject
 from mlflow_nas.board.runtime.session import Run
 
 __all__ = ["energy"]
@@ -20,10 +20,10 @@ Read = Callable[[], float]
 SAMPLE_S = 0.02
 
 
-def energy(run: Run, seconds: float, root: str = "/") -> Answer:
-    """Run for so long: mean power in W and energy of one run in mJ; nothing without a readable sensor.
+def energy(run: Run, seconds: float, root: str = "/") -> JsonObject:
+    """Run repeatedly for the given time: mean power in W, energy of one run in mJ; empty without a sensor.
 
-    A counter of energy goes before a sensor of power, which is sampled between the runs.
+    An energy counter is preferred to a power sensor, which is sampled between the runs.
     """
     system = Path(root, "sys")
     for name, counter in _counters(system):
@@ -33,18 +33,18 @@ def energy(run: Run, seconds: float, root: str = "/") -> Answer:
     return {}
 
 
-def _by_counter(run: Run, seconds: float, read_uj: Read) -> Answer:
+def _by_counter(run: Run, seconds: float, read_uj: Read) -> JsonObject:
     start, first, runs = time.perf_counter(), read_uj(), 0
     while runs == 0 or time.perf_counter() - start < seconds:
         run()
         runs += 1
     used_uj, took_s = read_uj() - first, time.perf_counter() - start
-    if used_uj <= 0:  # the counter began anew
+    if used_uj <= 0:  # the counter was reset
         return {}
     return {"power_w": used_uj / 1e6 / took_s, "energy_mj": used_uj / 1e3 / runs}
 
 
-def _by_samples(run: Run, seconds: float, read_w: Read) -> Answer:
+def _by_samples(run: Run, seconds: float, read_w: Read) -> JsonObject:
     start, runs = time.perf_counter(), 0
     samples: list[float] = []
     while runs == 0 or time.perf_counter() - start < seconds:
@@ -58,7 +58,7 @@ def _by_samples(run: Run, seconds: float, read_w: Read) -> Answer:
 
 
 def _counters(system: Path) -> Iterator[tuple[str, Read]]:
-    """Counters of energy: name, and a call that reads microjoules."""
+    """Energy counters: name, and a function that reads microjoules."""
     paths = [*system.glob("class/hwmon/hwmon*/energy*_input"), *system.glob("class/powercap/*/energy_uj")]
     for path in sorted(paths):
         if _number(path) is not None:
@@ -66,7 +66,7 @@ def _counters(system: Path) -> Iterator[tuple[str, Read]]:
 
 
 def _sensors(system: Path) -> Iterator[tuple[str, Read]]:
-    """Sensors of power: name, and a call that reads watts; an INA may give volts and amperes only."""
+    """Power sensors: name, and a function that reads watts; an INA may give only volts and amperes."""
     for path in sorted(system.glob("class/hwmon/hwmon*/power*_input")):
         if _number(path) is not None:
             yield _name(path), functools.partial(_product, path, factor=1e-6)

@@ -1,4 +1,4 @@
-"""A model file as something that can be run."""
+"""A model file as an ONNX Runtime session."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlflow_nas.board.runtime.failure import Failure
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
 
-__all__ = ["Run", "load"]
+__all__ = ["SESSION_OPTIONS", "Run", "load"]
 
 Run = Callable[[], Any]
 Feed = dict[str, Any]
+
+SESSION_OPTIONS: JsonObject = {
+    "inter_op_num_threads": 1,
+    "execution_mode": "ORT_SEQUENTIAL",
+    # As on the host: without it x86 processors without VNNI saturate 16-bit sums, which changes the outputs.
+    "config_entries": {"session.x64quantprecision": "1"},
+}
+"""Options of every session; latencies compare only under the same options."""
 
 DTYPES = {
     "float": "f4",
@@ -38,20 +46,20 @@ def load(
     providers: Sequence[tuple[str, dict[str, str]]] = (("CPUExecutionProvider", {}),),
     profile: str = "",
 ) -> tuple[Any, Run]:
-    """The session, and a call that runs it on random inputs of its own shapes; it has run once already.
+    """The session, and a function that runs it on random inputs of its shapes; it has run once already.
 
     Args:
         model: path of the file.
         threads: of one inference.
-        cores: on which the process stays; none for all.
+        cores: CPU affinity of the process; empty for all.
         providers: ONNX Runtime's execution providers in their order, with their options.
-        profile: beginning of the path of ONNX Runtime's profile; empty for none.
+        profile: prefix of the path of ONNX Runtime's profile; empty for none.
     """
     import onnxruntime
 
     if not Path(model).is_file():
         raise Failure("device", f"the model file {model} is not on the device")
-    _stay_on(cores)
+    _pin(cores)
     _refuse_missing([name for name, _ in providers], onnxruntime.get_available_providers())
     try:
         session = onnxruntime.InferenceSession(
@@ -70,18 +78,19 @@ def _options(threads: int, profile: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = SESSION_OPTIONS["inter_op_num_threads"]
+    options.execution_mode = getattr(onnxruntime.ExecutionMode, SESSION_OPTIONS["execution_mode"])
     options.log_severity_level = 3
-    # As on the host: x86 without VNNI would saturate 16-bit sums, and compute what was never evaluated.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    for name, value in SESSION_OPTIONS["config_entries"].items():
+        options.add_session_config_entry(name, value)
     if profile:
         options.enable_profiling, options.profile_file_prefix = True, profile
     return options
 
 
 def _random_feed(session: Any) -> Feed:
-    """An input of each name; sizes that the model leaves open are 1."""
+    """Random inputs by name; open dimensions are 1."""
     import numpy as np
 
     rng, feed = np.random.default_rng(0), {}
@@ -91,23 +100,23 @@ def _random_feed(session: Any) -> Feed:
     return feed
 
 
-def _stay_on(cores: Sequence[int]) -> None:
+def _pin(cores: Sequence[int]) -> None:
     if not cores:
         return
     try:
         os.sched_setaffinity(0, cores)
     except OSError as error:
         raise Failure(
-            "request", f"the process can't stay on the cores {list(cores)}: {error}; mend cpu_affinity"
+            "request", f"the process can't be pinned to the cores {list(cores)}: {error}; fix cpu_affinity"
         ) from error
 
 
-def _refuse_missing(wanted: Sequence[str], there: Sequence[str]) -> None:
+def _refuse_missing(wanted: Sequence[str], available: Sequence[str]) -> None:
     """ONNX Runtime would only warn, and run the model on the CPU."""
-    missing = [name for name in wanted if name not in there]
+    missing = [name for name in wanted if name not in available]
     if missing:
         raise Failure(
             "request",
-            f"onnxruntime on the device has no {missing[0]}: it has {', '.join(there)}; install the build "
-            "that has it, or mend `providers`",
+            f"onnxruntime on the device has no {missing[0]}: it has {', '.join(available)}; install the "
+            "build that has it, or fix `providers`",
         )

@@ -1,7 +1,7 @@
-"""The deployed models, safe from power cuts.
+"""The store of deployed models, safe against power cuts.
 
 ROOT/NAME/models/<sha256>.onnx and ROOT/NAME/manifest.json, which names the active file and holds the
-"previous" manifest. Its rename is the one step that switches: power cuts leave the old or the new.
+"previous" manifest. Renaming the manifest is the switch: a power cut leaves the old or the new version.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ import re
 import shutil
 from pathlib import Path
 
-from mlflow_nas.board.runtime.failure import Answer, Failure
-from mlflow_nas.board.runtime.files import is_whole, refuse_link, sync
-from mlflow_nas.board.runtime.lock import exclusive
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
+from mlflow_nas.board.runtime.files import fsync, is_intact, refuse_symlink
+from mlflow_nas.board.runtime.lock import device_lock
 
-__all__ = ["MANIFEST", "SCHEMA", "delete", "folder_of", "get", "list_", "model_file", "read_manifest"]
+__all__ = ["MANIFEST", "SCHEMA", "delete", "deployment_folder", "get", "list_", "model_file", "read_manifest"]
 
 SCHEMA = 1
-"""Of the manifests that this version writes; later ones are refused."""
+"""Schema of the written manifests; later ones are refused."""
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def folder_of(root: str, name: str) -> Path:
+def deployment_folder(root: str, name: str) -> Path:
     """The folder of NAME; names and links that lead out of ROOT are refused."""
     if not NAME.fullmatch(name):
         raise Failure(
             "request",
-            f"the name {name!r} is refused: use letters, digits and inside also . _ -, at most 100 of them",
+            f"the name {name!r} is refused: use letters, digits and, after the first one, . _ -; at most 100",
         )
     folder = Path(root) / name
     for path in (folder, folder / "models", folder / MANIFEST):
-        refuse_link(path)
+        refuse_symlink(path)
     return folder
 
 
-def model_file(folder: Path, manifest: Answer) -> Path:
-    """The file that a manifest names."""
+def model_file(folder: Path, manifest: JsonObject) -> Path:
+    """The model file of a manifest."""
     return folder / "models" / f"{manifest['sha256']}.onnx"
 
 
-def read_manifest(folder: Path) -> Answer | None:
-    """The active manifest, None when there is none; a damaged or a later version's one is refused."""
+def read_manifest(folder: Path) -> JsonObject | None:
+    """The active manifest, None without one; a damaged one and one of a later schema are refused."""
     path = folder / MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ def read_manifest(folder: Path) -> Answer | None:
     if schema > SCHEMA:
         raise Failure(
             "request",
-            f"the manifest of {folder.name} has schema {schema}, this mlflow_nas knows them up to {SCHEMA}: "
+            f"the manifest of {folder.name} has schema {schema}, this mlflow_nas reads up to {SCHEMA}: "
             "upgrade mlflow_nas, or delete the deployment",
         )
     if not SHA256.fullmatch(sha256):
@@ -66,35 +66,35 @@ def read_manifest(folder: Path) -> Answer | None:
     return dict(found)
 
 
-def delete(root: str, name: str, lock: Answer) -> Answer:
-    """Remove NAME, if there is one; the manifest goes first: a power cut leaves it whole or gone."""
-    folder = folder_of(root, name)
-    with exclusive(**lock):
+def delete(root: str, name: str, lock: JsonObject) -> JsonObject:
+    """Remove NAME if it exists; the manifest first, so that a power cut leaves all or nothing of it."""
+    folder = deployment_folder(root, name)
+    with device_lock(**lock):
         existed = folder.is_dir()
         if existed:
             (folder / MANIFEST).unlink(missing_ok=True)
-            sync(folder)
+            fsync(folder)
             shutil.rmtree(folder)
     return {"deleted": existed}
 
 
-def get(root: str, name: str) -> Answer:
-    """The active manifest of NAME, null when there is none, and whether its file is whole."""
-    folder = folder_of(root, name)
+def get(root: str, name: str) -> JsonObject:
+    """The active manifest of NAME, null without one, and whether its file is intact."""
+    folder = deployment_folder(root, name)
     manifest = read_manifest(folder)
-    whole = manifest is not None and is_whole(model_file(folder, manifest), manifest["sha256"])
-    return {"manifest": manifest, "whole": whole}
+    intact = manifest is not None and is_intact(model_file(folder, manifest), manifest["sha256"])
+    return {"manifest": manifest, "intact": intact}
 
 
-def list_(root: str) -> Answer:
-    """The active manifests of all names, in their order; of one that is refused its name and why."""
+def list_(root: str) -> JsonObject:
+    """The active manifests of all names, sorted; a refused one as `name` and `refused`, the reason."""
     return {
         "manifests": [_listed(root, path.parent.name) for path in sorted(Path(root).glob(f"*/{MANIFEST}"))]
     }
 
 
-def _listed(root: str, name: str) -> Answer | None:
+def _listed(root: str, name: str) -> JsonObject | None:
     try:
-        return read_manifest(folder_of(root, name))
+        return read_manifest(deployment_folder(root, name))
     except Failure as refused:
         return {"name": name, "refused": str(refused)}

@@ -1,4 +1,4 @@
-"""The way to a device over SSH."""
+"""The SSH transport."""
 
 from mlflow_nas.board.ssh.endpoint import Endpoint, resolve
 from mlflow_nas.board.ssh.transport import SshTransport

@@ -1,4 +1,4 @@
-"""One connection over SSH, to a host whose key is known."""
+"""One SSH connection to a host with a known key."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ _NO_KEY = "No authentication methods available"  # paramiko has no error of its 
 
 
 class SilentError(UnreachableError):
-    """Nobody answers there; a device that is starting may do so later."""
+    """The host does not answer; a device that is starting may do so later."""
 
 
 class _Closable(Protocol):
@@ -31,9 +31,9 @@ class _Closable(Protocol):
 
 
 @contextmanager
-def limited(waited_for: _Closable) -> Iterator[None]:
-    """Close what a step waits for when the step takes too long: some of paramiko's waits have no end."""
-    guard = threading.Timer(STEP_S, waited_for.close)
+def limited(awaited: _Closable) -> Iterator[None]:
+    """Close the object of a step that takes too long: some of paramiko's waits have no time-out."""
+    guard = threading.Timer(STEP_S, awaited.close)
     guard.daemon = True
     guard.start()
     try:
@@ -46,18 +46,18 @@ class Connection:
     """Logged in, through the endpoint's jumps.
 
     Args:
-        endpoint: where to.
+        endpoint: of the device.
 
     Raises:
         SilentError: a host can't be reached.
-        UnreachableError: it is unknown, shows another key than before, or refuses the user.
+        UnreachableError: its key is unknown or changed, or it refuses the user.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._clients: list[paramiko.SSHClient] = []
         try:
             for hop in (*endpoint.jumps, endpoint):
-                with _blame(hop):
+                with _explained(hop):
                     self._log_in(hop)
         except BaseException:
             self.close()
@@ -65,7 +65,7 @@ class Connection:
 
     @property
     def transport(self) -> paramiko.Transport:
-        """The encrypted way to the last host."""
+        """The encrypted transport to the last host."""
         transport = self._clients[-1].get_transport()
         if transport is None:
             raise BoardError("the connection is closed; repeat the call")
@@ -73,14 +73,14 @@ class Connection:
 
     @property
     def is_alive(self) -> bool:
-        """Whether every hop still stands."""
-        return all((way := client.get_transport()) and way.is_active() for client in self._clients)
+        """Whether every hop is still connected."""
+        return all((hop := client.get_transport()) and hop.is_active() for client in self._clients)
 
     def check(self) -> None:
-        """Have the last host answer.
+        """Wait for an answer of the last host.
 
         Raises:
-            EOFError: it did not; the connection is closed then.
+            EOFError: there was none; the connection is closed.
         """
         with limited(self.transport):
             self.transport.global_request("keepalive@openssh.com")
@@ -96,14 +96,14 @@ class Connection:
         client = paramiko.SSHClient()
         read_known_hosts(hop.known_hosts, client.get_host_keys())
         client.set_missing_host_key_policy(RefuseUnknown(hop))
-        way = self._way(hop)
+        channel = self._channel(hop)
         self._clients.append(client)
         try:
             client.connect(
-                hop.alias or hop.host,  # of the name only the key's entry is looked up: the way is given
+                hop.alias or hop.host,  # only looked up in known_hosts: `sock` is connected
                 22 if hop.alias else hop.port,
                 hop.user,
-                sock=way,
+                sock=channel,
                 key_filename=list(hop.key_files) or None,  # type: ignore[arg-type]  # a list is documented
                 allow_agent=hop.use_agent,
                 look_for_keys=not hop.key_files,
@@ -113,11 +113,11 @@ class Connection:
                 channel_timeout=STEP_S,
             )
         except BaseException:
-            way.close()
+            channel.close()
             raise
         self.transport.set_keepalive(_KEEPALIVE_S)
 
-    def _way(self, hop: Endpoint) -> socket.socket | paramiko.Channel:
+    def _channel(self, hop: Endpoint) -> socket.socket | paramiko.Channel:
         if not self._clients:
             return socket.create_connection((hop.host, hop.port), timeout=STEP_S)
         return self.transport.open_channel(
@@ -126,15 +126,15 @@ class Connection:
 
 
 @contextmanager
-def _blame(hop: Endpoint) -> Iterator[None]:
-    """What a failed log-in says, with what to do about it."""
+def _explained(hop: Endpoint) -> Iterator[None]:
+    """Turn the errors of a log-in into errors with a remedy."""
     where = f"{hop.user}@{hop.host}:{hop.port}"
     try:
         yield
     except paramiko.BadHostKeyException as error:
         raise UnreachableError(
             f"the host key of {hop.known_as} changed: known_hosts has {error.expected_key.fingerprint}, it "
-            f"shows {error.key.fingerprint}. If the device was set up anew, forget the old key and connect "
+            f"shows {error.key.fingerprint}. If the device was reinstalled, forget the old key and connect "
             "once by hand: ",
             f"ssh-keygen -R '{hop.known_as}' && ssh -p {hop.port} {hop.user}@{hop.asked}",
         ) from error
@@ -145,17 +145,17 @@ def _blame(hop: Endpoint) -> Iterator[None]:
         ) from error
     except paramiko.AuthenticationException as error:
         raise UnreachableError(
-            f"{where} refuses the user's keys ({error}); bring one there: ",
+            f"{where} refuses the user's keys ({error}); install one: ",
             f"ssh-copy-id -p {hop.port} {hop.user}@{hop.asked}",
         ) from error
     except (OSError, EOFError, paramiko.SSHException) as error:
-        said = str(error) or type(error).__name__
-        if said == _NO_KEY:
+        reason = str(error) or type(error).__name__
+        if reason == _NO_KEY:
             raise UnreachableError(
-                f"there is no key to offer to {where}, neither a file nor in the agent; make one: ",
+                f"there is no key for {where}, neither a file nor in the agent; create one: ",
                 f"ssh-keygen -t ed25519 && ssh-copy-id -p {hop.port} {hop.user}@{hop.asked}",
             ) from error
         raise SilentError(
-            f"{where} can't be reached: {said}; ",
+            f"{where} can't be reached: {reason}; ",
             "check that the device is on, its address and its SSH server",
         ) from error

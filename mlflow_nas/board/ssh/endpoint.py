@@ -1,4 +1,4 @@
-"""Where a connection leads, as ~/.ssh/config describes it."""
+"""Host, user, keys and jumps of a connection, from ~/.ssh/config."""
 
 import getpass
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ __all__ = ["Endpoint", "resolve"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A host and how to log in there.
+    """A host and the log-in.
 
     Attributes:
-        asked: the name as the user wrote it.
+        asked: the name in the inventory.
         host: name or address to connect to.
         port: its port.
-        user: who logs in.
+        user: its user.
         key_files: private keys to offer; empty for the user's usual ones.
         use_agent: whether keys of the agent are offered.
         known_hosts: files with the keys of hosts.
-        alias: the name under which known_hosts holds the host's key; None for host and port.
-        jumps: the endpoints on the way, the first one first.
+        alias: HostKeyAlias, the host's name in known_hosts; None for host and port.
+        jumps: the ProxyJump hosts, in order.
     """
 
     asked: str
@@ -49,14 +49,14 @@ class Endpoint:
 def resolve(
     host: str, *, user: str | None = None, port: int | None = None, key_file: Path | None = None
 ) -> Endpoint:
-    """The endpoint behind a name, as ~/.ssh/config says; what is given here goes before it.
+    """The endpoint of a name by ~/.ssh/config; the arguments take precedence.
 
     Raises:
-        ConfigError: the file can't be read, wants a ProxyCommand or jumps in a circle; no such key file.
+        ConfigError: the file can't be read, has a ProxyCommand or circular jumps; no such key file.
     """
     if key_file is not None and not key_file.is_file():
         raise ConfigError(
-            f"the key file {key_file} does not exist; make one with ssh-keygen -t ed25519 -f {key_file}"
+            f"the key file {key_file} does not exist; create it with ssh-keygen -t ed25519 -f {key_file}"
         )
     found = _resolve(host, read_user_config(), frozenset())
     return replace(
@@ -70,45 +70,45 @@ def resolve(
 
 def _resolve(host: str, config: paramiko.SSHConfig, seen: frozenset[str]) -> Endpoint:
     if host in seen:
-        raise ConfigError(f"the ProxyJump of {host} in ~/.ssh/config leads in a circle: mend it")
-    said: Mapping[str, Any] = config.lookup(host)
-    if "proxycommand" in said:
+        raise ConfigError(f"the ProxyJump of {host} in ~/.ssh/config is circular: fix it")
+    settings: Mapping[str, Any] = config.lookup(host)
+    if "proxycommand" in settings:
         raise ConfigError(
             f"{host} has a ProxyCommand in ~/.ssh/config, which is not supported: use ProxyJump"
         )
-    jumps = said.get("proxyjump", "none")
+    jumps = settings.get("proxyjump", "none")
     known_hosts = [
-        *said.get("userknownhostsfile", "~/.ssh/known_hosts").split(),
-        *said.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts").split(),
+        *settings.get("userknownhostsfile", "~/.ssh/known_hosts").split(),
+        *settings.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts").split(),
     ]
     return Endpoint(
         asked=host,
-        host=said["hostname"],
-        port=_port(said.get("port", "22"), host),
-        user=said.get("user") or getpass.getuser(),
-        key_files=tuple(file for file in said.get("identityfile", ()) if Path(file).is_file()),
-        use_agent=said.get("identitiesonly", "no") != "yes",
+        host=settings["hostname"],
+        port=_port(settings.get("port", "22"), host),
+        user=settings.get("user") or getpass.getuser(),
+        key_files=tuple(file for file in settings.get("identityfile", ()) if Path(file).is_file()),
+        use_agent=settings.get("identitiesonly", "no") != "yes",
         known_hosts=tuple(Path(file).expanduser() for file in known_hosts),
-        alias=said.get("hostkeyalias"),
+        alias=settings.get("hostkeyalias"),
         jumps=() if jumps == "none" else _jumps(jumps, config, seen | {host}),
     )
 
 
 def _port(text: str, host: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65_536:
-        raise ConfigError(f"the port {text!r} of {host} in ~/.ssh/config is none: give 1 to 65535")
+        raise ConfigError(f"the port {text!r} of {host} in ~/.ssh/config is invalid: give 1 to 65535")
     return int(text)
 
 
 def _jumps(chain: str, config: paramiko.SSHConfig, seen: frozenset[str]) -> tuple[Endpoint, ...]:
-    """Each [user@]host[:port] of a ProxyJump, after the jumps that lead to itself."""
-    way: list[Endpoint] = []
+    """Each [user@]host[:port] of a ProxyJump, preceded by its own jumps."""
+    hops: list[Endpoint] = []
     for jump in chain.split(","):
         user, _, rest = jump.strip().removeprefix("ssh://").rpartition("@")
         host, _, port = rest.partition(":")
         found = _resolve(host, config, seen)
-        way += found.jumps
-        way.append(
+        hops += found.jumps
+        hops.append(
             replace(
                 found,
                 user=user or found.user,
@@ -116,4 +116,4 @@ def _jumps(chain: str, config: paramiko.SSHConfig, seen: frozenset[str]) -> tupl
                 jumps=(),
             )
         )
-    return tuple(way)
+    return tuple(hops)

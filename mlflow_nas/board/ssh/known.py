@@ -1,4 +1,4 @@
-"""Host keys: those that known_hosts files hold, and what is said of others."""
+"""Host keys of known_hosts files; unknown hosts are refused."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -12,11 +12,11 @@ from mlflow_nas.board.transport import UnreachableError
 
 __all__ = ["RefuseUnknown", "read_known_hosts"]
 
-_MARKER = "@"  # a certificate's authority or a revoked key: neither makes a host known
+_MARKER = "@"  # @cert-authority and @revoked: neither makes a host known
 
 
 class RefuseUnknown(paramiko.MissingHostKeyPolicy):
-    """An unknown host is refused, with the way to make it known."""
+    """Refuses an unknown host; the error has the command that makes it known."""
 
     def __init__(self, hop: Endpoint) -> None:
         self._hop = hop
@@ -31,14 +31,14 @@ class RefuseUnknown(paramiko.MissingHostKeyPolicy):
         hop = self._hop
         raise UnreachableError(
             f"the host {hostname} is unknown: it shows the {key.get_name()} key {key.fingerprint}. Compare "
-            "that with the device's own (there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then "
-            "connect once by hand: ",
+            "that with the device's own (on its console: ssh-keygen -lf "
+            "/etc/ssh/ssh_host_ed25519_key.pub), then connect once by hand: ",
             f"ssh -p {hop.port} {hop.user}@{hop.asked}",
         )
 
 
 def read_known_hosts(files: Iterable[Path], keys: paramiko.HostKeys) -> None:
-    """Add the keys of the files that exist; a line that is no key of a host is passed over, as ssh does.
+    """Add the keys of the existing files; lines that are no host's key are ignored, as ssh does.
 
     Raises:
         UnreachableError: a file can't be read.
@@ -55,7 +55,7 @@ def _entries(file: Path) -> Iterator[HostKeyEntry]:
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise UnreachableError(f"{file} can't be read: {error.strerror}; ", "mend its rights") from error
+        raise UnreachableError(f"{file} can't be read: {error.strerror}; ", "fix its permissions") from error
     for line in map(str.strip, lines):
         if line and line[0] not in f"#{_MARKER}":
             with contextlib.suppress(InvalidHostKey, paramiko.SSHException, ValueError):

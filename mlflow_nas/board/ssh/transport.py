@@ -1,4 +1,4 @@
-"""Commands and files over SSH; a lost connection is made anew."""
+"""Commands and files over SSH; a lost connection is reopened."""
 
 import hashlib
 import select
@@ -15,7 +15,7 @@ import paramiko
 from mlflow_nas.board.ssh.connection import STEP_S, Connection, SilentError, limited
 from mlflow_nas.board.ssh.endpoint import Endpoint
 from mlflow_nas.board.ssh.upload import upload
-from mlflow_nas.board.transport import ConnectionLostError, Finished, UnreachableError, last_output
+from mlflow_nas.board.transport import CommandResult, ConnectionLostError, UnreachableError, last_output
 from mlflow_nas.errors import BoardError
 
 __all__ = ["SshTransport"]
@@ -23,8 +23,8 @@ __all__ = ["SshTransport"]
 _CHUNK = 32_768
 _ATTEMPTS = 3
 _WAIT_S = 0.2
-_SILENCE_S = 15.0  # so long a running command may say nothing before its host must answer
-_RETURN_S = 60.0  # a device that was there and starts anew is back by then
+_SILENCE_S = 15.0  # without output of a command, after which its host must answer
+_RETURN_S = 60.0  # a device that restarts is back by then
 _PAUSE_S = 1.0
 _NO_STATUS = -1
 _CANT_READ = 1  # of sha256sum, and of a Python that raises
@@ -38,11 +38,11 @@ R = TypeVar("R")
 class SshTransport:
     """A device behind an SSH server with a file server (SFTP).
 
-    The channel's standard input stays open as long as the command is wanted: it ends when the host does.
+    A command's standard input closes with its channel, so that the command ends when the host does.
 
     Args:
-        endpoint: where the device is.
-        directory: its folder for everything of ours; relative to the user's home.
+        endpoint: of the device.
+        directory: the device's folder of mlflow_nas; relative to the user's home.
         python: the command that starts its Python.
     """
 
@@ -53,7 +53,7 @@ class SshTransport:
         self._open: Connection | None = None
         self._files: paramiko.SFTPClient | None = None
         self._root: str | None = None
-        self._was_there = False
+        self._was_reached = False
 
     @property
     def root(self) -> str:
@@ -70,12 +70,12 @@ class SshTransport:
         return self._python
 
     def close(self) -> None:
-        """Close the connection; the next call makes another."""
+        """Close the connection; the next call opens another."""
         if self._open is not None:
             self._open.close()
         self._open = self._files = None
 
-    def run(self, argv: Sequence[str], *, timeout_s: float) -> Finished:
+    def run(self, argv: Sequence[str], *, timeout_s: float) -> CommandResult:
         """Run a command on the device; see Transport."""
         channel = self._channel()
         end = time.monotonic() + timeout_s
@@ -86,7 +86,7 @@ class SshTransport:
         except _TookTooLongError as error:
             raise BoardError(
                 f"{self._endpoint.asked}: {argv[0]} did not end within {timeout_s:g} s and was stopped; its "
-                f"last output: {last_output(error.output)}. See what else the device is doing, then repeat"
+                f"last output: {last_output(error.output)}. Check the device's load, then repeat"
             ) from error
         except _LOST as error:
             self.close()
@@ -98,21 +98,21 @@ class SshTransport:
             channel.close()
 
     def put(self, source: Path, target: str) -> None:
-        """Copy a file to the device, going on with what an earlier attempt left; see Transport."""
+        """Copy a file to the device, resuming an interrupted upload; see Transport."""
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
         part = f"{self.root}/incoming/{sha256}"
 
-        def bring(files: paramiko.SFTPClient, part: str) -> bool:
+        def send(files: paramiko.SFTPClient, part: str) -> bool:
             return upload(files, source, target, part=part, hash_of=self._hash)
 
         try:
             alone = f"{part}-{uuid.uuid4().hex}.part"
-            if not any(self._with_files(partial(bring, part=name)) for name in (f"{part}.part", alone)):
+            if not any(self._with_files(partial(send, part=name)) for name in (f"{part}.part", alone)):
                 raise BoardError(f"{source.name} arrived damaged on {self._endpoint.asked}; repeat the call")
         except OSError as error:
             raise BoardError(
-                f"{self._endpoint.asked} can't keep {source.name} ({source.stat().st_size} bytes) in "
-                f"{self.root}: {error}; {self._space()}. Free space there or mend the folder's rights"
+                f"{self._endpoint.asked} can't store {source.name} ({source.stat().st_size} bytes) in "
+                f"{self.root}: {error}; {self._space()}. Free space there or fix its permissions"
             ) from error
 
     def get(self, source: str, target: Path) -> None:
@@ -128,17 +128,17 @@ class SshTransport:
         if not self._connected:
             self.close()
         if self._open is None:
-            patience_s, self._was_there = _RETURN_S if self._was_there else 0, False
-            self._open = self._connect(patience_s)
-            self._was_there = True
+            retry_s, self._was_reached = _RETURN_S if self._was_reached else 0, False
+            self._open = self._connect(retry_s)
+            self._was_reached = True
         return self._open
 
     @property
     def _connected(self) -> bool:
         return self._open is not None and self._open.is_alive
 
-    def _connect(self, patience_s: float) -> Connection:
-        end = time.monotonic() + patience_s
+    def _connect(self, retry_s: float) -> Connection:
+        end = time.monotonic() + retry_s
         while True:
             try:
                 return Connection(self._endpoint)
@@ -148,7 +148,7 @@ class SshTransport:
                 time.sleep(_PAUSE_S)
 
     def _channel(self) -> paramiko.Channel:
-        """A fresh channel; a connection that died since the last call is made anew."""
+        """A new channel; a connection that was lost since the last call is reopened."""
         for attempt in range(_ATTEMPTS):
             connection = self._connection()
             try:
@@ -161,16 +161,16 @@ class SshTransport:
                     ) from error
         raise AssertionError  # the last attempt returns or raises
 
-    def _with_files(self, work: Callable[[paramiko.SFTPClient], R]) -> R:
-        """Do something with the file server, from the start again after a lost connection.
+    def _with_files(self, action: Callable[[paramiko.SFTPClient], R]) -> R:
+        """Run an action of the file server, again from the start after a lost connection.
 
         Raises:
             BoardError: the device can't be reached again.
-            OSError: the file server says no.
+            OSError: the file server refuses.
         """
         for attempt in range(_ATTEMPTS):
             try:
-                return work(self._file_server())
+                return action(self._file_server())
             except (OSError, EOFError, paramiko.SSHException, ConnectionLostError) as error:
                 if isinstance(error, OSError) and not self._is_lost(error):
                     raise
@@ -183,12 +183,12 @@ class SshTransport:
         raise AssertionError  # the last attempt returns or raises
 
     def _is_lost(self, error: OSError) -> bool:
-        """Whether the error is the connection's; otherwise the file server said no."""
+        """Whether the error is the connection's; otherwise the file server refused."""
         lost = isinstance(error, ConnectionError | TimeoutError)
         return lost or not self._connected
 
     def _file_server(self) -> paramiko.SFTPClient:
-        self._connection()  # a dead one takes its file server with it
+        self._connection()  # a dead connection's file server is dropped
         if self._files is None:
             channel = self._channel()
             channel.settimeout(STEP_S)
@@ -215,15 +215,15 @@ class SshTransport:
         if done.code != 0:
             raise BoardError(
                 f"{self._endpoint.asked} has neither sha256sum nor a Python that runs: "
-                f"{last_output(done.stderr)}; mend the inventory's `python`"
+                f"{last_output(done.stderr)}; fix the inventory's `python`"
             )
         return done.stdout.split()[0].lstrip("\\")
 
     def _space(self) -> str:
-        """What the device says of the folder's file system."""
+        """Free space of the folder's file system, by df."""
         done = self.run(["df", "-h", self.root], timeout_s=STEP_S)
         lines = done.stdout.strip().splitlines()
-        return f"df says {' '.join(lines[-1].split())}" if lines else "df says nothing"
+        return f"df: {' '.join(lines[-1].split())}" if lines else "df: no output"
 
 
 class _TookTooLongError(Exception):
@@ -232,7 +232,7 @@ class _TookTooLongError(Exception):
         self.output = output
 
 
-def _collect(channel: paramiko.Channel, end: float, connection: Connection) -> Finished:
+def _collect(channel: paramiko.Channel, end: float, connection: Connection) -> CommandResult:
     """Both streams of a command until its end."""
     out, err = bytearray(), bytearray()
     heard = time.monotonic()
@@ -245,7 +245,9 @@ def _collect(channel: paramiko.Channel, end: float, connection: Connection) -> F
             if channel.exit_status == _NO_STATUS and not connection.is_alive:
                 raise EOFError("the connection closed")
             # Without a status on a standing connection the command was killed by a signal.
-            return Finished(channel.exit_status, out.decode(errors="replace"), err.decode(errors="replace"))
+            return CommandResult(
+                channel.exit_status, out.decode(errors="replace"), err.decode(errors="replace")
+            )
         elif time.monotonic() > end:
             raise _TookTooLongError(bytes(err or out))
         elif time.monotonic() > heard + _SILENCE_S:

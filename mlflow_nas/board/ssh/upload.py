@@ -1,4 +1,4 @@
-"""A file on its way to a device: it goes on where an earlier attempt was cut."""
+"""Upload of a file over SFTP that resumes where an earlier attempt was interrupted."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,25 +14,25 @@ _CHUNK = 32_768
 
 
 def upload(files: paramiko.SFTPClient, source: Path, target: str, *, part: str, hash_of: Hash) -> bool:
-    """Send what the device lacks of a file, verify it there, then let it appear under its name.
+    """Send the missing part of a file, verify the whole on the device, then rename it to its target.
 
-    A file that is there already, whole, takes no upload: nor does it need room on a full disk.
+    A target with the same content is not sent again: it needs no space on a full disk.
 
     Args:
         files: the device's file server.
-        source: the file here.
-        target: its absolute path there.
-        part: the path there of what has arrived so far.
-        hash_of: sha256 of a file there; FileNotFoundError when it can't be read.
+        source: the file on this machine.
+        target: its absolute path on the device.
+        part: path on the device of the unfinished upload.
+        hash_of: sha256 of a file on the device; FileNotFoundError when it can't be read.
 
     Returns:
-        False when it arrived damaged, or another search brings the same file right now.
+        False when it arrived damaged, or another process uploads the same file.
 
     Raises:
-        OSError: the device can't keep it.
+        OSError: the device can't store it.
     """
     content = source.read_bytes()
-    if _is_there(files, target, content, hash_of):
+    if _exists_equal(files, target, content, hash_of):
         return True
     for path in (part, target):
         _make_folder(files, PurePosixPath(path).parent)
@@ -46,18 +46,18 @@ def upload(files: paramiko.SFTPClient, source: Path, target: str, *, part: str, 
 
 
 def _send(files: paramiko.SFTPClient, content: bytes, part: str, hash_of: Hash) -> None:
-    """Send what the device does not have yet of a file.
+    """Send the missing part of a file.
 
-    A part is never emptied: who else writes to it writes the same bytes to the same places.
+    A part is never truncated: another process writes the same bytes to the same places.
     """
-    offset = _kept_bytes(files, content, part, hash_of)
-    with files.open(part, "r+b") if offset else _fresh(files, part) as remote:
+    offset = _resumed_bytes(files, content, part, hash_of)
+    with files.open(part, "r+b") if offset else _create(files, part) as remote:
         remote.seek(offset)
         for start in range(offset, len(content), _CHUNK):
             remote.write(content[start : start + _CHUNK])
 
 
-def _fresh(files: paramiko.SFTPClient, part: str) -> paramiko.SFTPFile:
+def _create(files: paramiko.SFTPClient, part: str) -> paramiko.SFTPFile:
     try:
         return files.open(part, "wxb")
     except OSError as error:
@@ -66,8 +66,8 @@ def _fresh(files: paramiko.SFTPClient, part: str) -> paramiko.SFTPFile:
         raise
 
 
-def _kept_bytes(files: paramiko.SFTPClient, content: bytes, part: str, hash_of: Hash) -> int:
-    """How many bytes of an interrupted upload are the file's own beginning."""
+def _resumed_bytes(files: paramiko.SFTPClient, content: bytes, part: str, hash_of: Hash) -> int:
+    """Size of an interrupted upload that is a prefix of the file; 0 without one."""
     try:
         size = files.stat(part).st_size or 0
         prefix = hashlib.sha256(content[:size]).hexdigest()
@@ -79,7 +79,7 @@ def _kept_bytes(files: paramiko.SFTPClient, content: bytes, part: str, hash_of: 
     return 0
 
 
-def _is_there(files: paramiko.SFTPClient, target: str, content: bytes, hash_of: Hash) -> bool:
+def _exists_equal(files: paramiko.SFTPClient, target: str, content: bytes, hash_of: Hash) -> bool:
     try:
         size = files.stat(target).st_size
         return size == len(content) and hash_of(target) == hashlib.sha256(content).hexdigest()
@@ -101,5 +101,5 @@ def _make_folder(files: paramiko.SFTPClient, folder: PurePosixPath) -> None:
             try:
                 files.mkdir(str(step))
             except OSError:
-                if not _exists(files, str(step)):  # else another search was faster
+                if not _exists(files, str(step)):  # else another process was faster
                     raise

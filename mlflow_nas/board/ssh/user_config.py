@@ -15,7 +15,7 @@ _DEEPEST = 16  # as in OpenSSH
 
 
 def read_user_config() -> paramiko.SSHConfig:
-    """What ~/.ssh/config says; empty without one.
+    """The settings of ~/.ssh/config; empty without one.
 
     Raises:
         ConfigError: the file, or one that it includes, can't be read.
@@ -29,9 +29,9 @@ def read_user_config() -> paramiko.SSHConfig:
 
 
 def _lines(path: Path, depth: int) -> Iterator[str]:
-    """The lines of a file; those of an included one in its place, after which the block goes on."""
+    """The lines of a file with its includes in place; the enclosing block continues after them."""
     if depth > _DEEPEST:
-        raise ValueError(f"Include goes deeper than {_DEEPEST} files; does {path} include itself?")
+        raise ValueError(f"Include is nested deeper than {_DEEPEST} files; does {path} include itself?")
     block = "Host *"
     for line in path.read_text(encoding="utf-8").splitlines():
         keyword, rest = (*re.split(r"[\s=]+", line.strip(), maxsplit=1), "")[:2]
@@ -46,6 +46,6 @@ def _lines(path: Path, depth: int) -> Iterator[str]:
 
 
 def _matching(pattern: str) -> list[Path]:
-    """The files behind a pattern, which counts from ~/.ssh where it is relative."""
+    """The files of a pattern; a relative one starts at ~/.ssh."""
     absolute = Path.home() / ".ssh" / Path(pattern).expanduser()
     return sorted(Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor))))

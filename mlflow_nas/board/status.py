@@ -1,4 +1,4 @@
-"""Which devices there are, and how they fare now."""
+"""State and facts of all devices."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,24 +9,24 @@ from mlflow_nas.board.transport import UnreachableError
 from mlflow_nas.errors import NasError
 from mlflow_nas.types import Device
 
-__all__ = ["survey"]
+__all__ = ["device_status"]
 
-_AT_ONCE = 16
+_MAX_PARALLEL = 16
 
 
-def survey(devices: Iterable[Device]) -> list[dict[str, Any]]:
-    """Ask all devices at once; a row each, in their order.
+def device_status(devices: Iterable[Device]) -> list[dict[str, Any]]:
+    """Query all devices in parallel; a row each, in their order.
 
     Returns:
         name, transport, host, groups, emulated, threads, state ("ready", "not ready", "unreachable"), facts,
         and the error of a device that is not ready.
     """
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
         return list(pool.map(_row, devices))
 
 
 def _row(device: Device) -> dict[str, Any]:
-    known = {
+    row = {
         "name": device.name,
         "transport": device.transport,
         "host": device.host,
@@ -37,10 +37,9 @@ def _row(device: Device) -> dict[str, Any]:
     try:
         board = get_board(device)
         try:
-            return {**known, "state": "ready", "facts": dict(board.facts()), "error": None}
+            return {**row, "state": "ready", "facts": dict(board.facts()), "error": None}
         finally:
             board.close()
-    except UnreachableError as error:
-        return {**known, "state": "unreachable", "facts": {}, "error": str(error)}
     except NasError as error:
-        return {**known, "state": "not ready", "facts": {}, "error": str(error)}
+        state = "unreachable" if isinstance(error, UnreachableError) else "not ready"
+        return {**row, "state": state, "facts": {}, "error": str(error)}

@@ -1,4 +1,4 @@
-"""How long each node of a model takes, by ONNX Runtime's own profiler."""
+"""Time of each node of a model, by ONNX Runtime's own profiler."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_nas.board.runtime.facts import before_and_after, facts
-from mlflow_nas.board.runtime.failure import Answer, Failure
-from mlflow_nas.board.runtime.lock import exclusive
+from mlflow_nas.board.runtime.failure import Failure, JsonObject
+from mlflow_nas.board.runtime.interleave import interleave, warm_up
+from mlflow_nas.board.runtime.lock import device_lock
 from mlflow_nas.board.runtime.session import load
-from mlflow_nas.board.runtime.turns import take_turns, warm_up
 
-__all__ = ["profile"]
+__all__ = ["profile", "read_events", "summarize_events"]
 
 Event = dict[str, Any]
 
@@ -25,38 +25,41 @@ SIZES = ("activation_size", "parameter_size", "output_size")
 
 def profile(
     models: Sequence[str],
-    session: Answer,
-    lock: Answer,
+    session: JsonObject,
+    lock: JsonObject,
     budget_s: float,
     min_runs: int,
     max_runs: int,
     root: str = "/",
-) -> Answer:
-    """Time every node of the models, which run in turn, alone on the device.
+) -> JsonObject:
+    """Time every node of the models, which run alternately, alone on the device.
 
     Args:
         models: paths of the files; ONNX Runtime's profiles are written beside them.
-        session: how they run, as `load` takes it.
-        lock: how the device is held, as `exclusive` takes it.
+        session: the arguments of `load`.
+        lock: the arguments of `device_lock`.
         budget_s: seconds of timed runs.
         min_runs: of each model, at least.
         max_runs: of each model, at most.
         root: of the file system, for tests.
     """
     core = session["cores"][0] if session.get("cores") else 0
-    with exclusive(**lock):
+    with device_lock(**lock):
         before = facts(root, core)
         loaded = [load(model, profile=f"{model}-profile", **session) for model in models]
         runs = [run for _, run in loaded]
         warm_up(runs, budget_s / 3)
-        turns = len(take_turns(runs, budget_s, min_runs, max_runs)[0].wall)
-        found = [_summary(_events(network.end_profiling()), turns) for network, _ in loaded]
+        timed = len(interleave(runs, budget_s, min_runs, max_runs)[0].wall)
+        found = [summarize_events(read_events(network.end_profiling()), timed) for network, _ in loaded]
         after = facts(root, core)
-    said = {"threads": str(session["threads"])}
-    return {"models": found, "facts": {**before_and_after(before, after), **said}}
+    return {
+        "models": found,
+        "facts": {**before_and_after(before, after), "threads": str(session["threads"])},
+    }
 
 
-def _events(path: str) -> list[Event]:
+def read_events(path: str) -> list[Event]:
+    """The events of a profile that ONNX Runtime wrote."""
     try:
         found: list[Event] = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -66,10 +69,10 @@ def _events(path: str) -> list[Event]:
     return found
 
 
-def _summary(events: Iterable[Event], turns: int) -> Answer:
-    """The median time of the last runs, and of each node in them, in the order in which they ran."""
+def summarize_events(events: Iterable[Event], timed: int) -> JsonObject:
+    """Median time of the last `timed` runs and of each node in them, in execution order."""
     spans = sorted((event for event in events if "dur" in event), key=lambda event: float(event["ts"]))
-    runs = [event for event in spans if event["name"] == "model_run"][-turns:]
+    runs = [event for event in spans if event["name"] == "model_run"][-timed:]
     starts = [float(run["ts"]) for run in runs]
     times: dict[tuple[str, str], list[float]] = {}
     node_of: dict[tuple[str, str], Event] = {}
@@ -85,14 +88,14 @@ def _summary(events: Iterable[Event], turns: int) -> Answer:
     return {"run_ms": run_ms, "runs": len(runs), "nodes": nodes}
 
 
-def _node(event: Event, ms: float) -> Answer:
-    """Name, operator and provider as they ran, time, and bytes: what ONNX Runtime says of a node."""
-    said = event["args"]
-    sizes = {name: int(said.get(name) or 0) for name in SIZES}
+def _node(event: Event, ms: float) -> JsonObject:
+    """Name, operator, provider, time and bytes of a node."""
+    args = event["args"]
+    sizes = {name: int(args.get(name) or 0) for name in SIZES}
     return {
         "name": event["name"][: -len(NODE_END)],
-        "op": said.get("op_name", ""),
-        "provider": said.get("provider", ""),
+        "op": args.get("op_name", ""),
+        "provider": args.get("provider", ""),
         "ms": ms,
         **sizes,
     }

@@ -9,10 +9,21 @@ from typing import Any, NamedTuple
 
 from mlflow_nas.board.device import DeviceBoard
 
-__all__ = ["NO_MODULE", "NodeCost", "NodeTime", "Profile", "compare", "pair_nodes", "profile_files"]
+__all__ = [
+    "NO_MODULE",
+    "NodeCost",
+    "NodeTime",
+    "Profile",
+    "compare_profiles",
+    "module_path",
+    "node_time",
+    "pair_nodes",
+    "profile_files",
+    "restore_names",
+]
 
 NO_MODULE = "(none)"
-"""Nodes that ONNX Runtime inserted (another layout, quantization), or whose name in the file has no path."""
+"""Module of nodes that ONNX Runtime inserted (layout, quantization) or whose name has no path."""
 
 _MIN_RUNS = 5  # of a node the median counts; an emulated board takes seconds a run
 _MAX_RUNS = 200  # ONNX Runtime keeps every node of every run in memory
@@ -35,8 +46,8 @@ class NodeTime:
     """One node as ONNX Runtime ran it.
 
     Attributes:
-        name: in the file, without what ONNX Runtime added; of what it fused, that of the weighted node.
-        module: path of the module, the part of the name before its last slash; empty where it has none.
+        name: in the file, without ONNX Runtime's additions; of fused nodes, that of the weighted one.
+        module: path of the module, the part of the name before its last slash; may be empty.
         op: operator that ran, such as QLinearConv.
         provider: execution provider that ran it.
         ms: median time.
@@ -54,7 +65,7 @@ class NodeTime:
 
     @property
     def kind(self) -> str:
-        """The operator whatever its precision: Conv for QLinearConv."""
+        """The operator without its precision: Conv for QLinearConv."""
         return _kind_of(self.op)
 
 
@@ -68,14 +79,14 @@ class Profile:
 
     @property
     def nodes_ms(self) -> float:
-        """Sum of the nodes; the rest of a run is ONNX Runtime's own."""
+        """Sum over the nodes; the rest of a run is ONNX Runtime's overhead."""
         return sum(node.ms for node in self.nodes)
 
 
 def profile_files(
     board: DeviceBoard, files: Mapping[str, Path], costs: Mapping[str, Mapping[str, NodeCost]]
 ) -> tuple[dict[str, Profile], dict[str, str]]:
-    """Profile files in turn on a device.
+    """Profile files alternately on a device.
 
     Args:
         board: the device.
@@ -89,8 +100,8 @@ def profile_files(
         BoardError: the device can't be reached, died midway, or stayed busy.
         CandidateError: the device refuses a file.
     """
-    with board.staged(*files.values()) as paths:
-        answer = board.profile_there(paths, min_runs=_MIN_RUNS, max_runs=_MAX_RUNS)
+    with board.client.staged(*files.values()) as paths:
+        answer = board.profile_remote(paths, min_runs=_MIN_RUNS, max_runs=_MAX_RUNS)
     profiles = {
         precision: _profile(found, costs.get(precision, {}))
         for precision, found in zip(files, answer["models"], strict=True)
@@ -99,17 +110,17 @@ def profile_files(
 
 
 def _profile(answer: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> Profile:
-    nodes = tuple(_node(node, costs) for node in _with_lost_names(answer["nodes"], costs))
+    nodes = tuple(node_time(node, costs) for node in restore_names(answer["nodes"], costs))
     return Profile(run_ms=answer["run_ms"], runs=answer["runs"], nodes=nodes)
 
 
-def _with_lost_names(
+def restore_names(
     nodes: Sequence[Mapping[str, Any]], costs: Mapping[str, NodeCost]
 ) -> list[Mapping[str, Any]]:
-    """Give weighted nodes their names back.
+    """The nodes with the file's names of weighted nodes that ONNX Runtime renamed.
 
     ONNX Runtime 1.19 calls int8 convolutions QLinearConv_token_7 and the like, numbered in the file's order.
-    They get the names of the file's nodes that nobody else has, where there are as many of both.
+    They get the names of the file's nodes that no other node has, if both are equally many.
     """
     names = [_ADDED.sub("", str(node["name"])) for node in nodes]
     kinds = [_kind_of(node["op"]) for node in nodes]
@@ -133,24 +144,25 @@ def _is_weighted(name: str, kind: str, costs: Mapping[str, NodeCost]) -> bool:
 
 
 def _number(name: str) -> int:
-    """That of a node that ONNX Runtime numbered; the first one has none."""
+    """ONNX Runtime's number of a renamed node; the first one has none."""
     found = re.search(r"_token_(\d+)$", name)
     return int(found[1]) if found else -1
 
 
-def _node(said: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> NodeTime:
-    name = _ADDED.sub("", str(said["name"]))
-    cost = costs[name] if _is_weighted(name, _kind_of(said["op"]), costs) else None
+def node_time(node: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> NodeTime:
+    """A node of the runtime's profile with its module and cost."""
+    name = _ADDED.sub("", str(node["name"]))
+    cost = costs[name] if _is_weighted(name, _kind_of(node["op"]), costs) else None
     name, _, flops, weight_bytes = cost or (name, "", 0, 0)
-    weights = max(int(said["parameter_size"]), weight_bytes)
+    weights = max(int(node["parameter_size"]), weight_bytes)
     return NodeTime(
         name=name,
-        module=_module(name),
-        op=said["op"],
-        provider=said["provider"],
-        ms=said["ms"],
+        module=module_path(name),
+        op=node["op"],
+        provider=node["provider"],
+        ms=node["ms"],
         flops=flops,
-        bytes=int(said["activation_size"]) + int(said["output_size"]) + weights,
+        bytes=int(node["activation_size"]) + int(node["output_size"]) + weights,
     )
 
 
@@ -158,10 +170,10 @@ def _kind_of(op: str) -> str:
     return _VARIANT.sub("", op) or op
 
 
-def _module(name: str) -> str:
+def module_path(name: str) -> str:
     """Path of the module with dots: "neck.fuse.0" of "neck.fuse.0/Conv", "a.0.b" of "/a.0/b/Conv".
 
-    Older exporters repeat the path in each part ("features/features.0/Conv"): the last one says it all.
+    Older exporters repeat the path in each part ("features/features.0/Conv"): the last part is complete.
     """
     parts: list[str] = []
     for part in name.strip("/").split("/")[:-1]:
@@ -175,8 +187,8 @@ def _at_depth(module: str, depth: int) -> str:
     return ".".join(module.split(".")[:depth]) or NO_MODULE
 
 
-def compare(profiles: Mapping[str, Profile], depth: int) -> dict[str, list[dict[str, Any]]]:
-    """Rows by module (so many parts of its path) and by operator, the slowest first.
+def compare_profiles(profiles: Mapping[str, Profile], depth: int) -> dict[str, list[dict[str, Any]]]:
+    """Rows by module (the first `depth` parts of its path) and by operator, the slowest first.
 
     Each row has PRECISION_ms of every file, the share of the last file's time, FLOPs and bytes of the last
     file and, with two files, `int8_vs_fp32`: above 1 int8 is slower.
@@ -194,13 +206,13 @@ def _rows(
     last = list(profiles)[-1]
     names = dict.fromkeys(name for groups in sums.values() for name in groups)
     nothing = {"ms": 0.0, "flops": 0, "bytes": 0}
-    total_ms = profiles[last].nodes_ms or 1.0  # the clock counts whole microseconds
+    total_ms = profiles[last].nodes_ms or 1.0  # the profiler's clock has whole microseconds
     rows = []
     for name in names:
         times = {f"{precision}_ms": groups.get(name, nothing)["ms"] for precision, groups in sums.items()}
-        found = sums[last].get(name, nothing)
-        row = {title: name, **times, **_ratio(times), "share": found["ms"] / total_ms}
-        rows.append({**row, "flops": int(found["flops"]), "bytes": int(found["bytes"])})
+        own = sums[last].get(name, nothing)
+        row = {title: name, **times, **_ratio(times), "share": own["ms"] / total_ms}
+        rows.append({**row, "flops": int(own["flops"]), "bytes": int(own["bytes"])})
     return sorted(rows, key=lambda row: -float(row[f"{last}_ms"]))
 
 
@@ -222,9 +234,9 @@ def _ratio(times: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 def pair_nodes(profiles: Mapping[str, Profile]) -> list[dict[str, Any]]:
-    """A row per node with PRECISION_ms of every file that has it, in the order in which they run.
+    """A row per node with PRECISION_ms of every file that has it, in execution order.
 
-    Nodes of one name and operator are the same; where several have them, in their order.
+    Nodes with equal name and operator are the same; several of them are paired in their order.
     """
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
     for precision, profile in profiles.items():

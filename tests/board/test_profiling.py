@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from mlflow_nas.board import NodeCost, NodeTime, Profile, compare, get_board, pair_nodes, profile_files
-from mlflow_nas.board.profile import _module, _node, _with_lost_names
-from mlflow_nas.board.runtime import profile as runtime_profile
+from mlflow_nas.board import (
+    NodeCost,
+    NodeTime,
+    Profile,
+    compare_profiles,
+    get_board,
+    pair_nodes,
+    profile_files,
+)
+from mlflow_nas.board.profiling import module_path, node_time, restore_names
 from mlflow_nas.board.runtime.failure import Failure
+from mlflow_nas.board.runtime.profiler import read_events, summarize_events
 from mlflow_nas.types import Device
 
 Model = Callable[[int], Path]
@@ -33,19 +41,19 @@ EVENTS = [
 ]
 
 
-def test_the_median_of_the_last_runs_counts() -> None:
-    """The first run warms up; a node that runs twice in a run counts twice, one that runs not at all is 0."""
-    found = runtime_profile._summary(EVENTS, turns=2)
+def test_the_median_of_the_last_runs_is_taken() -> None:
+    """The first run warms up; a node that runs twice in a run is summed, one that does not run is 0."""
+    found = summarize_events(EVENTS, timed=2)
     assert (found["run_ms"], found["runs"]) == (10.0, 2)
     assert {node["name"]: node["ms"] for node in found["nodes"]} == {"a/Conv": 2.0, "loop": 0.5}
 
 
-def test_a_profile_that_is_cut_off_is_the_devices_fault(tmp_path: Path) -> None:
-    """A full disk leaves half a file; the sentence says what to do."""
+def test_a_truncated_profile_is_a_device_failure(tmp_path: Path) -> None:
+    """A full disk leaves half a file; the message has the remedy."""
     half = tmp_path / "profile.json"
     half.write_text(json.dumps(EVENTS)[:50], encoding="utf-8")
     with pytest.raises(Failure, match=r"can't be read: .*free space"):
-        runtime_profile._events(str(half))
+        read_events(str(half))
 
 
 @pytest.mark.parametrize(
@@ -58,11 +66,11 @@ def test_a_profile_that_is_cut_off_is_the_devices_fault(tmp_path: Path) -> None:
     ],
 )
 def test_module_paths_of_several_exporters(name: str, module: str) -> None:
-    """Dots and slashes both part them; repeated prefixes fold."""
-    assert _module(name) == module
+    """Dots and slashes both separate; repeated prefixes are merged."""
+    assert module_path(name) == module
 
 
-def _said(name: str, op: str, ms: float = 1.0) -> dict[str, Any]:
+def _reported(name: str, op: str, ms: float = 1.0) -> dict[str, Any]:
     sizes = {"activation_size": 10, "output_size": 20, "parameter_size": 3}
     return {"name": name, "op": op, "provider": "CPUExecutionProvider", "ms": ms, **sizes}
 
@@ -83,25 +91,25 @@ COSTS = dict.fromkeys(("neck.0/Conv", "neck.2/Relu"), NodeCost("neck.0/Conv", "C
         ("p", "ConvInteger", ("", "Conv", 0, 33)),
     ],
 )
-def test_what_onnx_runtime_calls_a_node(name: str, op: str, expected: tuple[str, str, int, int]) -> None:
-    """Its additions go; a weighted node keeps its name and its cost, whatever was fused into it."""
-    node = _node(_said(name, op), COSTS)
+def test_names_of_onnx_runtime_are_restored(name: str, op: str, expected: tuple[str, str, int, int]) -> None:
+    """Its additions are removed; a weighted node keeps name and cost, whatever was fused into it."""
+    node = node_time(_reported(name, op), COSTS)
     assert (node.module, node.kind, node.flops, node.bytes) == expected
 
 
-def test_an_older_onnx_runtime_gets_its_lost_names_back() -> None:
-    """Unnamed convolutions are numbered in the file's order; where the numbers differ nothing is made up."""
+def test_renamed_nodes_of_an_older_onnx_runtime_are_restored() -> None:
+    """Unnamed convolutions are numbered in the file's order; with different counts they stay unnamed."""
     costs = {
         f"{name}/Conv": NodeCost(f"{name}/Conv", "Conv", flops, 1) for name, flops in (("a", 1), ("b", 2))
     }
-    said = [_said("QLinearConv_token_9", "QLinearConv"), _said("QLinearConv_token_4", "QLinearConv")]
-    named = [_node(node, costs) for node in _with_lost_names(said, costs)]
+    nodes = [_reported("QLinearConv_token_9", "QLinearConv"), _reported("QLinearConv_token_4", "QLinearConv")]
+    named = [node_time(node, costs) for node in restore_names(nodes, costs)]
     assert [(node.module, node.flops) for node in named] == [("b", 2), ("a", 1)]
-    assert _with_lost_names(said[:1], costs) == said[:1]
+    assert restore_names(nodes[:1], costs) == nodes[:1]
 
 
 def _profile(*nodes: tuple[str, str, float]) -> Profile:
-    return Profile(run_ms=9.0, runs=2, nodes=tuple(_node(_said(*node), COSTS) for node in nodes))
+    return Profile(run_ms=9.0, runs=2, nodes=tuple(node_time(_reported(*node), COSTS) for node in nodes))
 
 
 PROFILES = {
@@ -115,8 +123,8 @@ PROFILES = {
 
 
 def test_float_and_int8_stand_side_by_side() -> None:
-    """Sums per module and operator, the slowest in int8 first; the ratio says which int8 makes slower."""
-    found = compare(PROFILES, depth=1)
+    """Sums per module and operator, the slowest in int8 first; above a ratio of 1 int8 is slower."""
+    found = compare_profiles(PROFILES, depth=1)
     (neck, none) = found["modules"]
     assert (neck["module"], neck["fp32_ms"], neck["int8_ms"], neck["int8_vs_fp32"]) == ("neck", 5.0, 5.0, 1.0)
     assert (none["module"], none["fp32_ms"], none["int8_vs_fp32"]) == ("(none)", 0.0, None)
@@ -126,12 +134,16 @@ def test_float_and_int8_stand_side_by_side() -> None:
     assert slower == ["Concat"]
 
 
-def test_a_deeper_path_parts_the_modules() -> None:
-    """With one part there was one module."""
-    assert [row["module"] for row in compare(PROFILES, depth=2)["modules"]] == ["neck", "neck.0", "(none)"]
+def test_a_greater_depth_splits_the_modules() -> None:
+    """With depth 1 there is one module."""
+    assert [row["module"] for row in compare_profiles(PROFILES, depth=2)["modules"]] == [
+        "neck",
+        "neck.0",
+        "(none)",
+    ]
 
 
-def test_nodes_pair_although_fusion_names_them_otherwise() -> None:
+def test_nodes_are_paired_in_spite_of_fusion() -> None:
     """The convolution is named after its activation in float and after itself in int8."""
     rows = {row["operator"]: row for row in pair_nodes(PROFILES)}
     assert (rows["Conv"]["fp32_ms"], rows["Conv"]["int8_ms"], rows["Conv"]["int8_vs_fp32"]) == (4.0, 2.0, 0.5)
@@ -139,9 +151,9 @@ def test_nodes_pair_although_fusion_names_them_otherwise() -> None:
 
 
 def test_a_profile_on_this_machine(tmp_path: Path, make_model: Model) -> None:
-    """Every file has its nodes, their times are within the run's, nothing stays on the device."""
+    """Every file has its nodes, their sum is within the run's time, nothing stays on the device."""
     device = Device(name="local", transport="local", directory=str(tmp_path / "device"), threads=1)
-    board = get_board(device, budget_s=0.1)
+    board = get_board(device, budget_s=0.05)
     files = {"fp32": make_model(5), "int8": make_model(6)}
     profiles, facts = profile_files(board, files, {})
     assert profiles.keys() == files.keys()
@@ -153,9 +165,9 @@ def test_a_profile_on_this_machine(tmp_path: Path, make_model: Model) -> None:
     assert list((tmp_path / "device/staging").iterdir()) == []
 
 
-def test_a_node_without_time_makes_no_ratio() -> None:
-    """A node that the clock can't see divides nothing."""
+def test_a_node_without_time_has_no_ratio() -> None:
+    """A node below the clock's resolution causes no division by zero."""
     node = NodeTime(name="a", module="", op="Relu", provider="", ms=0.0, flops=0, bytes=0)
     both = {precision: Profile(run_ms=1, runs=1, nodes=(node,)) for precision in ("fp32", "int8")}
     assert pair_nodes(both)[0]["int8_vs_fp32"] is None
-    assert compare(both, 1)["modules"][0]["share"] == 0
+    assert compare_profiles(both, 1)["modules"][0]["share"] == 0

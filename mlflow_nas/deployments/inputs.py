@@ -1,4 +1,4 @@
-"""What a user gives as photographs: paths, files in base64, arrays; one of them or many."""
+"""Images for predict: paths, files in base64, arrays; one or many."""
 
 import base64
 import binascii
@@ -13,27 +13,27 @@ from numpy.typing import NDArray
 
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["as_photographs"]
+__all__ = ["read_images"]
 
 COLUMN = "image"
 LONGEST_PATH = 4096
 
 
-def as_photographs(inputs: Any) -> list[NDArray[np.uint8]]:
-    """RGB uint8 [h, w, 3] of each photograph.
+def read_images(inputs: Any) -> list[NDArray[np.uint8]]:
+    """RGB uint8 [h, w, 3] of each image.
 
     Args:
-        inputs: a DataFrame or a mapping with `image`, a list, or one photograph. A photograph is a path, a
-            JPEG or PNG file (bytes, or base64), or an array of bytes [h, w, 3], nested lists included; an
-            array [n, h, w, 3] is n of them.
+        inputs: a DataFrame or a mapping with `image`, a list, or one image. An image is a path, a JPEG or PNG
+            file (bytes, or base64), or an array of bytes [h, w, 3], nested lists included; an array
+            [n, h, w, 3] is n images.
 
     Raises:
-        ConfigError: there is no photograph, or one that can't be read.
+        ConfigError: there is no image, or one that can't be read.
     """
-    found = [_read(photograph) for photograph in _each(inputs)]
-    if not found:
-        raise ConfigError("The input holds no photograph: give at least one.")
-    return found
+    images = [_read(image) for image in _each(inputs)]
+    if not images:
+        raise ConfigError("The input has no image: give at least one.")
+    return images
 
 
 def _each(inputs: Any) -> Iterable[Any]:
@@ -49,12 +49,12 @@ def _each(inputs: Any) -> Iterable[Any]:
     return inputs if isinstance(inputs, list | tuple) else [inputs]
 
 
-def _read(photograph: Any) -> NDArray[np.uint8]:
-    if isinstance(photograph, list | tuple | np.ndarray):
-        return _from_array(photograph)
-    if isinstance(photograph, Path) or (isinstance(photograph, str) and _is_file(photograph)):
-        return _from_file(Path(photograph))
-    return _from_bytes(photograph if isinstance(photograph, bytes) else _decoded(photograph))
+def _read(image: Any) -> NDArray[np.uint8]:
+    if isinstance(image, list | tuple | np.ndarray):
+        return _from_array(image)
+    if isinstance(image, Path) or (isinstance(image, str) and _is_file(image)):
+        return _from_file(Path(image))
+    return _from_bytes(image if isinstance(image, bytes) else _decoded(image))
 
 
 def _is_file(text: str) -> bool:
@@ -65,11 +65,11 @@ def _from_array(values: Any) -> NDArray[np.uint8]:
     try:
         array = np.asarray(values)
     except ValueError:
-        raise ConfigError("A photograph's rows are of different lengths: give bytes [h, w, 3].") from None
+        raise ConfigError("The rows of an image have different lengths: give bytes [h, w, 3].") from None
     well_formed = array.ndim == 3 and array.shape[2] == 3 and array.size > 0
     if not well_formed or array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
         raise ConfigError(
-            f"A photograph is {array.dtype}{list(array.shape)}: give whole numbers 0..255 as RGB [h, w, 3]."
+            f"An image is {array.dtype}{list(array.shape)}: give whole numbers 0..255 as RGB [h, w, 3]."
         )
     return array.astype(np.uint8)
 
@@ -82,14 +82,12 @@ def _from_file(path: Path) -> NDArray[np.uint8]:
 
 def _from_bytes(content: bytes) -> NDArray[np.uint8]:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "photograph"
+        file = Path(folder) / "image"
         file.write_bytes(content)
         try:
             return _from_file(file)
         except ConfigError as error:
-            raise ConfigError(
-                f"{len(content)} bytes of a photograph are no image: give a JPEG or PNG file."
-            ) from error
+            raise ConfigError(f"{len(content)} bytes are no image file: give a JPEG or PNG file.") from error
 
 
 def _decoded(text: object) -> bytes:
