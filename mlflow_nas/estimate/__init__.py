@@ -1,36 +1,52 @@
-"""What is known of a candidate without training it to the end."""
+"""Performance estimation: quality of an architecture without training it to the end."""
 
-from mlflow_nas.estimate.choose import Chooser, Measured, choose_from_table
-from mlflow_nas.estimate.complexity import complexity
-from mlflow_nas.estimate.contract import Curve, Floats, Probe, Score, Strategy, UndefinedScoreError
+from mlflow_nas.estimate.contract import (
+    Curve,
+    Floats,
+    Score,
+    ScoringInputs,
+    Strategy,
+    UndefinedScoreError,
+)
+from mlflow_nas.estimate.curves.early import LOSS, QUALITY
 from mlflow_nas.estimate.evidence import evidence_of, evidence_of_score
-from mlflow_nas.estimate.facts import Facts
-from mlflow_nas.estimate.gather import gather, single_strategies
+from mlflow_nas.estimate.features import ArchitectureFeatures, compute_features, single_strategies
+from mlflow_nas.estimate.models.latency import LatencyModel, fit_latency
+from mlflow_nas.estimate.network import complexity
 from mlflow_nas.estimate.predict import candidate_scores
 from mlflow_nas.estimate.run import run_strategy
+from mlflow_nas.estimate.scoring_images import ScoringImages, no_images, scoring_images
+from mlflow_nas.estimate.selector import SelectionData, StrategySelector, select_from_table
 from mlflow_nas.estimate.strategies import STRATEGIES, strategy_named
 from mlflow_nas.estimate.table import MeasuredTable, read_table
 
 __all__ = [
+    "LOSS",
+    "QUALITY",
     "STRATEGIES",
-    "Chooser",
+    "ArchitectureFeatures",
     "Curve",
-    "Facts",
     "Floats",
-    "Measured",
+    "LatencyModel",
     "MeasuredTable",
-    "Probe",
     "Score",
+    "ScoringImages",
+    "ScoringInputs",
+    "SelectionData",
     "Strategy",
+    "StrategySelector",
     "UndefinedScoreError",
     "candidate_scores",
-    "choose_from_table",
     "complexity",
+    "compute_features",
     "evidence_of",
     "evidence_of_score",
-    "gather",
+    "fit_latency",
+    "no_images",
     "read_table",
     "run_strategy",
+    "scoring_images",
+    "select_from_table",
     "single_strategies",
     "strategy_named",
 ]

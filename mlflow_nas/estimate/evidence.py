@@ -1,14 +1,14 @@
-"""How each strategy ranks architectures whose quality is measured: always out of sample."""
+"""Rankings of measured architectures by each strategy, always out of sample."""
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from mlflow_nas.estimate.contract import Fit, Floats, Strategy
-from mlflow_nas.estimate.facts import Facts
-from mlflow_nas.estimate.features import features_of, lacks, scores_behind
-from mlflow_nas.estimate.predict import aggregated
+from mlflow_nas.estimate.features import ArchitectureFeatures
+from mlflow_nas.estimate.predict import aggregated, missing_input, model_inputs, required_scores
 from mlflow_nas.estimate.selection import (
     Evidence,
     informativeness,
@@ -20,22 +20,24 @@ from mlflow_nas.estimate.selection import (
 __all__ = ["evidence_of", "evidence_of_score", "query_s"]
 
 PAIR_FITS = 1_000
-"""More fits than this, and a model is judged within folds, however quick a fit is."""
+"""With more fits than this a model is evaluated within folds, however fast a fit is."""
 SEED = 0
-"""Of the folds: the same for all strategies and samples of one size."""
+"""Of the folds, so that all strategies and samples of one size have the same."""
 
 
-def evidence_of(strategy: Strategy, sample: Facts, target: Floats, *, pool: Facts) -> Evidence:
-    """What one strategy says of the n sampled architectures.
+def evidence_of(
+    strategy: Strategy, sample: ArchitectureFeatures, target: Floats, *, pool: ArchitectureFeatures
+) -> Evidence:
+    """Scores of the n sampled architectures by one strategy, with its costs.
 
     Args:
         strategy: any row of the table.
-        sample: what is known of them.
+        sample: their features.
         target: their measured quality [n].
         pool: unlabelled architectures that ranks refer to.
 
     Returns:
-        The evidence; of a strategy that lacks something, the reason why it has none.
+        The evidence; `absent` holds the reason when the strategy can't be computed.
     """
     if (need := _need(strategy, sample)) is not None:
         return _absent(strategy, len(sample), need)
@@ -48,16 +50,16 @@ def evidence_of(strategy: Strategy, sample: Facts, target: Floats, *, pool: Fact
     return replace(
         evidence_of_score(strategy.name, strategy.family, scores, query_s=query_s(strategy, sample)),
         informativeness=None if spreads is None else informativeness(scores, spreads, sample.seeds),
-        sample_s=len(sample) * sample.seconds.get(strategy.name, 0.0),  # the epochs are paid for already
+        sample_s=len(sample) * sample.seconds.get(strategy.name, 0.0),  # the epochs belong to the trainings
     )
 
 
 def evidence_of_score(name: str, family: str, scores: Floats, *, query_s: float | None) -> Evidence:
-    """What a score [n] that needs no fitting says: its plain ranking is out of sample already.
+    """Evidence of a score [n] without a fit: its ranking is out of sample as it is.
 
     Args:
         name: of the score.
-        family: what kind of evidence it uses.
+        family: the strategy's.
         scores: higher is better, NaN is missing.
         query_s: seconds per architecture; None when unknown.
     """
@@ -71,38 +73,37 @@ def evidence_of_score(name: str, family: str, scores: Floats, *, query_s: float 
     )
 
 
-def query_s(strategy: Strategy, facts: Facts) -> float | None:
-    """Seconds per candidate for the scores and epochs that the strategy needs; None when one is unknown."""
-    seconds = [facts.seconds.get(name) for name in scores_behind(strategy, facts)]
-    seconds += [facts.curve_s] if "epochs" in strategy.needs else []
+def query_s(strategy: Strategy, features: ArchitectureFeatures) -> float | None:
+    """Seconds per candidate of the scores and epochs that the strategy needs; None when one is unknown."""
+    seconds = [features.seconds.get(name) for name in required_scores(strategy, features)]
+    seconds += [features.curve_s] if "epochs" in strategy.needs else []
     known = [value for value in seconds if value is not None]
     return sum(known) if len(known) == len(seconds) else None
 
 
-def _need(strategy: Strategy, sample: Facts) -> str | None:
+def _need(strategy: Strategy, sample: ArchitectureFeatures) -> str | None:
     if len(sample) < strategy.min_samples:
-        return f"needs {strategy.min_samples} samples, {len(sample)} are there"
-    return lacks(strategy, sample)
+        return f"needs {strategy.min_samples} samples, there are {len(sample)}"
+    return missing_input(strategy, sample)
 
 
 def _absent(strategy: Strategy, n: int, reason: str) -> Evidence:
-    nothing = np.full(n, np.nan)
-    empty = evidence_of_score(strategy.name, strategy.family, nothing, query_s=None)
-    return replace(empty, absent=reason)
+    missing = evidence_of_score(strategy.name, strategy.family, np.full(n, np.nan), query_s=None)
+    return replace(missing, absent=reason)
 
 
-def _fitted(strategy: Strategy, fit: Fit, sample: Facts, target: Floats, pool: Facts) -> Evidence:
-    features = features_of(strategy, sample, sample=sample, pool=pool)
+def _fitted(
+    strategy: Strategy, fit: Fit, sample: ArchitectureFeatures, target: Floats, pool: ArchitectureFeatures
+) -> Evidence:
+    inputs = model_inputs(strategy, sample, sample=sample, pool=pool)
     start = time.perf_counter()
-    predict = fit(features, target)
+    predict = fit(inputs, target)
     fitted = time.perf_counter()
-    predict(features)
+    predict(inputs)
     predict_s = (time.perf_counter() - fitted) / len(sample)
-    pairwise = strategy.judged == "leave-pair-out" and len(sample) * (len(sample) - 1) / 2 <= PAIR_FITS
-    if pairwise:
-        pairs = leave_pair_out(features, target, fit)
-    else:
-        pairs = within_folds(features, target, fit, seed=SEED)
+    pairwise = strategy.crossfit == "leave-pair-out" and len(sample) * (len(sample) - 1) / 2 <= PAIR_FITS
+    judge = leave_pair_out if pairwise else partial(within_folds, seed=SEED)
+    pairs = judge(inputs, target, fit)
     needed_s = query_s(strategy, sample)
     return Evidence(
         name=strategy.name,

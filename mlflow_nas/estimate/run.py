@@ -1,4 +1,4 @@
-"""Run one strategy on one architecture: time it, average over seeds, restore the network, catch failures."""
+"""One strategy on one architecture: timed, averaged over seeds, failures caught, the network restored."""
 
 import math
 import statistics
@@ -10,65 +10,65 @@ import torch
 from torch import nn
 
 from mlflow_nas.errors import NasError
-from mlflow_nas.estimate.contract import Probe, Score, Strategy, UndefinedScoreError
+from mlflow_nas.estimate.contract import Score, ScoringInputs, Strategy, UndefinedScoreError
 
 __all__ = ["run_strategy"]
 
 _FAILURES = (UndefinedScoreError, NasError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a score may end with; numpy's and torch's LinAlgError are a ValueError and a RuntimeError."""
+"""Exceptions of a failed score; numpy's and torch's LinAlgError are a ValueError and a RuntimeError."""
 
 
-def run_strategy(strategy: Strategy, probe: Probe) -> Score:
+def run_strategy(strategy: Strategy, inputs: ScoringInputs) -> Score:
     """Score one architecture.
 
-    The value is the mean over the probe's weight seeds; a strategy that looks at shapes or at a learning
-    curve only is asked once. Each seed starts torch's generator, so that every architecture meets the same
-    conditions, and the caller's generator is left where it was.
+    The value is the mean over the weight seeds; a strategy of shapes or of a learning curve runs once. Each
+    seed starts torch's generator, so that all architectures are scored with the same random numbers; the
+    caller's generator is restored.
 
     Args:
         strategy: a row with `score` or `curve`; `fit` and `aggregate` need more than one architecture.
-        probe: what it may look at. Its networks are handed back as they were.
+        inputs: of the architecture. Its networks are restored.
 
     Returns:
-        A score; what fails says so in its status and has no value.
+        A score; a failure has no value, and its status and reason.
     """
     start = time.perf_counter()
-    if missing := _missing(strategy, probe):
+    if missing := _missing(strategy, inputs):
         return Score(value=None, seconds=0.0, status="not_applicable", reason=missing)
     try:
-        values = _values(strategy, probe)
+        values = _values(strategy, inputs)
     except _FAILURES as error:
         reason = f"{type(error).__name__}: {error}"
         return Score(value=None, seconds=time.perf_counter() - start, status="failed", reason=reason)
     return _summary(strategy, values, time.perf_counter() - start)
 
 
-def _missing(strategy: Strategy, probe: Probe) -> str:
-    """What the strategy needs and the probe lacks; empty when nothing."""
+def _missing(strategy: Strategy, inputs: ScoringInputs) -> str:
+    """Which input of the strategy is missing; empty when none is."""
     if strategy.curve is None and strategy.score is None:
         return f"{strategy.name} is computed from several architectures, not from one"
-    if "epochs" in strategy.needs and not probe.history:
+    if "epochs" in strategy.needs and not inputs.history:
         return f"{strategy.name} needs the first epochs of a training"
-    if "batch" in strategy.needs and len(probe.images) == 0:
+    if "batch" in strategy.needs and len(inputs.images) == 0:
         return f"{strategy.name} needs images"
-    if "labels" in strategy.needs and len(probe.targets) == 0:
+    if "labels" in strategy.needs and len(inputs.targets) == 0:
         return f"{strategy.name} needs images with boxes"
     return ""
 
 
-def _values(strategy: Strategy, probe: Probe) -> list[float]:
+def _values(strategy: Strategy, inputs: ScoringInputs) -> list[float]:
     """One value per seed."""
     if strategy.curve is not None:
-        return [float(strategy.curve(probe.history, probe.horizon))]
+        return [float(strategy.curve(inputs.history, inputs.horizon))]
     if strategy.score is None:
         return []
     values = []
-    for seed in probe.seeds[:1] if strategy.needs == ("model",) else probe.seeds:
+    for seed in inputs.seeds[:1] if strategy.needs == ("model",) else inputs.seeds:
         with torch.random.fork_rng(devices=[]):
-            network = probe.build(seed)
+            network = inputs.build(seed)
             torch.manual_seed(seed)
             with _restored(network):
-                values.append(float(strategy.score(network, probe)))
+                values.append(float(strategy.score(network, inputs)))
     return values
 
 
@@ -89,8 +89,8 @@ def _summary(strategy: Strategy, values: list[float], seconds: float) -> Score:
 
 @contextmanager
 def _restored(network: nn.Module) -> Iterator[None]:
-    """Put weights, buffers, gradients, requires_grad and modes back as they were."""
-    # Modules are asked for what is their own: walking the network for it costs more than the copies.
+    """Restore weights, buffers, gradients, requires_grad and modes."""
+    # Read from each module: `network.parameters()` takes longer than the copies.
     modules = list(network.modules())
     parameters = [one for module in modules for one in module._parameters.values() if one is not None]
     buffers = [one for module in modules for one in module._buffers.values() if one is not None]
@@ -103,13 +103,13 @@ def _restored(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for tensor, kept in tensors:
-                tensor.copy_(kept)
-        for parameter, gradient, wanted in gradients:
+            for tensor, saved in tensors:
+                tensor.copy_(saved)
+        for parameter, gradient, requires_grad in gradients:
             parameter.grad = gradient
-            parameter.requires_grad_(wanted)
+            parameter.requires_grad_(requires_grad)
         for module, training in modes:
-            if module.training != training:  # a module takes its time to set whatever it is
+            if module.training != training:  # setting an attribute of a module is slow
                 module.training = training
         for norm, momentum in norms:
             if norm.momentum != momentum:

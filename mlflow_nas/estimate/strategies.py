@@ -1,11 +1,11 @@
-"""The table of performance-estimation strategies; `contract.Strategy` says what its columns mean."""
+"""The table of performance-estimation strategies; its columns are documented in `contract.Strategy`."""
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.estimate.contract import Strategy
-from mlflow_nas.estimate.curves.early import early_stop_map, tse_e, tse_ema
+from mlflow_nas.estimate.curves.early import early_stop, tse_e, tse_ema
 from mlflow_nas.estimate.curves.extrapolate import lce_ensemble
-from mlflow_nas.estimate.ranks import log_rank_sum, mean_rank
-from mlflow_nas.estimate.regressors import (
+from mlflow_nas.estimate.models.ranks import log_rank_sum, mean_rank
+from mlflow_nas.estimate.models.regressors import (
     fit_bayesian_ridge,
     fit_forest,
     fit_gaussian_process,
@@ -15,10 +15,8 @@ from mlflow_nas.estimate.regressors import (
     fit_xgboost,
 )
 from mlflow_nas.estimate.zerocost.az_nas import az_expressivity, az_progressivity, az_trainability
-from mlflow_nas.estimate.zerocost.counts import act_elems, macs, params
-from mlflow_nas.estimate.zerocost.deepmad import deepmad
-from mlflow_nas.estimate.zerocost.gradients import fisher, grad_norm, l2_norm, snip
-from mlflow_nas.estimate.zerocost.grasp import grasp
+from mlflow_nas.estimate.zerocost.counts import act_elems, deepmad, macs, params
+from mlflow_nas.estimate.zerocost.gradients import fisher, grad_norm, grasp, l2_norm, snip
 from mlflow_nas.estimate.zerocost.jacov import jacov
 from mlflow_nas.estimate.zerocost.nwot import nwot
 from mlflow_nas.estimate.zerocost.synflow import synflow
@@ -27,7 +25,7 @@ from mlflow_nas.estimate.zerocost.zico import zico
 
 __all__ = ["STRATEGIES", "strategy_named"]
 
-# Two lines a row: the table is read down its columns.
+# Two lines per row, so that the table reads down its columns.
 # fmt: off
 _AZ_PARTS = (
     Strategy(name="az_expressivity", family="zero-cost", needs=("init",), cost_class="C1",
@@ -74,8 +72,8 @@ STRATEGIES: tuple[Strategy, ...] = (
              reference="arXiv:2301.11300", score=zico),
     Strategy(name="deepmad", family="zero-cost", needs=("model",), cost_class="C0",
              reference="arXiv:2303.02165", score=deepmad),
-    Strategy(name="early_stop_map", family="learning-curve", needs=("epochs",), cost_class="C4",
-             reference="White et al., NeurIPS 2021", curve=early_stop_map),
+    Strategy(name="early_stop", family="learning-curve", needs=("epochs",), cost_class="C4",
+             reference="White et al., NeurIPS 2021", curve=early_stop),
     _TSE_E,
     Strategy(name="tse_ema", family="learning-curve", direction="lower", needs=("epochs",), cost_class="C4",
              reference="arXiv:2006.04492", curve=tse_ema),
@@ -86,13 +84,13 @@ STRATEGIES: tuple[Strategy, ...] = (
              features=("encoding", "complexity")),
     Strategy(name="gp", family="model-based", needs=("model", "samples"), cost_class="C0",
              min_samples=15, reference="Rasmussen and Williams 2006", fit=fit_gaussian_process,
-             features=("encoding", "complexity"), judged="within-folds"),
+             features=("encoding", "complexity"), crossfit="within-folds"),
     Strategy(name="svr", family="model-based", needs=("model", "samples"), cost_class="C0",
              min_samples=15, reference="Smola and Schoelkopf 2004", fit=fit_svr,
              features=("encoding", "complexity")),
     Strategy(name="rf", family="model-based", needs=("model", "samples"), cost_class="C0",
              min_samples=20, reference="Breiman 2001", fit=fit_forest,
-             features=("encoding", "complexity"), judged="within-folds"),
+             features=("encoding", "complexity"), crossfit="within-folds"),
     Strategy(name="xgboost", family="model-based", needs=("model", "samples"), cost_class="C0",
              min_samples=20, reference="arXiv:1603.02754", fit=fit_xgboost,
              features=("encoding", "complexity")),
@@ -101,13 +99,13 @@ STRATEGIES: tuple[Strategy, ...] = (
              features=("encoding", "complexity")),
     Strategy(name="lcsvr", family="hybrid", needs=("model", "epochs", "samples"), cost_class="C4",
              min_samples=30, reference="arXiv:1705.10823", fit=fit_nu_svr,
-             features=("curve", "complexity"), judged="within-folds"),
+             features=("curve", "complexity"), crossfit="within-folds"),
     Strategy(name="br_zc", family="hybrid", needs=("init", "batch", "labels", "samples", "pool"),
              cost_class="C2", min_samples=15, reference="arXiv:2210.03230", fit=fit_bayesian_ridge,
              features=("zero-cost",)),
     Strategy(name="rf_zc", family="hybrid", needs=("init", "batch", "labels", "samples", "pool"),
              cost_class="C2", min_samples=20, reference="arXiv:2210.03230", fit=fit_forest,
-             features=("encoding", "zero-cost"), judged="within-folds"),
+             features=("encoding", "zero-cost"), crossfit="within-folds"),
     Strategy(name="omni_lite", family="hybrid", needs=("init", "batch", "epochs", "samples"),
              cost_class="C4", min_samples=30, reference="arXiv:2104.01177", fit=fit_bayesian_ridge,
              features=("encoding", "parts"), parts=(_NWOT, _TSE_E)),
@@ -120,7 +118,7 @@ STRATEGIES: tuple[Strategy, ...] = (
 
 
 def strategy_named(name: str) -> Strategy:
-    """The row of that name.
+    """The row with a name.
 
     Raises:
         ConfigError: there is none.

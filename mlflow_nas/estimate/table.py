@@ -1,4 +1,4 @@
-"""A table that someone has: architectures with a measured quality, scores and features, as a CSV file."""
+"""Tables of measured architectures: quality, scores and features from a CSV file."""
 
 import difflib
 import re
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.estimate.contract import Floats
-from mlflow_nas.estimate.facts import Facts, nothing
+from mlflow_nas.estimate.features import ArchitectureFeatures, empty
 from mlflow_nas.estimate.strategies import STRATEGIES
 
 __all__ = ["MeasuredTable", "read_table"]
 
 SENTINEL = -1e7
-"""Numbers at or below stand for a failure in public tables; they count as missing."""
+"""Public tables mark failures by numbers at or below this one; they count as missing."""
 SECONDS = "time_"
 """The column time_NAME holds the seconds that the score NAME took."""
 _PART = re.compile(r"[A-Za-z0-9_.~]+")
@@ -30,17 +30,17 @@ class MeasuredTable:
     """Rows of a table, each an architecture.
 
     Attributes:
-        facts: what strategies may know of them.
+        features: of all rows.
         target: measured quality [n], NaN where it was not measured.
         again: quality of a second training [n], or None.
     """
 
-    facts: Facts
+    features: ArchitectureFeatures
     target: Floats
     again: Floats | None
 
     def sample(self, count: int, *, seed: int) -> NDArray[np.intp]:
-        """So many measured rows, drawn without replacement; the first of them are a smaller sample.
+        """Indices of measured rows, drawn without replacement; a smaller sample is the start of a larger one.
 
         Raises:
             ConfigError: the table has fewer.
@@ -48,8 +48,7 @@ class MeasuredTable:
         measured = np.flatnonzero(~np.isnan(self.target))
         if count > len(measured):
             raise ConfigError(
-                f"--samples {count} are more than the {len(measured)} rows with a measured target: "
-                "ask for fewer."
+                f"--samples {count} exceeds the {len(measured)} rows with a measured target: lower it."
             )
         drawn: NDArray[np.intp] = np.random.default_rng(seed).permutation(measured)[:count]
         return drawn
@@ -65,16 +64,16 @@ def read_table(
     where: Sequence[str] = (),
     target_again: str | None = None,
 ) -> MeasuredTable:
-    """Read the columns that are asked for.
+    """Read some columns of a table.
 
     Args:
         path: a CSV file with a header, plain or compressed (.gz).
         target: column of the measured quality, higher is better.
-        scores: columns of scores, higher is better; NaN and what is at or below -1e7 is missing.
-        features: columns of numbers that models see; a missing one becomes the column's median.
-        categorical: columns of words that models see, one column per word. A list of choices, such as
+        scores: columns of scores, higher is better; NaN and numbers at or below -1e7 are missing.
+        features: numeric columns that models are given; a missing value becomes the column's median.
+        categorical: columns of words that models are given, one column per word. A list of choices, such as
             "(0, 3, 1)" or "conv|pool", is one choice per position.
-        where: COLUMN=VALUE; only rows that agree are read.
+        where: COLUMN=VALUE; only rows with these values are read.
         target_again: column of a second training's quality.
 
     Raises:
@@ -90,15 +89,15 @@ def read_table(
     measured, again = (
         None if name is None else _numbers(frame, name, path) for name in (target, target_again)
     )
-    facts = Facts(
-        encoding=np.concatenate(blocks, axis=1) if blocks else nothing(len(frame)),
-        complexity=nothing(len(frame)),
+    known = ArchitectureFeatures(
+        encoding=np.concatenate(blocks, axis=1) if blocks else empty(len(frame)),
+        complexity=empty(len(frame)),
         scores={name: numbers[name] for name in scores},
         zero_cost=tuple(name for name in scores if family_of(name) == "zero-cost"),
-        curve=nothing(len(frame)),
+        curve=empty(len(frame)),
         seconds={n: float(np.nanmean(each)) for n, each in times.items() if not np.isnan(each).all()},
     )
-    return MeasuredTable(facts, measured if measured is not None else np.empty(0), again)
+    return MeasuredTable(known, measured if measured is not None else np.empty(0), again)
 
 
 def family_of(score: str) -> str:
@@ -112,9 +111,9 @@ def _read(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise ConfigError(f"The table {path} can't be read: {error.strerror or error}.") from error
     except (ValueError, EOFError, zlib.error) as error:  # pandas' parser errors are ValueErrors
-        said = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0]
         raise ConfigError(
-            f"The table {path} is not a CSV file with a header, plain or .gz: {said}."
+            f"The table {path} is not a CSV file with a header, plain or .gz: {reason}."
         ) from error
 
 
@@ -124,11 +123,11 @@ def _rows(frame: pd.DataFrame, where: Sequence[str], path: Path) -> pd.DataFrame
         if not found:
             raise ConfigError(f"--where {condition!r} is not COLUMN=VALUE, such as dataset=cifar100.")
         column = _column(frame, name, path).astype(str)
-        kept = frame[column == value]
-        if kept.empty:
+        rows = frame[column == value]
+        if rows.empty:
             known = ", ".join(column.unique()[:10])
             raise ConfigError(f"No row of {path} has {condition}: its values begin with {known or 'none'}.")
-        frame = kept
+        frame = rows
     if frame.empty:
         raise ConfigError(f"The table {path} has a header and no row.")
     return frame.reset_index(drop=True)
@@ -136,7 +135,7 @@ def _rows(frame: pd.DataFrame, where: Sequence[str], path: Path) -> pd.DataFrame
 
 def _refuse_target(target: str, others: Sequence[str]) -> None:
     if target in others:
-        raise ConfigError(f"--target {target} stands among the scores or features, too: leave it out there.")
+        raise ConfigError(f"--target {target} is also among the scores or features: remove it there.")
 
 
 def _column(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
@@ -156,7 +155,7 @@ def _numbers(frame: pd.DataFrame, name: str, path: Path) -> Floats:
     if len(wrong):
         raise ConfigError(
             f"Column {name} of {path} holds {str(column.iloc[wrong[0]])!r} in row {wrong[0] + 1}, which is "
-            "no number: mend it, leave it empty for a missing value, or name a feature of words with "
+            "not a number: fix it, leave it empty for a missing value, or read the column with "
             "--features-categorical."
         )
     return np.where(np.isfinite(values) & (values > SENTINEL), values, np.nan)
@@ -183,5 +182,5 @@ def _indicators(words: Sequence[str]) -> Floats:
     """[n, words]; none for a word that all share."""
     known = sorted(set(words))
     if len(known) == 1:
-        return nothing(len(words))
+        return empty(len(words))
     return np.array([[float(word == one) for one in known] for word in words])

@@ -1,4 +1,4 @@
-"""What a front is worth and where it bends: hypervolume and knee."""
+"""Hypervolume and knee of a front."""
 
 import moocore
 import numpy as np
@@ -10,7 +10,7 @@ from mlflow_nas.pareto.dominance import checked, non_dominated
 __all__ = ["hypervolume", "knee"]
 
 
-def hypervolume(points: npt.ArrayLike, reference: tuple[float, ...], maximise: tuple[bool, ...]) -> float:
+def hypervolume(points: npt.ArrayLike, reference: tuple[float, ...], maximize: tuple[bool, ...]) -> float:
     """Measure the volume that the points dominate, up to the reference point.
 
     Zitzler and Thiele 1999, doi:10.1109/4235.797969, as implemented by moocore. Points that are not
@@ -19,20 +19,20 @@ def hypervolume(points: npt.ArrayLike, reference: tuple[float, ...], maximise: t
     Args:
         points: [n, m], a row per candidate, a column per objective; dominated ones may be among them.
         reference: m values, the worst acceptable of each objective.
-        maximise: m directions, True where more is better.
+        maximize: m directions, True where more is better.
 
     Returns:
         The volume, in the product of the objectives' units.
 
     Raises:
-        ConfigError: a shape does not fit the directions, or a value is NaN or infinite.
+        ConfigError: a shape does not match the directions, or a value is NaN or infinite.
     """
-    array = checked(points, maximise)
-    corner = checked([reference], maximise)[0]
-    return float(moocore.hypervolume(array, corner, maximise=maximise)) if len(array) else 0.0
+    array = checked(points, maximize)
+    corner = checked([reference], maximize)[0]
+    return float(moocore.hypervolume(array, corner, maximise=maximize)) if len(array) else 0.0
 
 
-def knee(points: npt.ArrayLike, maximise: tuple[bool, ...]) -> int:
+def knee(points: npt.ArrayLike, maximize: tuple[bool, ...]) -> int:
     """Find the front member that bends away most from the line between the front's extremes.
 
     Each objective is normalised over the front to 0 (best) .. 1 (worst); the knee lies farthest from
@@ -43,7 +43,7 @@ def knee(points: npt.ArrayLike, maximise: tuple[bool, ...]) -> int:
 
     Args:
         points: [n, m], a row per candidate, a column per objective; dominated ones may be among them.
-        maximise: m directions, True where more is better.
+        maximize: m directions, True where more is better.
 
     Returns:
         The index of the knee among the points; of equals the first.
@@ -51,11 +51,11 @@ def knee(points: npt.ArrayLike, maximise: tuple[bool, ...]) -> int:
     Raises:
         ConfigError: there is no point, a shape does not fit, or a value is NaN or infinite.
     """
-    array = checked(points, maximise)
+    array = checked(points, maximize)
     if not len(array):
         raise ConfigError("0 points have no knee, at least 1 is needed; measure a candidate first")
-    front = np.flatnonzero(non_dominated(array, maximise))
-    costs = np.where(maximise, -array, array)[front]
+    front = np.flatnonzero(non_dominated(array, maximize))
+    costs = np.where(maximize, -array, array)[front]
     best, worst = costs.min(axis=0), costs.max(axis=0)
     spread = np.where(worst > best, worst - best, 1.0)
     distance = 1.0 - ((costs - best) / spread).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Boxes on photographs: what a detector sees, or what it is taught."""
+"""Boxes drawn on images: detections, or annotations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 
 __all__ = ["draw_boxes"]
 
-Picture = tuple[NDArray[np.uint8], NDArray[np.float32], Sequence[str]]
-"""A photograph [h, w, 3], boxes [n, 4] xyxy in its pixels, n words."""
+AnnotatedImage = tuple[NDArray[np.uint8], NDArray[np.float32], Sequence[str]]
+"""An image [h, w, 3], boxes [n, 4] xyxy in its pixels, n labels."""
 
 _IN_A_ROW = 4
 
 
-def draw_boxes(pictures: Sequence[Picture], path: Path) -> Path:
-    """Draw boxes and words on photographs, four in a row, into one PNG."""
-    columns = min(len(pictures), _IN_A_ROW)
-    rows = -(-len(pictures) // columns)
+def draw_boxes(images: Sequence[AnnotatedImage], path: Path) -> Path:
+    """Draw boxes and labels on images, four in a row, into one PNG."""
+    columns = min(len(images), _IN_A_ROW)
+    rows = -(-len(images) // columns)
     figure = Figure(figsize=(4 * columns, 4 * rows), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     places = np.ravel(figure.subplots(rows, columns))
     for axes in places:
         axes.set_axis_off()
-    for axes, (image, boxes, words) in zip(places, pictures, strict=False):
+    for axes, (image, boxes, labels) in zip(places, images, strict=False):
         axes.imshow(image)
-        for (left, top, right, bottom), word in zip(boxes, words, strict=True):
+        for (left, top, right, bottom), label in zip(boxes, labels, strict=True):
             box = Rectangle(
                 (left, top), right - left, bottom - top, fill=False, edgecolor="#E69F00", linewidth=1.5
             )
             axes.add_patch(box)
-            axes.text(left, top, word, fontsize=6, color="black", backgroundcolor="#E69F00")
+            axes.text(left, top, label, fontsize=6, color="black", backgroundcolor="#E69F00")
     figure.savefig(path)
     return path

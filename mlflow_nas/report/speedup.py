@@ -1,7 +1,7 @@
-"""The honest table: what each search cost, cold, amortised and at equal compute, from the logged terms.
+"""Costs and speed-ups of searches: cold, amortised and at equal compute, from the logged terms.
 
 Symbols: n samples, k trainings after the search, T seconds of one trial (training and its latency),
-P seconds of choosing the strategy, N candidates, q and h seconds per candidate of score and latency.
+P seconds of selecting the strategy, N candidates, q and h seconds per candidate of score and latency.
 """
 
 import statistics
@@ -26,7 +26,7 @@ class SearchCosts:
         study: its name.
         estimator: the strategy, or full.
         terms: as logged.
-        maps: of a full search: mAP of its trainings in their order.
+        qualities: of a full search: quality of its trainings in their order, higher is better.
         trained_on: the processor that trained.
         board: where latency was measured.
     """
@@ -34,7 +34,7 @@ class SearchCosts:
     study: str
     estimator: str
     terms: Terms
-    maps: tuple[float, ...] = ()
+    qualities: tuple[float, ...] = ()
     trained_on: str = ""
     board: str = ""
 
@@ -42,17 +42,17 @@ class SearchCosts:
 def speedup_table(
     searches: Sequence[SearchCosts], *, full_trials: int | None = None
 ) -> list[dict[str, object]]:
-    """A row per strategy, of all its searches together: means, and the deviation of the best mAP.
+    """A row per strategy with the means over its searches, and the deviation of the best quality.
 
     The baseline is full training of every trial: B = seed + N_full T. Of an estimate
 
-    - cold: C = seed + n T + P + F + N (q + h) + k T, what a user without anything pays;
-    - amortised: A = F + N (q + h) + k T, without the seed network, the samples and the choice, which other
+    - cold: C = seed + n T + P + F + N (q + h) + k T, everything that one search costs;
+    - amortised: A = F + N (q + h) + k T, without the seed network, the samples and the selection, which other
       searches share;
-    - equal compute: the best mAP of the first n + k trainings of the full searches; speed-ups say nothing of
-      quality.
+    - equal compute: the best quality of the first n + k trainings of the full searches.
 
-    Speed-ups are B / C and B / A; after `break_even` searches that share the samples the sharing has paid.
+    Speed-ups are B / C and B / A. From `break_even` searches with the same samples on they cost less together
+    than as many full searches.
 
     Args:
         searches: at least one.
@@ -70,7 +70,7 @@ def speedup_table(
 def _baseline_s(
     searches: Sequence[SearchCosts], full: Sequence[SearchCosts], full_trials: int | None
 ) -> float | None:
-    """Seconds of the full search: measured, or of so many trials as long as the measured ones."""
+    """Seconds of the full search: measured, or `full_trials` times the mean of the measured trials."""
     if full_trials is None:
         return statistics.fmean(_cold(search.terms) for search in full) if full else None
     trial_s = [search.terms["trial_s"] for search in searches if "trial_s" in search.terms]
@@ -79,7 +79,7 @@ def _baseline_s(
 
 
 def _amortised(terms: Terms) -> float:
-    """`search_s` holds scoring, fitting and what measuring latency took in this call."""
+    """`search_s` includes scoring, fitting and measuring latency."""
     return terms.get("search_s", 0.0) + terms.get("post_search_s", 0.0)
 
 
@@ -93,7 +93,7 @@ def _row(
 ) -> dict[str, object]:
     cold = statistics.fmean(_cold(search.terms) for search in group)
     amortised = statistics.fmean(_amortised(search.terms) for search in group) if name != FULL else None
-    best = [search.terms["best_map"] for search in group if "best_map" in search.terms]
+    best = [search.terms["best_quality"] for search in group if "best_quality" in search.terms]
     trainings = _mean(group, "trainings")
     return {
         "strategy": name,
@@ -113,11 +113,11 @@ def _row(
         "break_even": _break_even(baseline_s, cold, amortised),
         "trainings": trainings,
         "trial_s": _mean(group, "trial_s"),
-        "best_map": statistics.fmean(best) if best else None,
-        "best_map_sd": statistics.stdev(best) if len(best) > 1 else None,
-        "equal_compute_map": _equal_compute(trainings, full) if name != FULL else None,
+        "best_quality": statistics.fmean(best) if best else None,
+        "best_quality_sd": statistics.stdev(best) if len(best) > 1 else None,
+        "equal_compute_quality": _equal_compute(trainings, full) if name != FULL else None,
         "hypervolume": _mean(group, "hypervolume"),
-        "latency_at_baseline_map_ms": _mean(group, "latency_at_baseline_map_ms"),
+        "latency_at_reference_quality_ms": _mean(group, "latency_at_reference_quality_ms"),
         "latency_error": _mean(group, "latency_error"),
         "trained_on": ", ".join(sorted({search.trained_on for search in group} - {""})),
         "board": ", ".join(sorted({search.board for search in group} - {""})),
@@ -125,16 +125,16 @@ def _row(
 
 
 def _break_even(baseline_s: float | None, cold: float, amortised: float | None) -> float | None:
-    """After so many searches with the same samples all of them together cost less than full training."""
+    """Number of searches with the same samples from which on they cost less together than full training."""
     if baseline_s is None or amortised is None or baseline_s <= amortised:
         return None
     return (cold - amortised) / (baseline_s - amortised)
 
 
 def _equal_compute(trainings: float | None, full: Sequence[SearchCosts]) -> float | None:
-    """Mean best mAP of the first so many trainings of the full searches; None where they have fewer."""
+    """Mean best quality of as many trainings of the full searches; None where they have fewer."""
     count = int(trainings or 0)
-    found = [max(search.maps[:count]) for search in full if 0 < count <= len(search.maps)]
+    found = [max(search.qualities[:count]) for search in full if 0 < count <= len(search.qualities)]
     return statistics.fmean(found) if found else None
 
 

@@ -1,67 +1,134 @@
-"""The study in words and columns."""
+"""The study as a description and as columns."""
 
 import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from mlflow_nas.report.front import front_of
-from mlflow_nas.report.speed import speed_warning
-from mlflow_nas.types import Evaluation
+from mlflow_nas.types import Objective, TrialResult
 
 __all__ = ["study_description", "table_columns"]
 
-_METRICS = (
-    *("map", "map_50", "map_fp32", "test_map", "test_map_50"),
-    *("latency_ms", "latency_ratio", "flops", "params", "train_s"),
-)
 COMPARED = 100
-_SHOWN = ("map", "latency_ms", "latency_ratio")
+MOST_FAILURES = 20
 
 
-def table_columns(evaluations: Sequence[Evaluation]) -> dict[str, list[object]]:
-    """Column name to values, one per evaluation; the columns are the same for every study of a space."""
-    front = {evaluation.number for evaluation in front_of(evaluations)}
-    names = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.architecture))
+def table_columns(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> dict[str, list[object]]:
+    """Column name to values, one per result: the objectives first, then the choices and all other metrics.
+
+    MLflow's UI reads a dot in a column's name as a path, so that there is none.
+    """
+    front = {id(result) for result in front_of(results, objectives)}
     columns: dict[str, list[object]] = {
-        "trial": [evaluation.number for evaluation in evaluations],
-        "key": [evaluation.key for evaluation in evaluations],
-        "state": [evaluation.state for evaluation in evaluations],
-        "front": [evaluation.number in front for evaluation in evaluations],
+        "trial": [result.number for result in results],
+        "key": [result.key for result in results],
+        "role": [result.role for result in results],
+        "state": [result.state for result in results],
+        "front": [id(result) in front for result in results],
     }
-    for name in names:
-        columns[f"arch.{name}"] = [evaluation.architecture.get(name) for evaluation in evaluations]
-    for name in _METRICS:
-        columns[name] = [evaluation.metrics.get(name) for evaluation in evaluations]
-    columns["latency_unstable"] = [evaluation.latency_unstable for evaluation in evaluations]
-    columns["error"] = [evaluation.error for evaluation in evaluations]
-    return columns
+    choices = dict.fromkeys(name for result in results for name in result.architecture)
+    metrics = dict.fromkeys(name for result in results for name in result.metrics)
+    columns |= {one.name: [result.metrics.get(one.name) for result in results] for one in objectives}
+    columns |= {f"arch_{name}": [result.architecture.get(name) for result in results] for name in choices}
+    columns |= {name: [result.metrics.get(name) for result in results] for name in metrics}
+    columns["latency_unstable"] = [result.latency_unstable for result in results]
+    columns["error"] = [result.error for result in results]
+    return {name.replace(".", "_"): values for name, values in columns.items()}
 
 
 def study_description(
-    evaluations: Sequence[Evaluation], *, experiment_id: str, settings: Mapping[str, object]
+    results: Sequence[TrialResult],
+    objectives: Sequence[Objective],
+    *,
+    experiment_id: str,
+    settings: Mapping[str, object],
 ) -> str:
-    """Markdown for the study's run: settings, and the Pareto front with a link to each run."""
-    said = ", ".join(f"{name} `{value}`" for name, value in settings.items())
+    """Markdown for the study's run: its result, the Pareto front with a link to each run, failures, settings.
+
+    MLflow's UI folds a description after two lines, which hold the result.
+    """
+    front = front_of(results, objectives)
+    lines = [*_result(results, front, objectives, experiment_id), ""]
+    if front:
+        lines += [*_front_table(front, objectives, experiment_id), "", "Interactive figure: `pareto.html`."]
+    lines += _failures(results)
+    chosen = ", ".join(f"{name} `{value}`" for name, value in settings.items())
+    compare = f"[Compare the trials]({_comparison(results, experiment_id)})"
+    return "\n".join([*lines, "", f"Settings: {chosen}.", "", compare])
+
+
+def _result(
+    results: Sequence[TrialResult],
+    front: Sequence[TrialResult],
+    objectives: Sequence[Objective],
+    experiment_id: str,
+) -> list[str]:
+    """The front's best of each objective, the reference, and the number of trials by state."""
+    lines = []
+    for objective in objectives if front else ():
+        best = (max if objective.maximize else min)(front, key=lambda one: one.metrics[objective.name])
+        others = [f"{one.name} {_value(best, one.name)}" for one in objectives if one != objective]
+        where = f"trial {_link(best, experiment_id)}, `{best.key}`"
+        lines.append(
+            f"**Best {objective.name} {_value(best, objective.name)}** "
+            f"({'; '.join([*others, where])})" + _against(results, objective)
+        )
+    states = [result.state for result in results]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    lines.append(f"Trials: {counts or 'none'}; {len(front)} on the Pareto front.")
+    return [f"{line}  " for line in lines[:-1]] + lines[-1:]  # two spaces break a line of Markdown
+
+
+def _against(results: Sequence[TrialResult], objective: Objective) -> str:
+    """The reference's value."""
+    reference = next((one for one in results if one.role == "reference"), None)
+    if reference is None or objective.name not in reference.metrics:
+        return ""
+    return f"; reference {_value(reference, objective.name)}"
+
+
+def _front_table(
+    front: Sequence[TrialResult], objectives: Sequence[Objective], experiment_id: str
+) -> list[str]:
+    shown = [*(objective.name for objective in objectives), *_also_shown(front, objectives)]
+    rows = [f"| trial | architecture | {' | '.join(shown)} |", f"|{'---|' * (2 + len(shown))}"]
+    for result in front:
+        values = [_value(result, name) for name in shown]
+        key = f"`{result.key}`" + (" (latency unstable)" if result.latency_unstable else "")
+        rows.append(f"| {' | '.join([_link(result, experiment_id), key, *values])} |")
+    return rows
+
+
+def _also_shown(front: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[str]:
+    """The speed-up over the reference, where latency was measured in turn with it."""
+    taken = {objective.name for objective in objectives}
+    return [name for name in ("speedup",) if name not in taken and any(name in one.metrics for one in front)]
+
+
+def _failures(results: Sequence[TrialResult]) -> list[str]:
+    """A list of the trials with an error, each with its reason."""
+    failed = [result for result in results if result.error]
     lines = [
-        f"Hardware-aware architecture search: {said}.",
-        "",
-        "Pareto front (map up, latency down), fastest first; the interactive figure is `pareto.html`:",
-        "",
-        "| trial | architecture | mAP | latency ms | x baseline |",
-        "|---|---|---|---|---|",
+        f"- trial {result.number}, `{result.key}` ({result.state}): {' '.join(str(result.error).split())}"
+        for result in failed[:MOST_FAILURES]
     ]
-    for evaluation in front_of(evaluations):
-        link = f"[{evaluation.number}](#/experiments/{experiment_id}/runs/{evaluation.run_id})"
-        shown = [f"{evaluation.metrics[name]:.3f}" if name in evaluation.metrics else "-" for name in _SHOWN]
-        shown[1] += " (unstable)" if evaluation.latency_unstable else ""
-        lines.append(f"| {' | '.join([link, evaluation.key, *shown])} |")
-    if warning := speed_warning(evaluations):
-        lines += ["", f"**{warning}**"]
-    return "\n".join([*lines, "", f"[Compare the trials]({_comparison(evaluations, experiment_id)})"])
+    if len(failed) > MOST_FAILURES:
+        lines.append(f"- and {len(failed) - MOST_FAILURES} more, see `trials.json`")
+    return ["", "Without a result:", "", *lines] if failed else []
 
 
-def _comparison(evaluations: Sequence[Evaluation], experiment_id: str) -> str:
-    """The page of MLflow's UI that compares the complete trials: the newest, as many as its address holds."""
-    runs = [str(evaluation.run_id) for evaluation in evaluations if evaluation.state == "complete"]
+def _link(result: TrialResult, experiment_id: str) -> str:
+    if result.run_id is None:
+        return str(result.number)
+    return f"[{result.number}](#/experiments/{experiment_id}/runs/{result.run_id})"
+
+
+def _value(result: TrialResult, name: str) -> str:
+    return f"{result.metrics[name]:.4g}" if name in result.metrics else "-"
+
+
+def _comparison(results: Sequence[TrialResult], experiment_id: str) -> str:
+    """The page of MLflow's UI that compares the newest complete trials, limited by the length of its URL."""
+    runs = [result.run_id for result in results if result.state == "complete" and result.run_id]
     shown = json.dumps(runs[-COMPARED:], separators=(",", ":"))
     return f"#/compare-runs?runs={quote(shown)}&experiments={quote(json.dumps([experiment_id]))}"

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mlflow_nas.estimate import Probe
+from mlflow_nas.estimate import ScoringInputs
 
 
 @pytest.fixture
-def probe_of() -> Callable[..., Probe]:
-    """A probe of one network; its loss is the mean of the output's squares unless another is given."""
+def inputs_of() -> Callable[..., ScoringInputs]:
+    """A inputs of one network; its loss is the mean of the output's squares unless another is given."""
 
     def make(
         network: nn.Module,
@@ -21,14 +21,14 @@ def probe_of() -> Callable[..., Probe]:
         targets: Tensor | None = None,
         loss: Callable[[Any, Tensor], Tensor] | None = None,
         seeds: tuple[int, ...] = (0,),
-    ) -> Probe:
-        pictures = torch.rand(4, 3, 8, 8) if images is None else images
-        return Probe(
+    ) -> ScoringInputs:
+        batch = torch.rand(4, 3, 8, 8) if images is None else images
+        return ScoringInputs(
             architecture={},
             encoding=(),
-            img_size=(int(pictures.shape[-2]), int(pictures.shape[-1])),
+            img_size=(int(batch.shape[-2]), int(batch.shape[-1])),
             build=lambda _seed: network,
-            images=pictures,
+            images=batch,
             targets=torch.zeros(1, 7) if targets is None else targets,
             loss=loss or (lambda raw, _targets: raw.square().mean()),
             seeds=seeds,

@@ -47,54 +47,56 @@ def test_jacov_in_batch_statistics_is_degenerate() -> None:
         correlation_score(jacobian.flatten(1).double())
 
 
-def test_jacov_in_calibrated_statistics_is_not(probe_of) -> None:
+def test_jacov_in_calibrated_statistics_is_not(inputs_of) -> None:
     """The strategy itself runs in mode EC, where the same network has a Jacobian."""
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     images = torch.rand(6, 3, 9, 9)
-    assert run_strategy(strategy_named("jacov"), probe_of(network, images=images)).status == "ok"
+    assert run_strategy(strategy_named("jacov"), inputs_of(network, images=images)).status == "ok"
     assert float(input_jacobian(network.eval(), images).abs().mean()) > 1e-3
 
 
-def test_jacov_needs_two_images(probe_of) -> None:
+def test_jacov_needs_two_images(inputs_of) -> None:
     """One image has no correlation."""
-    score = run_strategy(strategy_named("jacov"), probe_of(nn.Conv2d(3, 4, 3), images=torch.rand(1, 3, 9, 9)))
+    score = run_strategy(
+        strategy_named("jacov"), inputs_of(nn.Conv2d(3, 4, 3), images=torch.rand(1, 3, 9, 9))
+    )
     assert (score.value, score.status) == (None, "failed")
     assert "a correlation needs two images at least" in score.reason
 
 
-def test_nwot_of_two_images_is_known(probe_of) -> None:
+def test_nwot_of_two_images_is_known(inputs_of) -> None:
     """With n units of which d differ det K = d (2 n - d)."""
     images = torch.ones(2, 3, 2, 2)
     images[1].view(-1)[:5] = -1
-    score = run_strategy(strategy_named("nwot"), probe_of(_Switches(), images=images))
+    score = run_strategy(strategy_named("nwot"), inputs_of(_Switches(), images=images))
     assert score.value == pytest.approx(math.log(5 * (24 - 5)))
 
 
-def test_nwot_of_one_image_counts_its_units(probe_of) -> None:
+def test_nwot_of_one_image_counts_its_units(inputs_of) -> None:
     """A single image gives the logarithm of the number of ReLU units."""
-    score = run_strategy(strategy_named("nwot"), probe_of(_Switches(), images=torch.rand(1, 3, 2, 2)))
+    score = run_strategy(strategy_named("nwot"), inputs_of(_Switches(), images=torch.rand(1, 3, 2, 2)))
     assert score.value == pytest.approx(math.log(12))
 
 
-def test_nwot_of_identical_images_is_missing(probe_of) -> None:
+def test_nwot_of_identical_images_is_missing(inputs_of) -> None:
     """The determinant is 0 there, whose logarithm is no number to rank by."""
-    score = run_strategy(strategy_named("nwot"), probe_of(_Switches(), images=torch.ones(3, 3, 2, 2)))
+    score = run_strategy(strategy_named("nwot"), inputs_of(_Switches(), images=torch.ones(3, 3, 2, 2)))
     assert (score.value, score.status) == (None, "failed")
     assert "3 pairs of images switch every ReLU alike" in score.reason
 
 
-def test_nwot_sees_a_relu_that_is_no_module(probe_of) -> None:
+def test_nwot_sees_a_relu_that_is_no_module(inputs_of) -> None:
     """A call of torch's relu counts like a module."""
 
     class Functional(_Switches):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return torch.relu(images)
 
-    score = run_strategy(strategy_named("nwot"), probe_of(Functional(), images=torch.rand(1, 3, 2, 2)))
+    score = run_strategy(strategy_named("nwot"), inputs_of(Functional(), images=torch.rand(1, 3, 2, 2)))
     assert score.value == pytest.approx(math.log(12))
 
 
-def test_nwot_without_relu_is_missing(probe_of) -> None:
+def test_nwot_without_relu_is_missing(inputs_of) -> None:
     """A network of other activations has no code."""
-    score = run_strategy(strategy_named("nwot"), probe_of(nn.Sequential(nn.Conv2d(3, 2, 1), nn.SiLU())))
+    score = run_strategy(strategy_named("nwot"), inputs_of(nn.Sequential(nn.Conv2d(3, 2, 1), nn.SiLU())))
     assert score.reason == "UndefinedScoreError: the network has no ReLU"

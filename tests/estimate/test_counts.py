@@ -12,11 +12,11 @@ from mlflow_nas.types import Architecture
 SMALL = {"kernel_size": 3, "groups": 4, "channels": 32, "img_width": 220}
 
 
-def test_a_convolution_has_the_parameters_and_macs_of_the_textbook(probe_of) -> None:
+def test_a_convolution_has_the_parameters_and_macs_of_the_textbook(inputs_of) -> None:
     """c_out c_in / g k^2 parameters, each used once per output cell, at which c_out elements are written."""
-    probe = probe_of(nn.Conv2d(3, 12, 3, padding=1, groups=3, bias=False), images=torch.rand(1, 3, 10, 6))
+    inputs = inputs_of(nn.Conv2d(3, 12, 3, padding=1, groups=3, bias=False), images=torch.rand(1, 3, 10, 6))
     counted = {
-        name: run_strategy(strategy_named(name), probe).value for name in ("params", "macs", "act_elems")
+        name: run_strategy(strategy_named(name), inputs).value for name in ("params", "macs", "act_elems")
     }
     assert counted == {"params": 12 * 3 / 3 * 9, "macs": 12 * 3 / 3 * 9 * 60, "act_elems": 12 * 60}
 
@@ -37,7 +37,7 @@ def test_counts_equal_those_of_torch(architecture: Architecture) -> None:
 
 
 def test_what_is_no_convolution_is_counted_too() -> None:
-    """A linear layer and a matrix product cost what torch says."""
+    """Linear layers and matrix products count by torch's formulas."""
 
     class Mixer(nn.Module):
         def __init__(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlflow_nas.estimate import UndefinedScoreError, run_strategy, strategy_named
-from mlflow_nas.estimate.curves.early import early_stop_map, tse_e, tse_ema
+from mlflow_nas.estimate.curves.early import early_stop, tse_e, tse_ema
 from mlflow_nas.estimate.curves.extrapolate import extrapolate, fit_family, lce_ensemble
 from mlflow_nas.estimate.curves.families import FAMILIES, Family
 
@@ -32,15 +32,15 @@ def _curve(**metrics: list[float]) -> tuple[dict[str, float], ...]:
 
 def test_early_stopping_reads_the_last_three_epochs() -> None:
     """The mean of the last three, or of all when there are fewer."""
-    assert early_stop_map(_curve(map_fp32=[0.9, 0.1, 0.2, 0.3]), 10) == pytest.approx(0.2)
-    assert early_stop_map(_curve(map_fp32=[0.1, 0.2]), 10) == pytest.approx(0.15)
+    assert early_stop(_curve(quality=[0.9, 0.1, 0.2, 0.3]), 10) == pytest.approx(0.2)
+    assert early_stop(_curve(quality=[0.1, 0.2]), 10) == pytest.approx(0.15)
 
 
-def test_a_smaller_last_loss_scores_higher(probe_of: Any) -> None:
+def test_a_smaller_last_loss_scores_higher(inputs_of: Any) -> None:
     """TSE-E ranks by the loss of the last epoch alone."""
-    probe = probe_of(None)
+    inputs = inputs_of(None)
     values = [
-        run_strategy(strategy_named("tse_e"), replace(probe, history=_curve(train_loss=losses))).value
+        run_strategy(strategy_named("tse_e"), replace(inputs, history=_curve(train_loss=losses))).value
         for losses in ([9.0, 1.0], [1.0, 2.0], [0.5, 3.0])
     ]
     assert values == [-1.0, -2.0, -3.0]
@@ -54,8 +54,8 @@ def test_the_moving_average_is_the_recursion_by_hand() -> None:
 
 def test_a_curve_without_the_metric_is_refused() -> None:
     """The error names metric and epoch."""
-    with pytest.raises(UndefinedScoreError, match=r"map_fp32 was not logged in epoch 2"):
-        early_stop_map(({"map_fp32": 0.1}, {"train_loss": 1.0}), 10)
+    with pytest.raises(UndefinedScoreError, match=r"quality was not logged in epoch 2"):
+        early_stop(({"quality": 0.1}, {"train_loss": 1.0}), 10)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -88,10 +88,10 @@ def test_a_falling_curve_ends_at_its_last_value() -> None:
     ("epochs", "horizon", "message"),
     [
         (3, 10, r"3 epochs are too few to fit a curve: 4 are needed"),
-        (6, 5, r"epoch 5 lies before the last known one, 6"),
+        (6, 5, r"epoch 5 is before the last known one, 6"),
     ],
 )
 def test_what_cannot_be_extrapolated_is_refused(epochs: int, horizon: int, message: str) -> None:
     """Too few epochs, or a horizon in the past."""
     with pytest.raises(UndefinedScoreError, match=message):
-        lce_ensemble(_curve(map_fp32=[0.1 * epoch for epoch in range(epochs)]), horizon)
+        lce_ensemble(_curve(quality=[0.1 * epoch for epoch in range(epochs)]), horizon)

@@ -1,8 +1,9 @@
-"""What holds for every row of the table that scores one architecture."""
+"""Properties of every row of the table that scores one architecture."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 
 import pytest
@@ -10,19 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from mlflow_nas.data import load_dataset
-from mlflow_nas.estimate import STRATEGIES, Probe, Strategy, run_strategy
-from mlflow_nas.estimate.batch import probe_batch
-from mlflow_nas.space import build_detector, fastestdet_head
-from mlflow_nas.train import detection_loss
+from mlflow_nas.estimate import STRATEGIES, Score, ScoringInputs, Strategy, run_strategy
+from mlflow_nas.estimate.scoring_images import scoring_images
+from mlflow_nas.space import build_detector, detection_loss, fastestdet_head
 
 ROWS = {row.name: row for row in chain(STRATEGIES, *(row.parts for row in STRATEGIES))}
 SINGLE = [row for row in ROWS.values() if row.score or row.curve]
 ARCHITECTURE = {"kernel_size": 3, "groups": 2, "channels": 24, "img_width": 220}
 EPOCHS = tuple(
-    {"train_loss": 4 / epoch, "map_fp32": 0.6 - 0.5 / epoch, "map_50_fp32": 0.8 - 0.5 / epoch}
+    {"train_loss": 4 / epoch, "quality": 0.6 - 0.5 / epoch, "map_50_fp32": 0.8 - 0.5 / epoch}
     for epoch in range(1, 7)
 )
-SIDE = 96
+SIDE = 64
 NOT_FOR_ONE_IMAGE = {"jacov", "zico"}
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -33,15 +33,15 @@ def _network(seed: int) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def probe() -> Probe:
-    """The detector on six generated scenes, small enough to ask everything several times."""
+def inputs() -> ScoringInputs:
+    """The detector on six small generated scenes."""
     dataset = load_dataset("synthetic:train=8,val=4,size=96", split="train", classes=("person",))
-    images, targets = probe_batch(dataset, img_size=(SIDE, SIDE), count=6)
-    return Probe(
+    images, targets = scoring_images(dataset, img_size=(SIDE, SIDE), count=6)
+    return ScoringInputs(
         architecture=ARCHITECTURE,
         encoding=fastestdet_head().encode(ARCHITECTURE),
         img_size=(SIDE, SIDE),
-        build=_network,
+        build=cache(_network),
         images=images,
         targets=targets,
         loss=lambda raw, boxes: detection_loss(raw, boxes).total,
@@ -52,6 +52,15 @@ def probe() -> Probe:
 
 
 every_single = pytest.mark.parametrize("strategy", SINGLE, ids=lambda row: row.name)
+every_score = pytest.mark.parametrize(
+    "strategy", [row for row in SINGLE if row.score], ids=lambda row: row.name
+)
+
+
+@pytest.fixture(scope="module")
+def scores(inputs: ScoringInputs) -> Mapping[str, Score]:
+    """Each strategy's score of the detector."""
+    return {row.name: run_strategy(row, inputs) for row in SINGLE}
 
 
 def _state(network: nn.Module) -> Mapping[str, object]:
@@ -73,24 +82,26 @@ def _state(network: nn.Module) -> Mapping[str, object]:
 
 
 @every_single
-def test_the_same_seeds_give_the_same_score(strategy: Strategy, probe: Probe) -> None:
+def test_the_same_seeds_give_the_same_score(
+    strategy: Strategy, inputs: ScoringInputs, scores: Mapping[str, Score]
+) -> None:
     """Whatever was drawn before, the score repeats to the last bit, and it is a number."""
-    first = run_strategy(strategy, probe)
+    first = scores[strategy.name]
     torch.rand(7)
-    second = run_strategy(strategy, probe)
+    second = run_strategy(strategy, inputs)
     assert first.status == "ok", first.reason
     assert first.value is not None
     assert math.isfinite(first.value)
     assert (first.value, first.spread) == (second.value, second.spread)
 
 
-@every_single
-def test_the_network_is_handed_back_unchanged(strategy: Strategy, probe: Probe) -> None:
+@every_score
+def test_the_network_is_restored(strategy: Strategy, inputs: ScoringInputs) -> None:
     """Weights, buffers, modes, gradients, hooks and torch's generator are as before, partly frozen or not."""
     network = _network(0).train()
     network.get_submodule("backbone").requires_grad_(False).eval()
     before, generator = _state(network), torch.get_rng_state()
-    run_strategy(strategy, replace(probe, build=lambda _seed: network, seeds=(0,)))
+    run_strategy(strategy, replace(inputs, build=lambda _seed: network, seeds=(0,)))
     after = _state(network)
     tensors = after["tensors"], before["tensors"]
     assert all(torch.equal(tensors[0][name], tensor) for name, tensor in tensors[1].items())
@@ -100,22 +111,24 @@ def test_the_network_is_handed_back_unchanged(strategy: Strategy, probe: Probe) 
     assert torch.equal(torch.get_rng_state(), generator)
 
 
-@every_single
-def test_the_order_of_the_images_plays_no_part(strategy: Strategy, probe: Probe) -> None:
+@every_score
+def test_the_order_of_the_images_plays_no_part(
+    strategy: Strategy, inputs: ScoringInputs, scores: Mapping[str, Score]
+) -> None:
     """Images and their boxes in another order give the same score, up to rounding."""
     order = torch.tensor([3, 5, 0, 4, 1, 2])
-    targets = probe.targets.clone()
+    targets = inputs.targets.clone()
     targets[:, 0] = order.argsort()[targets[:, 0].long()].float()
-    turned = replace(probe, images=probe.images[order], targets=targets)
-    expected = run_strategy(strategy, probe).value
+    turned = replace(inputs, images=inputs.images[order], targets=targets)
+    expected = scores[strategy.name].value
     assert run_strategy(strategy, turned).value == pytest.approx(expected, rel=1e-3)
 
 
-@every_single
-def test_one_image_is_scored_or_refused(strategy: Strategy, probe: Probe) -> None:
-    """With a single image a score is a number, or it is missing and says why."""
-    first = probe.targets[:, 0] == 0
-    score = run_strategy(strategy, replace(probe, images=probe.images[:1], targets=probe.targets[first]))
+@every_score
+def test_one_image_is_scored_or_refused(strategy: Strategy, inputs: ScoringInputs) -> None:
+    """With a single image a score is a number, or missing with a reason."""
+    first = inputs.targets[:, 0] == 0
+    score = run_strategy(strategy, replace(inputs, images=inputs.images[:1], targets=inputs.targets[first]))
     if strategy.name in NOT_FOR_ONE_IMAGE:
         assert (score.value, score.status) == (None, "failed")
         assert "image" in score.reason
@@ -124,8 +137,10 @@ def test_one_image_is_scored_or_refused(strategy: Strategy, probe: Probe) -> Non
         assert math.isfinite(score.value)
 
 
-@every_single
-def test_a_network_of_broken_weights_scores_a_number_or_fails(strategy: Strategy, probe: Probe) -> None:
+@every_score
+def test_a_network_of_broken_weights_scores_a_number_or_fails(
+    strategy: Strategy, inputs: ScoringInputs
+) -> None:
     """Weights that are not a number never make a score that is not one."""
 
     def broken(seed: int) -> nn.Module:
@@ -134,7 +149,7 @@ def test_a_network_of_broken_weights_scores_a_number_or_fails(strategy: Strategy
             next(network.parameters()).fill_(math.nan)
         return network
 
-    score = run_strategy(strategy, replace(probe, build=broken))
+    score = run_strategy(strategy, replace(inputs, build=broken, seeds=(0,)))
     assert (score.status == "failed") == (score.value is None)
     assert score.value is None or math.isfinite(score.value)
 
@@ -162,7 +177,9 @@ def _small() -> nn.Sequential:
     [row for row in SINGLE if row.score and not row.name.startswith(("zen", "az_"))],
     ids=lambda row: row.name,
 )
-def test_the_order_of_channels_plays_no_part(strategy: Strategy, probe_of: Callable[..., Probe]) -> None:
+def test_the_order_of_channels_plays_no_part(
+    strategy: Strategy, inputs_of: Callable[..., ScoringInputs]
+) -> None:
     """A network whose inner channels are renumbered computes the same and scores the same."""
     torch.manual_seed(0)
     network, images = _small(), torch.rand(5, 3, 9, 9)
@@ -172,7 +189,7 @@ def test_the_order_of_channels_plays_no_part(strategy: Strategy, probe_of: Calla
         return raw.square().mean() + raw[:, 0].mean()
 
     scores = [
-        run_strategy(strategy, probe_of(one, images=images, loss=loss)).value
+        run_strategy(strategy, inputs_of(one, images=images, loss=loss)).value
         for one in (network, _permuted(network))
     ]
     assert scores[0] is not None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.estimate.latency import fit_latency
+from mlflow_nas.estimate.models.latency import fit_latency
 
 
 def _sizes(n: int, seed: int) -> np.ndarray:
@@ -42,5 +42,5 @@ def test_the_error_of_a_latency_without_a_cause_is_not_flattered() -> None:
 
 def test_too_few_measurements_are_refused() -> None:
     """The sentence names the option."""
-    with pytest.raises(ConfigError, match=r"9 measured architectures are too few .* raise --latency-samples"):
+    with pytest.raises(ConfigError, match=r"needs at least 10 .* there are 9: raise search.latency_samples"):
         fit_latency(_sizes(9, 0), np.ones(9))

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from mlflow_nas.estimate import run_strategy, strategy_named
-from mlflow_nas.estimate.layers import block_ends, conv_layers, output_convolutions
-from mlflow_nas.estimate.ranks import log_rank_sum, pool_ranks
+from mlflow_nas.estimate.models.ranks import log_rank_sum, pool_ranks
+from mlflow_nas.estimate.network import block_ends, conv_layers, output_convolutions
 from mlflow_nas.estimate.zerocost.az_nas import entropy, trainability
-from mlflow_nas.estimate.zerocost.deepmad import stage_entropy
+from mlflow_nas.estimate.zerocost.counts import stage_entropy
 from mlflow_nas.space import build_detector, fastestdet_head
 
 
@@ -26,30 +26,30 @@ def _mlp() -> nn.Sequential:
     )
 
 
-def test_synflow_counts_every_path_once_per_layer(probe_of) -> None:
+def test_synflow_counts_every_path_once_per_layer(inputs_of) -> None:
     """The sum is L times 1 |W_L| ... |W_1| 1."""
     network = _mlp()
     paths = torch.ones(12, dtype=torch.float64)
     for layer in network:
         if isinstance(layer, nn.Linear):
             paths = layer.weight.detach().double().abs() @ paths
-    probe = probe_of(network, images=torch.rand(2, 3, 2, 2))
-    assert run_strategy(strategy_named("synflow"), probe).value == pytest.approx(math.log(3 * paths.sum()))
+    inputs = inputs_of(network, images=torch.rand(2, 3, 2, 2))
+    assert run_strategy(strategy_named("synflow"), inputs).value == pytest.approx(math.log(3 * paths.sum()))
 
 
-def test_synflow_shifts_by_the_log_of_a_scaled_layer(probe_of) -> None:
+def test_synflow_shifts_by_the_log_of_a_scaled_layer(inputs_of) -> None:
     """One layer times s adds log s."""
     network = _mlp()
-    probe = probe_of(network, images=torch.rand(2, 3, 2, 2))
-    before = run_strategy(strategy_named("synflow"), probe).value
+    inputs = inputs_of(network, images=torch.rand(2, 3, 2, 2))
+    before = run_strategy(strategy_named("synflow"), inputs).value
     with torch.no_grad():
         network[3].weight.mul_(-7)
-    after = run_strategy(strategy_named("synflow"), probe).value
+    after = run_strategy(strategy_named("synflow"), inputs).value
     assert before is not None
     assert after == pytest.approx(before + math.log(7))
 
 
-def test_synflow_leaves_batch_norm_and_biases_out(probe_of) -> None:
+def test_synflow_leaves_batch_norm_and_biases_out(inputs_of) -> None:
     """Neither changes the score."""
     convolution = nn.Conv2d(3, 4, 3, bias=False)
     with_bias = nn.Conv2d(3, 4, 3)
@@ -57,34 +57,34 @@ def test_synflow_leaves_batch_norm_and_biases_out(probe_of) -> None:
     norm = nn.BatchNorm2d(4)
     nn.init.normal_(norm.weight)
     scores = [
-        run_strategy(strategy_named("synflow"), probe_of(network)).value
+        run_strategy(strategy_named("synflow"), inputs_of(network)).value
         for network in (convolution, nn.Sequential(with_bias, norm))
     ]
     assert scores[0] == scores[1]
 
 
-def test_zen_of_one_random_convolution_is_known(probe_of) -> None:
+def test_zen_of_one_random_convolution_is_known(inputs_of) -> None:
     """A 1x1 convolution without BatchNorm changes by alpha sqrt(c_in) sqrt(2 / pi) C H W on average."""
     c_in, c_out = 3 * 8 * 8, 64
     layers = (nn.PixelUnshuffle(8), nn.Conv2d(c_in, c_out, 1, bias=False), nn.Conv2d(c_out, 1, 1))
-    probe = probe_of(nn.Sequential(*layers), images=torch.rand(2, 3, 160, 240), seeds=tuple(range(16)))
-    value = run_strategy(strategy_named("zen"), probe).value
+    inputs = inputs_of(nn.Sequential(*layers), images=torch.rand(2, 3, 160, 240), seeds=tuple(range(16)))
+    value = run_strategy(strategy_named("zen"), inputs).value
     assert value is not None
     expected = 0.01 * math.sqrt(c_in) * math.sqrt(2 / math.pi) * c_out * 20 * 30
     assert math.exp(value) == pytest.approx(expected, rel=0.02)
 
 
-def test_zen_does_not_depend_on_the_scale_of_a_convolution_before_batch_norm(probe_of) -> None:
+def test_zen_does_not_depend_on_the_scale_of_a_convolution_before_batch_norm(inputs_of) -> None:
     """Weights are drawn anew: what scale they had plays no part."""
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 2, 1))
-    before = run_strategy(strategy_named("zen"), probe_of(network)).value
+    before = run_strategy(strategy_named("zen"), inputs_of(network)).value
     with torch.no_grad():
         network[0].weight.mul_(5)
         network[1].weight.mul_(5)
-    assert run_strategy(strategy_named("zen"), probe_of(network)).value == before
+    assert run_strategy(strategy_named("zen"), inputs_of(network)).value == before
 
 
-def test_zen_adds_the_batchs_own_deviation(probe_of) -> None:
+def test_zen_adds_the_batchs_own_deviation(inputs_of) -> None:
     """Where a BatchNorm's input is twice as large the score grows by log 2; the features stay as they are."""
 
     class Doubled(nn.Conv2d):
@@ -94,14 +94,14 @@ def test_zen_adds_the_batchs_own_deviation(probe_of) -> None:
             return super().forward(images) * self.factor
 
     network = nn.Sequential(Doubled(3, 8, 3), nn.BatchNorm2d(8, eps=1e-12), nn.ReLU(), nn.Conv2d(8, 2, 1))
-    before = run_strategy(strategy_named("zen"), probe_of(network)).value
+    before = run_strategy(strategy_named("zen"), inputs_of(network)).value
     network[0].factor = 2.0
-    after = run_strategy(strategy_named("zen"), probe_of(network)).value
+    after = run_strategy(strategy_named("zen"), inputs_of(network)).value
     assert before is not None
     assert after == pytest.approx(before + math.log(2), abs=1e-4)
 
 
-def test_deepmad_of_two_layers_is_computed_by_hand(probe_of) -> None:
+def test_deepmad_of_two_layers_is_computed_by_hand(inputs_of) -> None:
     """Sum of log(k^2 c / g) times (log C + log h w), with weight 8 where there is one resolution only."""
     network = nn.Sequential(
         nn.Conv2d(3, 12, 3, padding=1),
@@ -111,7 +111,7 @@ def test_deepmad_of_two_layers_is_computed_by_hand(probe_of) -> None:
     )
     expected = (math.log(20) + math.log(48)) * (math.log(9 * 3) + math.log(25 * 12 / 4))
     assert stage_entropy(conv_layers(network, (6, 8))[:2]) == pytest.approx(expected, rel=1e-12)
-    score = run_strategy(strategy_named("deepmad"), probe_of(network, images=torch.rand(1, 3, 6, 8)))
+    score = run_strategy(strategy_named("deepmad"), inputs_of(network, images=torch.rand(1, 3, 6, 8)))
     assert score.value == pytest.approx(8 * expected, rel=1e-12)
 
 
@@ -125,7 +125,7 @@ def test_deepmad_loses_log_2_per_layer_whose_groups_double() -> None:
     assert stage_entropy(layers[0]) - stage_entropy(layers[1]) == pytest.approx(2 * math.log(2) * size)
 
 
-def test_deepmad_weighs_the_backbones_stages_and_the_head(probe_of) -> None:
+def test_deepmad_weighs_the_backbones_stages_and_the_head(inputs_of) -> None:
     """Stages end where the map shrinks; the last of the coarsest map and the whole count on their own."""
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1),
@@ -137,12 +137,12 @@ def test_deepmad_weighs_the_backbones_stages_and_the_head(probe_of) -> None:
     )
     layers = conv_layers(network, (8, 8))
     expected = sum(stage_entropy(layers[:end]) for end in (1, 3)) + 8 * stage_entropy(layers[:4])
-    score = run_strategy(strategy_named("deepmad"), probe_of(network, images=torch.rand(1, 3, 8, 8)))
+    score = run_strategy(strategy_named("deepmad"), inputs_of(network, images=torch.rand(1, 3, 8, 8)))
     assert score.value == pytest.approx(expected)
 
 
 def test_the_detectors_blocks_end_with_the_searched_head() -> None:
-    """Backbone blocks one by one, the neck, the head's shared layers; its output branches are told apart."""
+    """Backbone blocks one by one, the neck, the head's shared layers; its output branches are excluded."""
     detector = build_detector(fastestdet_head().baseline, num_classes=1)
     blocks = block_ends(detector, (96, 96))
     assert blocks[0] is detector.backbone.conv1

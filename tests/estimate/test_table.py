@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.estimate import Chooser, MeasuredTable, choose_from_table, read_table, strategy_named
-from mlflow_nas.estimate.choose import stages
+from mlflow_nas.estimate import MeasuredTable, StrategySelector, read_table, select_from_table, strategy_named
+from mlflow_nas.estimate.selector import stages
 
 SMALL = """net,acc,again,good,holes,words,ops,number,time_good
 a,0.1,0.2,1,-1e8,up,"(0, 3)",5,0.5
@@ -34,16 +34,16 @@ def _read(path: Path, **options: Any) -> MeasuredTable:
 
 def test_sentinels_and_empty_cells_are_missing(small: Path) -> None:
     """A score at -1e8 and one that is not there are NaN; other numbers stay."""
-    facts = _read(small, scores=["good", "holes"]).facts
-    assert facts.scores["good"].tolist() == [1, 2, 3, 4]
-    assert np.isnan(facts.scores["holes"]).tolist() == [True, True, False, False]
-    assert facts.seconds == {"good": pytest.approx(0.8)}
-    assert facts.zero_cost == ("good", "holes")
+    features = _read(small, scores=["good", "holes"]).features
+    assert features.scores["good"].tolist() == [1, 2, 3, 4]
+    assert np.isnan(features.scores["holes"]).tolist() == [True, True, False, False]
+    assert features.seconds == {"good": pytest.approx(0.8)}
+    assert features.zero_cost == ("good", "holes")
 
 
 def test_features_are_filled_and_words_become_columns(small: Path) -> None:
     """A missing number is the median; a word is one column, a list one column per position and value."""
-    encoding = _read(small, features=["number"], categorical=["words", "ops"]).facts.encoding
+    encoding = _read(small, features=["number"], categorical=["words", "ops"]).features.encoding
     assert encoding[:, 0].tolist() == [5, 7, 7, 9]
     assert encoding[:, 1:3].tolist() == [[0, 1], [1, 0], [0, 1], [0, 1]]
     assert encoding.shape == (4, 1 + 2 + 2 + 2 + 2)
@@ -52,14 +52,14 @@ def test_features_are_filled_and_words_become_columns(small: Path) -> None:
 
 def test_a_feature_may_be_named_as_both(small: Path) -> None:
     """Categorical wins, and nothing stands twice."""
-    assert _read(small, features=["words"], categorical=["words"]).facts.encoding.shape == (4, 2)
+    assert _read(small, features=["words"], categorical=["words"]).features.encoding.shape == (4, 2)
 
 
 def test_a_compressed_table_is_the_same_table(small: Path, tmp_path: Path) -> None:
     """.gz is read as it is."""
     packed = tmp_path / "small.csv.gz"
     packed.write_bytes(gzip.compress(small.read_bytes()))
-    assert _read(packed).facts.scores["good"].tolist() == [1, 2, 3, 4]
+    assert _read(packed).features.scores["good"].tolist() == [1, 2, 3, 4]
 
 
 def test_only_measured_rows_are_sampled(small: Path) -> None:
@@ -67,14 +67,14 @@ def test_only_measured_rows_are_sampled(small: Path) -> None:
     table = _read(small)
     assert sorted(table.sample(3, seed=0).tolist()) == [0, 1, 3]
     assert table.sample(2, seed=0).tolist() == table.sample(3, seed=0).tolist()[:2]
-    assert len(table.facts) == 4
-    with pytest.raises(ConfigError, match="--samples 4 are more than the 3 rows with a measured target"):
+    assert len(table.features) == 4
+    with pytest.raises(ConfigError, match="--samples 4 exceeds the 3 rows with a measured target"):
         table.sample(4, seed=0)
 
 
 def test_rows_are_chosen_by_value(small: Path) -> None:
     """`where` keeps the rows that agree."""
-    assert len(_read(small, where=["words=up"]).facts) == 3
+    assert len(_read(small, where=["words=up"]).features) == 3
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,19 @@ def test_rows_are_chosen_by_value(small: Path) -> None:
     [
         ({"target": "map"}, r"has no column 'map': it has net, acc, again, good"),
         ({"scores": ["god"]}, r"has no column 'god': did you mean good\?"),
-        ({"scores": ["net"]}, r"Column net of .* holds 'a' in row 1, which is no number: mend it"),
-        ({"target": "words"}, r"Column words of .* holds 'up' in row 1, which is no number"),
-        ({"features": ["ops"]}, r"holds '\(0, 3\)' in row 1, .* name a feature of words with --features-cat"),
-        ({"scores": ["acc"]}, r"--target acc stands among the scores or features, too"),
+        ({"scores": ["net"]}, r"Column net of .* holds 'a' in row 1, which is not a number: fix it"),
+        ({"target": "words"}, r"Column words of .* holds 'up' in row 1, which is not a number"),
+        ({"features": ["ops"]}, r"holds '\(0, 3\)' in row 1, .* read the column with --features-cat"),
+        ({"scores": ["acc"]}, r"--target acc is also among the scores or features"),
         ({"where": ["words=left"]}, r"No row of .* has words=left: its values begin with up, down"),
         ({"where": ["words"]}, r"--where 'words' is not COLUMN=VALUE"),
         ({"where": ["net=a"], "features": ["number"], "scores": []}, None),
     ],
 )
-def test_what_cant_be_read_is_said(small: Path, options: dict[str, Any], message: str | None) -> None:
+def test_unreadable_columns_are_reported(small: Path, options: dict[str, Any], message: str | None) -> None:
     """Value, place and remedy stand in the sentence."""
     if message is None:
-        assert len(_read(small, **options).facts) == 1
+        assert len(_read(small, **options).features) == 1
         return
     with pytest.raises(ConfigError, match=message):
         _read(small, **options)
@@ -134,26 +134,28 @@ def _made(n: int = 60) -> MeasuredTable:
     """Scores of different worth, of which the first 30 rows were trained twice."""
     path_free = np.random.default_rng(0)
     target = path_free.normal(size=n)
-    facts = _facts(target, path_free)
-    return MeasuredTable(facts, target, np.where(np.arange(n) < 30, target, np.nan))
+    features = _features(target, path_free)
+    return MeasuredTable(features, target, np.where(np.arange(n) < 30, target, np.nan))
 
 
-def _facts(target: np.ndarray, rng: np.random.Generator):  # type: ignore[no-untyped-def, type-arg]
-    from mlflow_nas.estimate import Facts
+def _features(target: np.ndarray, rng: np.random.Generator):  # type: ignore[no-untyped-def, type-arg]
+    from mlflow_nas.estimate import ArchitectureFeatures
 
     n = len(target)
     names = ("good", "noise", "synflow")
     scores = {"good": target + rng.normal(0, 0.2, n), "noise": rng.normal(size=n), "synflow": target * 1}
     empty = np.empty((n, 0))
-    return Facts(encoding=target[:, None], complexity=empty, scores=scores, zero_cost=names, curve=empty)
+    return ArchitectureFeatures(
+        encoding=target[:, None], complexity=empty, scores=scores, zero_cost=names, curve=empty
+    )
 
 
 def test_a_table_is_judged_by_what_it_holds() -> None:
     """Its scores as they are, models on its features, hybrids on its scores; nothing that needs more."""
     table = _made()
     names = ["bayesian_ridge", "br_zc", "vote", "lcsvr", "snip", "synflow"]
-    chooser = Chooser(strategies=[strategy_named(name) for name in names], draws=300)
-    result = choose_from_table(table, chooser, samples=20, seed=0)
+    selector = StrategySelector(strategies=[strategy_named(name) for name in names], draws=300)
+    result = select_from_table(table, selector, samples=20, seed=0)
     assert {row.name for row in result.strategies} == {"good", "noise", "synflow", "bayesian_ridge", "br_zc"}
     families = {row.name: row.family for row in result.strategies}
     assert (families["good"], families["br_zc"]) == ("zero-cost", "hybrid")
@@ -165,15 +167,15 @@ def test_a_table_is_judged_by_what_it_holds() -> None:
 def test_a_sequential_choice_stops_as_soon_as_it_knows() -> None:
     """20 samples settle a clear case; noise takes all that there are."""
     table = _made()
-    chooser = Chooser(strategies=[], draws=300)
-    assert choose_from_table(table, chooser, samples=40, seed=0, sequential=True).samples == 20
-    facts = replace(
-        table.facts,
+    selector = StrategySelector(strategies=[], draws=300)
+    assert select_from_table(table, selector, samples=40, seed=0, sequential=True).samples == 20
+    features = replace(
+        table.features,
         zero_cost=(),
         scores={f"n{i}": np.random.default_rng(i + 1).normal(size=60) for i in range(12)},
     )
-    noise = MeasuredTable(facts, table.target, None)
-    result = choose_from_table(noise, chooser, samples=32, seed=0, sequential=True)
+    noise = MeasuredTable(features, table.target, None)
+    result = select_from_table(noise, selector, samples=32, seed=0, sequential=True)
     assert result.samples == 32
     assert result.selected is None
     assert math.isfinite(result.tau)

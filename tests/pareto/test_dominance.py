@@ -21,15 +21,15 @@ def test_duplicates_of_a_front_member_are_all_kept() -> None:
 
 @pytest.mark.parametrize("objectives", [1, 2, 3, 4, 5])
 def test_front_equals_the_definition(objectives: int) -> None:
-    """The front is what the definition of dominance says, ties included, for one to five objectives."""
+    """The front follows the definition of dominance, ties included, for one to five objectives."""
     rng = np.random.default_rng(objectives)
-    maximise = tuple(index % 2 == 0 for index in range(objectives))
+    maximize = tuple(index % 2 == 0 for index in range(objectives))
     points = rng.integers(0, 5, size=(200, objectives)).astype(float)
-    costs = np.where(maximise, -points, points)
+    costs = np.where(maximize, -points, points)
     nowhere_worse = (costs[:, None] <= costs[None]).all(axis=-1)
     somewhere_better = (costs[:, None] < costs[None]).any(axis=-1)
     expected = ~(nowhere_worse & somewhere_better).any(axis=0)
-    assert (non_dominated(points, maximise) == expected).all()
+    assert (non_dominated(points, maximize) == expected).all()
 
 
 def test_no_points_have_no_front() -> None:
@@ -55,7 +55,7 @@ def test_values_that_are_no_measurement_are_refused(value: float) -> None:
 
 
 def test_columns_must_fit_the_directions() -> None:
-    """Three columns with two directions are an error that says both."""
+    """Three columns with two directions are an error with both numbers."""
     with pytest.raises(ConfigError, match=r"shape \(1, 3\), the 2 directions need \[n, 2\]"):
         non_dominated([[1.0, 2.0, 3.0]], MAP_AND_LATENCY)
 
@@ -67,11 +67,11 @@ def test_a_dominated_point_names_the_first_front_member_that_dominates_it() -> N
 
 
 def test_every_named_dominator_dominates() -> None:
-    """On random points, front members name nobody and each other point names one that dominates it."""
+    """On random points, front members have no dominator and every other point has one."""
     points = np.random.default_rng(7).random((300, 3))
-    maximise = (True, False, True)
-    front, named = non_dominated(points, maximise), dominators(points, maximise)
-    costs = np.where(maximise, -points, points)
+    maximize = (True, False, True)
+    front, named = non_dominated(points, maximize), dominators(points, maximize)
+    costs = np.where(maximize, -points, points)
     assert ((named == -1) == front).all()
     losers = np.flatnonzero(~front)
     assert front[named[losers]].all()

@@ -61,6 +61,6 @@ def test_straight_front_gives_its_first_extreme() -> None:
 
 
 def test_no_points_have_no_knee() -> None:
-    """An empty front is an error that says how many are needed."""
+    """An empty front is an error with the number that is needed."""
     with pytest.raises(ConfigError, match="0 points have no knee, at least 1 is needed"):
         knee(np.empty((0, 2)), MAP_AND_LATENCY)

@@ -1,101 +1,170 @@
-from functools import partial
+"""Front, figures, columns and description of results."""
+
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+import pytest
+from PIL import Image
 
 from mlflow_nas.report import (
     draw_boxes,
     front_of,
     pareto_html,
     pareto_png,
-    speed_warning,
     study_description,
     table_columns,
 )
-from mlflow_nas.types import Evaluation
+from mlflow_nas.types import Objective, TrialResult
 
 PNG = b"\x89PNG"
+OBJECTIVES = (Objective("map", "maximize"), Objective("latency_ms", "minimize"))
 
 
-def _evaluation(number: int, accuracy: float | None, latency: float) -> Evaluation:
-    metrics = {"latency_ms": latency} | (
-        {} if accuracy is None else {"map": accuracy, "map_50": 2 * accuracy}
-    )
-    return Evaluation(
-        number=number,
-        key=f"k{number}",
-        architecture={"kernel_size": 3},
-        state="infeasible" if accuracy is None else "complete",
-        metrics=metrics,
-        run_id=f"run{number}",
-    )
+def _trial(number: int, accuracy: float | None, latency: float, **known: object) -> TrialResult:
+    metrics = {"params": 10.0 * number, "latency_ms": latency}
+    metrics |= {} if accuracy is None else {"map": accuracy, "map/a.b": 2 * accuracy}
+    values = {
+        "number": number,
+        "key": f"k{number}",
+        "architecture": {"kernel_size": 3},
+        "state": "infeasible" if accuracy is None else "complete",
+        "metrics": metrics,
+        "run_id": f"run{number}",
+    }
+    return TrialResult(**{**values, **known})  # type: ignore[arg-type]
 
 
+FAILED = TrialResult(
+    number=4,
+    key="k4",
+    architecture={"kernel_size": 5},
+    state="failed",
+    error="CandidateError: it can't\nbe exported",
+)
 TRIALS = [
-    _evaluation(0, 0.4, 5.0),
-    _evaluation(1, 0.3, 4.0),
-    _evaluation(2, 0.2, 4.5),
-    _evaluation(3, None, 9.0),
+    _trial(0, 0.4, 5.0, role="reference"),
+    _trial(1, 0.3, 4.0),
+    _trial(2, 0.2, 4.5),
+    _trial(3, None, 9.0),
+    FAILED,
 ]
 
 
-def test_the_front_is_sorted_by_latency_and_leaves_out_what_is_not_complete() -> None:
-    """Trial 2 is dominated, trial 3 was never trained."""
-    assert [evaluation.number for evaluation in front_of(TRIALS)] == [1, 0]
-    assert front_of(TRIALS[3:]) == []
+def _describe(results: list[TrialResult], objectives: tuple[Objective, ...] = OBJECTIVES) -> str:
+    return study_description(results, objectives, experiment_id="7", settings={"board": "local"})
 
 
-def test_the_table_has_the_same_columns_for_every_trial() -> None:
-    """MLflow's UI shows it as a table."""
-    columns = table_columns(TRIALS)
-    assert {len(values) for values in columns.values()} == {4}
-    assert columns["front"] == [True, True, False, False]
-    assert columns["map"][3] is None
+def test_the_front_is_sorted_by_the_last_objective_and_holds_complete_results_only() -> None:
+    """Trial 2 is dominated, trial 3 was never trained, trial 4 failed."""
+    assert [result.number for result in front_of(TRIALS, OBJECTIVES)] == [1, 0]
+    assert front_of(TRIALS[3:], OBJECTIVES) == []
 
 
-def test_the_figures_are_a_png_and_a_page_that_loads_nothing(tmp_path: Path) -> None:
-    """The sandboxed frame of MLflow's UI allows no external script."""
-    assert pareto_png(TRIALS, tmp_path / "p.png").read_bytes().startswith(PNG)
-    page = pareto_html(TRIALS, tmp_path / "p.html").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("objectives", "front"),
+    [
+        ((OBJECTIVES[0],), [0]),
+        ((OBJECTIVES[1],), [1]),
+        ((*OBJECTIVES, Objective("params", "maximize")), [2, 1, 0]),
+        ((Objective("map", "minimize"), Objective("params", "maximize")), [2]),
+    ],
+)
+def test_the_front_follows_the_objectives(objectives: tuple[Objective, ...], front: list[int]) -> None:
+    """One to three objectives of any direction; the names are the caller's."""
+    assert [result.number for result in front_of(TRIALS, objectives)] == front
+
+
+def test_the_columns_begin_with_the_objectives_and_have_no_dots() -> None:
+    """MLflow's UI reads a dot as a path and shows an empty column."""
+    columns = table_columns(TRIALS, OBJECTIVES)
+    assert list(columns)[:8] == [
+        "trial",
+        "key",
+        "role",
+        "state",
+        "front",
+        "map",
+        "latency_ms",
+        "arch_kernel_size",
+    ]
+    assert {len(values) for values in columns.values()} == {5}
+    assert columns["front"] == [True, True, False, False, False]
+    assert columns["map"] == [0.4, 0.3, 0.2, None, None]
+    assert columns["map/a_b"][0] == 0.8
+    assert columns["arch_kernel_size"] == [3, 3, 3, 3, 5]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_figures_are_a_png_and_a_page_that_loads_nothing(tmp_path: Path, count: int) -> None:
+    """Of one, two or three objectives; the sandboxed frame of MLflow's UI allows no external script."""
+    objectives = (*OBJECTIVES, Objective("params", "minimize"))[:count]
+    with Image.open(pareto_png(TRIALS, objectives, tmp_path / "p.png")) as image:
+        assert image.format == "PNG"
+    page = pareto_html(TRIALS, objectives, tmp_path / "p.html").read_text(encoding="utf-8")
     assert 'script src="http' not in page
-    assert "trial 0: k0" in page
+    assert "trial 0: k0 (complete)" in page
     assert "trial 3: k3" not in page
+    assert "map (higher is better)" in page
+    assert ("latency_ms (lower is better)" in page) == (count > 1)
 
 
-def test_the_description_links_each_run_of_the_front() -> None:
-    """Links are relative to the UI."""
-    text = study_description(TRIALS, experiment_id="7", settings={"board": "local"})
-    assert "[1](#/experiments/7/runs/run1)" in text
-    assert "board `local`" in text
+def test_groups_of_points_differ_in_their_markers(tmp_path: Path) -> None:
+    """Colour is not the only difference; trials without a point are counted in the title."""
+    slow = _trial(5, 0.5, 20.0, state="infeasible")
+    page = pareto_html([*TRIALS, slow], OBJECTIVES, tmp_path / "p.html").read_text(encoding="utf-8")
+    for label, symbol in (
+        ("dominated", "circle"),
+        ("outside a limit", "x"),
+        ("Pareto front", "square"),
+        ("reference", "diamond-open"),
+    ):
+        assert f'"name":"{label}"' in page
+        assert f'"symbol":"{symbol}"' in page
+    assert "4 trials; without a point: 1 infeasible, 1 failed" in page
+
+
+def test_figures_without_any_point_are_written(tmp_path: Path) -> None:
+    """A study whose trials all failed has a report, too."""
+    assert pareto_png([FAILED], OBJECTIVES, tmp_path / "p.png").read_bytes().startswith(PNG)
+    page = pareto_html([FAILED], OBJECTIVES, tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "0 trials; without a point: 1 failed" in page
+    assert _describe([FAILED]).startswith("Trials: 1 failed; 0 on the Pareto front.")
+    assert _describe([]).startswith("Trials: none; 0 on the Pareto front.")
+
+
+def test_the_description_begins_with_the_result() -> None:
+    """MLflow's UI folds it after two lines: the best of each objective beside the reference."""
+    lines = _describe(TRIALS).splitlines()
+    assert lines[0] == (
+        "**Best map 0.4** (latency_ms 5; trial [0](#/experiments/7/runs/run0), `k0`); reference 0.4  "
+    )
+    assert lines[1].startswith("**Best latency_ms 4** (map 0.3; trial [1](#/experiments/7/runs/run1), `k1`)")
+    assert lines[2] == "Trials: 3 complete, 1 infeasible, 1 failed; 2 on the Pareto front."
+
+
+def test_the_description_lists_the_front_and_the_reasons_of_failures() -> None:
+    """Each trial of the front with its link, each failure in one line; the settings follow."""
+    text = _describe([*TRIALS, _trial(5, 0.5, 6.0, latency_unstable=True)])
+    assert "| trial | architecture | map | latency_ms |" in text
+    assert "| [1](#/experiments/7/runs/run1) | `k1` | 0.3 | 4 |" in text
+    assert "`k5` (latency unstable)" in text
+    assert "- trial 4, `k4` (failed): CandidateError: it can't be exported" in text
+    assert "Settings: board `local`." in text
+    many = _describe([*TRIALS, *[FAILED] * 25])
+    assert many.count("- trial 4") == 20
+    assert "- and 6 more" in many
 
 
 def test_the_description_links_the_comparison_of_the_complete_trials() -> None:
     """MLflow's page takes the runs as JSON in its address."""
-    text = study_description(TRIALS, experiment_id="7", settings={})
-    address = unquote(text.partition("[Compare the trials](")[2].rstrip(")"))
+    address = unquote(_describe(TRIALS).partition("[Compare the trials](")[2].rstrip(")"))
     assert address == '#/compare-runs?runs=["run0","run1","run2"]&experiments=["7"]'
-
-
-def test_a_board_whose_speed_changed_is_told_of() -> None:
-    """By the baseline's time in each trial; trials that never met the board say nothing."""
-
-    def timed(*baseline_ms: float) -> list[Evaluation]:
-        trials = [_evaluation(number, 0.4, 5.0) for number in range(len(baseline_ms) + 1)]
-        for trial, value in zip(trials, baseline_ms, strict=False):
-            trial.metrics["baseline_latency_ms"] = value  # type: ignore[index]
-        return trials
-
-    assert speed_warning(timed()) == speed_warning(timed(4.0, 4.7, 4.2)) == ""
-    assert "took 4.00 to 6.90 ms. Trials compare by latency_ratio" in speed_warning(timed(4.1, 6.9, 4.0))
-    described = partial(study_description, experiment_id="7", settings={})
-    assert "**The board's speed changed" in described(timed(4.1, 6.9))
-    assert "speed changed" not in described(timed(4.1, 4.2))
 
 
 def test_detections_are_drawn(tmp_path: Path) -> None:
     """Also an image without any, and more images than fit in a row."""
     image = np.zeros((40, 60, 3), np.uint8)
     box = np.array([[5, 5, 20, 30]], np.float32)
-    pictures = [(image, box, ["person 0.90"]), *[(image, box[:0], list[str]())] * 4]
-    assert draw_boxes(pictures, tmp_path / "d.png").read_bytes().startswith(PNG)
+    images = [(image, box, ["person 0.90"]), *[(image, box[:0], list[str]())] * 4]
+    assert draw_boxes(images, tmp_path / "d.png").read_bytes().startswith(PNG)

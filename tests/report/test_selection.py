@@ -22,15 +22,15 @@ def _result(*rows: dict[str, Any], **known: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seconds", [0.1, None, 0.0])
 def test_the_figure_is_drawn_with_and_without_costs(tmp_path: Path, seconds: float | None) -> None:
-    """Unknown costs, none at all and families nobody knows are survived."""
+    """Unknown costs, none at all and unknown families are drawn, too."""
     rows = [_row("zen", seconds=seconds), _row("mine", family="other", seconds=seconds, excluded="too slow")]
     path = selection_png(_result(*rows, noise_ceiling=None, tau_bbc=None), tmp_path / "selection.png")
-    with Image.open(path) as picture:
-        assert picture.width > 1000
+    with Image.open(path) as image:
+        assert image.width > 1000
 
 
 def test_a_strategy_without_any_score_has_no_point(tmp_path: Path) -> None:
-    """What could not be judged is left out of the figure, so that it is as high as its rows."""
+    """Strategies without scores are left out of the figure, so that it is as high as its rows."""
     rows = [_row(f"s{number}") for number in range(14)]
     absent = [_row(f"absent{number}", missing=1.0) for number in range(14)]
     few = selection_png(_result(*rows), tmp_path / "few.png").read_bytes()
@@ -38,7 +38,7 @@ def test_a_strategy_without_any_score_has_no_point(tmp_path: Path) -> None:
 
 
 def test_the_description_names_ties_and_reasons() -> None:
-    """A star for what can't be told apart, the reason for what can't be chosen, a dash for no cost."""
+    """A star for ties with the winner, the reason for exclusions, a dash for unknown costs."""
     text = selection_description(
         _result(_row("zen", indistinguishable=True), _row("snip", seconds=None, excluded="misses 9%"))
     )

@@ -1,4 +1,4 @@
-"""The honest table on the published numbers of the talk, and by hand."""
+"""The table of costs on the published numbers of the talk, and by hand."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def _rows(searches: list[SearchCosts], **options: int) -> dict[str, dict[str, ob
 
 
 def test_the_talks_numbers_are_14_93_and_10_amortised_and_2_5_and_2_3_cold() -> None:
-    """The slide leaves out its 40 samples; with them the first search already pays."""
+    """The slide leaves out its 40 samples; with them the first search already costs less."""
     rows = _rows(TALK)
     ridge, flops = rows["bayesian_ridge"], rows["macs"]
     assert ridge["cold_s"] == 38_430.0
@@ -36,35 +36,35 @@ def test_the_talks_numbers_are_14_93_and_10_amortised_and_2_5_and_2_3_cold() -> 
     assert rows[FULL]["speedup_cold"] == 1.0
 
 
-def test_the_full_search_may_be_imagined() -> None:
-    """120 trials of the measured 800 s, when nobody has trained them."""
+def test_the_full_search_may_be_extrapolated() -> None:
+    """120 trials of the measured 800 s, without training them."""
     rows = _rows(TALK[1:], full_trials=120)
     assert rows["bayesian_ridge"]["speedup_cold"] == pytest.approx(96_000 / 38_430)
     assert _rows(TALK[1:])["macs"]["speedup_cold"] is None
 
 
 def test_several_searches_are_one_row_with_the_deviation_of_the_best() -> None:
-    """Means over studies; choosing the strategy and the seed network count cold and not amortised."""
+    """Means over studies; the selection and the seed network count cold and not amortised."""
     terms = {"search_s": 10.0, "post_search_s": 20.0, "selection_s": 5.0, "seed_s": 100.0}
     searches = [
-        SearchCosts(study=name, estimator="zen", terms={**terms, "best_map": best}, trained_on="CPU")
+        SearchCosts(study=name, estimator="zen", terms={**terms, "best_quality": best}, trained_on="CPU")
         for name, best in (("a", 0.5), ("b", 0.7))
     ]
     row = _rows(searches)["zen"]
     assert row["searches"] == 2
     assert (row["cold_s"], row["amortised_s"]) == (135.0, 30.0)
-    assert row["best_map"] == pytest.approx(0.6)
-    assert row["best_map_sd"] == pytest.approx(0.1 * 2**0.5)
+    assert row["best_quality"] == pytest.approx(0.6)
+    assert row["best_quality_sd"] == pytest.approx(0.1 * 2**0.5)
     assert row["trained_on"] == "CPU"
 
 
 def test_equal_compute_is_the_best_of_as_many_full_trainings() -> None:
-    """Of the first three of four; a full search with fewer can't say."""
-    full = SearchCosts(study="f", estimator=FULL, terms={}, maps=(0.1, 0.4, 0.3, 0.9))
+    """Of the first three of four; with fewer the value is missing."""
+    full = SearchCosts(study="f", estimator=FULL, terms={}, qualities=(0.1, 0.4, 0.3, 0.9))
 
     def of(trainings: float) -> object:
         search = SearchCosts(study="e", estimator="zen", terms={"trainings": trainings})
-        return _rows([full, search])["zen"]["equal_compute_map"]
+        return _rows([full, search])["zen"]["equal_compute_quality"]
 
     assert of(3.0) == 0.4
     assert of(5.0) is None

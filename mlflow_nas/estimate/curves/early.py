@@ -1,12 +1,14 @@
-"""Scores that read the first epochs as they are."""
+"""Scores and features of the first epochs of a training, as they are."""
 
 import statistics
 
-from mlflow_nas.estimate.contract import Curve, UndefinedScoreError
+import numpy as np
 
-__all__ = ["ACCURACY", "LOSS", "early_stop_map", "series", "tse_e", "tse_ema"]
+from mlflow_nas.estimate.contract import Curve, Floats, UndefinedScoreError
 
-ACCURACY, LOSS = "map_fp32", "train_loss"
+__all__ = ["LOSS", "QUALITY", "curve_features", "early_stop", "series", "tse_e", "tse_ema"]
+
+LOSS, QUALITY = "train_loss", "quality"
 _SMOOTHED = 3
 _NEWEST_SHARE = 0.9
 
@@ -23,9 +25,9 @@ def series(curve: Curve, name: str) -> list[float]:
     return [metrics[name] for metrics in curve]
 
 
-def early_stop_map(curve: Curve, horizon: int) -> float:  # noqa: ARG001 - every score of a curve takes both
-    """Accuracy (mAP of the float network), the mean of the last three epochs at most."""
-    return statistics.fmean(series(curve, ACCURACY)[-_SMOOTHED:])
+def early_stop(curve: Curve, horizon: int) -> float:  # noqa: ARG001 - every score of a curve takes both
+    """Quality of the float network, the mean of the last three epochs at most."""
+    return statistics.fmean(series(curve, QUALITY)[-_SMOOTHED:])
 
 
 def tse_e(curve: Curve, horizon: int) -> float:  # noqa: ARG001 - every score of a curve takes both
@@ -37,9 +39,24 @@ def tse_e(curve: Curve, horizon: int) -> float:  # noqa: ARG001 - every score of
 
 
 def tse_ema(curve: Curve, horizon: int) -> float:  # noqa: ARG001 - every score of a curve takes both
-    """Moving average of the training loss in which the newest epoch weighs .9 (TSE-EMA, arXiv:2006.04492)."""
+    """Moving average of the training loss; the newest epoch's weight is .9 (TSE-EMA, arXiv:2006.04492)."""
     losses = series(curve, LOSS)
     average = losses[0]
     for loss in losses[1:]:
         average = (1 - _NEWEST_SHARE) * average + _NEWEST_SHARE * loss
     return average
+
+
+def curve_features(curve: Curve) -> Floats:
+    """Quality and training loss as features of a model [q]; q is 0 without epochs, NaN is a missing metric.
+
+    Baker et al. (arXiv:1705.10823) take the accuracies and their first and second differences; White et al.
+    (arXiv:2104.01177) add mean and standard deviation, and the sum of losses.
+    """
+    if not curve:
+        return np.empty(0)
+    quality = np.array([epoch.get(QUALITY, np.nan) for epoch in curve])
+    loss = np.array([epoch.get(LOSS, np.nan) for epoch in curve])
+    differences = [np.diff(quality), np.diff(quality, n=2)] if len(curve) > 1 else []
+    summary = [quality.mean(), quality.std(), loss.mean(), loss.std(), loss.sum()]
+    return np.concatenate([quality, *differences, loss, summary])

@@ -1,6 +1,6 @@
-"""Curves that accuracy is said to follow over epochs (Domhan et al., IJCAI 2015, table 1).
+"""Parametric families of learning curves (Domhan et al., IJCAI 2015, table 1).
 
-Each takes epochs x >= 1 and parameters and gives accuracy; the bounds keep it defined for every x >= 1.
+Each maps epochs x >= 1 and parameters to accuracy; within the bounds it is defined for every x >= 1.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Choosing a strategy honestly: arrays in, arrays out."""
+"""Statistics of the selection of a strategy: arrays in, arrays out."""
 
 from mlflow_nas.estimate.selection.bootstrap import draw_weights, interval, out_of_bag, weighted_tau_b
 from mlflow_nas.estimate.selection.crossfit import leave_pair_out, within_folds

@@ -1,8 +1,8 @@
 """Uncertainty of tau-b: the bootstrap over architectures with pair weights.
 
-B draws, s strategies, n architectures. A draw gives architecture i the weight w_i, how often it was drawn;
-a pair weighs w_i w_j. An architecture is never paired with its own copy: resampled rows in a library's tau
-would make artificial ties. Percentile intervals of this bootstrap hold 95 % at n = 10 to 40.
+B draws, s strategies, n architectures. The weight w_i of architecture i is the number of its draws, that
+of a pair w_i w_j. An architecture is never paired with its own copy: resampled rows in a library's tau would
+create ties. The coverage of percentile intervals of this bootstrap is 95 % at n = 10 to 40.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def draw_weights(n: int, draws: int, *, seed: int) -> Floats:
 
 
 def out_of_bag(weights: Floats) -> Floats:
-    """Weights [B, n] of the architectures that each draw left out: 1, and 0 for those it took."""
+    """Weights [B, n] of the out-of-bag architectures of each draw: 1, and 0 for the others."""
     return np.asarray(weights == 0, dtype=np.float64)
 
 
@@ -47,6 +47,6 @@ def _weighted(matrix: Floats, weights: Floats) -> Floats:
 
 
 def interval(draws: Floats, *, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the draws [B]; those without a value are left out."""
+    """Percentile interval of the draws [B]; NaN is ignored."""
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

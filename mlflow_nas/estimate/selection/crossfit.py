@@ -1,8 +1,8 @@
-"""Out-of-sample pairs of a model that is fitted on the very architectures it is judged by.
+"""Out-of-sample pairs of a model that is fitted on the same architectures that it is evaluated on.
 
 Predictions of different fits must not be pooled into one ranking: without a high y_i the mean falls, and a
 weak model looks strongly negative (a constant reaches tau -1; doi:10.1145/1882471.1882479). So only
-predictions of one fit are compared: of the two architectures left out together, or of those in one fold.
+predictions of one fit are compared: of the two architectures left out together, or of one test fold.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,23 +25,23 @@ TIED = 1e-9
 
 
 def leave_pair_out(features: Floats, target: Floats, fit: Fit) -> Pairs:
-    """Fit on all others for each pair: n (n - 1) / 2 fits, unbiased where the features say nothing.
+    """Fit on all others for each pair: n (n - 1) / 2 fits, unbiased for uninformative features.
 
     Args:
         features: [n, d].
         target: [n].
-        fit: everything that scales, selects or tunes happens inside it.
+        fit: includes all scaling, feature selection and tuning.
     """
-    everyone = range(len(target))
-    return _ranked(features, target, fit, (np.array(pair) for pair in combinations(everyone, 2)))
+    indices = range(len(target))
+    return _ranked(features, target, fit, (np.array(pair) for pair in combinations(indices, 2)))
 
 
 def within_folds(
     features: Floats, target: Floats, fit: Fit, *, folds: int = 5, repeats: int = 20, seed: int
 ) -> Pairs:
-    """Repeated cross-validation that compares inside test folds: folds x repeats fits and a few more.
+    """Repeated cross-validation that compares within test folds: folds x repeats fits and a few more.
 
-    Pairs that never shared a test fold, about 2 % at 20 repeats of 5 folds, are left out by themselves.
+    Pairs that never shared a test fold, about 2 % at 20 repeats of 5 folds, are left out as pairs.
     Biased by -.02 to -.04, because it trains on four fifths.
     """
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""The rule that chooses a strategy, and when it refuses to."""
+"""The rule that selects a strategy, and when none is selected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from mlflow_nas.estimate.selection.winner import Noise
 __all__ = ["FLOPS", "Limits", "exclusion", "pick", "refusal"]
 
 FLOPS = ("macs", "flops")
-"""Names under which the operations of a network are known: the score that every other one must beat."""
+"""Names of the baseline score that all others are compared with."""
 
 TIE_SE = 0.5
-"""A cheaper strategy is preferred within so many standard errors of the paired difference: a full one would
-cost .02 to .06 of true tau (three public tables, n = 40)."""
+"""A cheaper strategy is preferred within this number of standard errors of the paired difference: a full one
+would cost .02 to .06 of true tau (three public tables, n = 40)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a strategy must keep to be chosen, and the selection to be believed.
+    """Bounds for a strategy to be eligible, and for the selection to be accepted.
 
     Attributes:
-        candidates: how many the search will score.
+        candidates: number that the search will score.
         budget_s: seconds for scoring them; None for no limit.
-        missing: a strategy misses fewer scores than this share.
-        informativeness: at least; below, most of a score's variance is the weight seeds'.
+        missing: share of missing scores, exclusive.
+        informativeness: least; below, most of a score's variance is between weight seeds.
         tau: least lower bound of the corrected tau.
         noise_ceiling: least tau between two trainings of the same architectures.
     """
@@ -41,7 +41,7 @@ class Limits:
 
 
 def exclusion(evidence: Evidence, limits: Limits) -> str | None:
-    """Why a strategy can't be chosen; None when it can."""
+    """Why a strategy is not eligible; None when it is."""
     cost = evidence.cost_s(limits.candidates)
     if evidence.absent is not None:
         return evidence.absent
@@ -55,7 +55,7 @@ def exclusion(evidence: Evidence, limits: Limits) -> str | None:
 
 
 def pick(evidence: Sequence[Evidence], taus: Floats, in_bag: Floats, *, candidates: int) -> int:
-    """Index of the largest tau-b [s], or of the cheapest that is as good within half a standard error.
+    """Index of the largest tau-b [s], or of the cheapest within half a standard error of it.
 
     Args:
         evidence: the eligible strategies, s of them.
@@ -74,7 +74,7 @@ def pick(evidence: Sequence[Evidence], taus: Floats, in_bag: Floats, *, candidat
 
 
 def refusal(corrected: Interval, noise: Noise | None, limits: Limits) -> str | None:
-    """Why the evidence does not suffice; None when it does."""
+    """Why the evidence is not sufficient; None when it is."""
     if noise is not None and noise.ceiling < limits.noise_ceiling:
         return (
             f"training the same {noise.architectures} architectures twice ranks them with a tau of "

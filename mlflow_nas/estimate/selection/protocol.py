@@ -1,4 +1,4 @@
-"""The selection of a strategy: evidence of n trained architectures in, one choice or a refusal out."""
+"""The selection of a strategy: evidence on n trained architectures in, one strategy or none out."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ ROUNDED_SHARE = 0.1
 
 
 class _Draws(NamedTuple):
-    """tau-b [B, s] of every strategy on each draw's pairs, and on the pairs that it left out."""
+    """tau-b [B, s] of every strategy on the in-bag and on the out-of-bag pairs of each draw."""
 
     in_bag: Floats
     out_of_bag: Floats
@@ -62,13 +62,13 @@ def select_strategy(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> SelectionResult:
-    """Choose the strategy that a search may trust, or none.
+    """Select the strategy for a search, or none.
 
     Args:
-        evidence: what each strategy said of the n architectures, out of sample.
+        evidence: of each strategy on the n architectures, out of sample.
         target: their measured quality [n], higher is better, without gaps.
         noise: of training, when architectures were trained twice.
-        limits: what a strategy must keep to be chosen.
+        limits: for a strategy to be eligible.
         draws: of the bootstrap.
         seed: of the bootstrap.
 
@@ -93,16 +93,16 @@ def select_strategy(
 
 def _check(evidence: Sequence[Evidence], target: Floats) -> None:
     if not evidence:
-        raise ConfigError("There is no strategy to choose from: give scores, or features for models.")
+        raise ConfigError("There is no strategy to select from: provide scores, or features for models.")
     if len(target) < MIN_SAMPLES:
         raise ConfigError(
-            f"{len(target)} architectures with a measured target are too few to choose a strategy by: "
-            f"at least {MIN_SAMPLES} are needed, 40 are usual."
+            f"A selection needs at least {MIN_SAMPLES} architectures with a measured target, there are "
+            f"{len(target)}: measure more, 40 are usual."
         )
     if np.isnan(target).any() or pairs_of(target).constant:
         raise ConfigError(
-            f"The target of the {len(target)} architectures has gaps or is the same for all of them: "
-            "no ranking can be judged by it."
+            f"The target of the {len(target)} architectures has missing values or is constant: "
+            "rankings can't be compared with it."
         )
 
 
@@ -168,10 +168,10 @@ def _rows(
     ]
 
 
-def _corrected(p_values: Floats, asked: Sequence[bool]) -> Floats:
-    """Holm's correction over the strategies that had something to say; 1 for the others."""
+def _corrected(p_values: Floats, scored: Sequence[bool]) -> Floats:
+    """Holm's correction over the strategies with scores; 1 for the others."""
     corrected = np.ones(len(p_values))
-    corrected[np.flatnonzero(asked)] = holm(p_values[np.flatnonzero(asked)])
+    corrected[np.flatnonzero(scored)] = holm(p_values[np.flatnonzero(scored)])
     return corrected
 
 
@@ -188,7 +188,7 @@ def _against_flops(evidence: Sequence[Evidence], in_bag: Floats) -> dict[int, fl
 def _compared(
     rows: Sequence[StrategyResult], draws: _Draws, choice: _Choice, pairs: Sequence[Pairs]
 ) -> list[StrategyResult]:
-    """The rows with what compares the strategies with the winner."""
+    """The rows with the columns that compare a strategy with the winner."""
     in_bag = draws.in_bag[:, choice.eligible]
     probabilities = dict(zip(choice.eligible, probability_best(in_bag).tolist(), strict=True))
     same = indistinguishable(in_bag, choice.eligible.index(choice.winner))
@@ -218,16 +218,16 @@ def _concluded(
     doubt = refusal(choice.tau_bbc_ci, noise, limits) if choice else "no strategy is eligible"
     flops = next((row.name for row in rows if row.name in FLOPS and row.excluded is None), None)
     either = tuple(dict.fromkeys(name for name in (flops, winner.name if winner else None) if name))
-    nothing = float("nan")
+    nan = float("nan")
     return SelectionResult(
         selected=winner.name if winner and doubt is None else None,
         winner=winner.name if winner else None,
         reason=_sentence(winner, choice, doubt),
         fallback=either if doubt else (),
-        tau=winner.tau if winner else nothing,
-        tau_ci=winner.ci if winner else (nothing, nothing),
-        tau_bbc=choice.tau_bbc if choice else nothing,
-        tau_bbc_ci=choice.tau_bbc_ci if choice else (nothing, nothing),
+        tau=winner.tau if winner else nan,
+        tau_ci=winner.ci if winner else (nan, nan),
+        tau_bbc=choice.tau_bbc if choice else nan,
+        tau_bbc_ci=choice.tau_bbc_ci if choice else (nan, nan),
         indistinguishable=tuple(row.name for row in rows if row.indistinguishable),
         strategies=sorted(rows, key=lambda row: (row.excluded is not None, -row.tau)),
         samples=samples,
@@ -242,6 +242,5 @@ def _sentence(winner: StrategyResult | None, choice: _Choice | None, doubt: str 
     if doubt or winner is None or choice is None:
         return f"not enough evidence, train instead: {doubt}"
     return (
-        f"{winner.name}: tau {winner.tau:.2f} on the sample, {choice.tau_bbc:.2f} "
-        "corrected for having chosen it"
+        f"{winner.name}: tau {winner.tau:.2f} on the sample, {choice.tau_bbc:.2f} corrected for the selection"
     )

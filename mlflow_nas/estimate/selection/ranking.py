@@ -1,4 +1,4 @@
-"""How well a ranking agrees with the measured one. n architectures; NaN is missing: tied worst."""
+"""Agreement of a ranking with the measured one. n architectures; NaN is missing and ranks last, tied."""
 
 import math
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ Floats: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What a ranking says of each pair of architectures.
+    """A ranking as signs of pairs of architectures.
 
     Attributes:
         sign: [n, n] in -1..1, positive where i is ranked above j; the mean when a pair was ranked repeatedly.
-        untied: [n, n] in 0..1, how often the pair was ranked at all; the diagonal is 0.
+        untied: [n, n] in 0..1, share of the rankings in which the pair is not tied; the diagonal is 0.
     """
 
     sign: Floats
@@ -37,17 +37,17 @@ class Pairs:
 
     @property
     def constant(self) -> bool:
-        """Whether no pair is ranked; tau-b is then undefined and taken as 0."""
+        """Whether all pairs are tied; tau-b is then undefined and set to 0."""
         return not self.untied.any()
 
     @property
     def wins(self) -> Floats:
-        """[n]: pairs won minus pairs lost, the ranking that the pairs add up to (Copeland)."""
+        """[n]: pairs won minus pairs lost, the ranking by Copeland's method."""
         return np.asarray(self.sign.sum(axis=1), dtype=np.float64)
 
 
 def ranks(values: Floats) -> Floats:
-    """Average ranks [n], the highest value has the highest rank; missing values are tied worst."""
+    """Average ranks [n], the highest value has the highest rank; missing values rank last, tied."""
     return np.asarray(rankdata(np.where(np.isnan(values), -np.inf, values)), dtype=np.float64)
 
 
@@ -59,7 +59,7 @@ def pairs_of(values: Floats) -> Pairs:
 
 
 def tau_b(first: Pairs, second: Pairs) -> float:
-    """Kendall's tau-b (doi:10.2307/2332303); 0 where it is undefined because one side ranks nothing."""
+    """Kendall's tau-b (doi:10.2307/2332303); 0 where it is undefined because one side is constant."""
     untied = float(first.untied.sum() * second.untied.sum())
     return float((first.sign * second.sign).sum()) / math.sqrt(untied) if untied else 0.0
 
@@ -73,12 +73,12 @@ def spearman(scores: Floats, target: Floats) -> float:
 
 
 def precision_at(k: int, scores: Floats, target: Floats) -> float:
-    """Share of the k best by score that are among the k best by target; ties at the border count in parts."""
+    """Share of the k best by score among the k best by target; ties at the border count proportionally."""
     return float(_among_best(k, scores) @ _among_best(k, target)) / k
 
 
 def _among_best(k: int, values: Floats) -> Floats:
-    """Probability [n] of being among the k best when ties are broken by lot."""
+    """Probability [n] of being among the k best when ties are broken at random."""
     rank = ranks(values)
     border = np.sort(rank)[-k]
     above, tied = rank > border, rank == border
@@ -86,12 +86,12 @@ def _among_best(k: int, values: Floats) -> Floats:
 
 
 def regret_at(k: int, scores: Floats, target: Floats) -> float:
-    """Best target of all minus best target of the k best by score; of ties the worse are taken."""
+    """Best target of all minus best target of the k best by score; among ties the worst are taken."""
     order = np.lexsort((target, -ranks(scores)))
     return float(target.max() - target[order[:k]].max())
 
 
 def minimum_keeping_ratio(scores: Floats, target: Floats) -> float:
-    """Smallest share of the ranking that still holds the best by target (Zheng et al., TPAMI 2025)."""
+    """Smallest share of the ranking that contains the best by target (Zheng et al., TPAMI 2025)."""
     rank = ranks(scores)
     return float((rank >= rank[int(np.argmax(target))]).mean())

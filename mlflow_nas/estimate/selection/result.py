@@ -1,4 +1,4 @@
-"""What the selection says of each strategy and of their choice."""
+"""Results of a selection: per strategy, and of the choice."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,20 @@ Interval: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a strategy said of the n sampled architectures.
+    """Scores of a strategy on the n sampled architectures, with its costs.
 
     Attributes:
         name: of the strategy.
-        family: what kind of evidence it uses.
+        family: of the strategy.
         pairs: its ranking, out of sample.
         scores: [n], higher is better, NaN is missing; of a fitted model the pairs that each architecture won.
-        basis: score for what needs no fitting, else how the model was kept from seeing what it is judged by.
+        basis: score without a fit, else the kind of cross-validation.
         missing: share of the architectures without a score.
         informativeness: share of the scores' variance that is not between weight seeds; None when unknown.
-        init_s: seconds paid once (fitting); None when unknown.
+        init_s: seconds of the fit; None when unknown.
         query_s: seconds per candidate; None when unknown.
         sample_s: seconds that scoring the sample took, all fits included; None when unknown.
-        absent: why it has nothing to say; None when it has.
+        absent: why it has no scores; None when it has.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Evidence:
     absent: str | None = None
 
     def cost_s(self, candidates: int) -> float | None:
-        """Seconds for scoring so many candidates; None when unknown."""
+        """Seconds for scoring a number of candidates; None when unknown."""
         if self.query_s is None:
             return None
         return (self.init_s or 0.0) + candidates * self.query_s
@@ -57,28 +57,28 @@ class StrategyResult:
 
     Attributes:
         name: of the strategy.
-        family: what kind of evidence it uses.
+        family: of the strategy.
         basis: score, leave-pair-out or within-folds.
         tau: tau-b with the measured target.
-        ci: 95 % percentile interval; of a fitted model approximate, as the fits are not repeated.
-        tau_bbc: mean tau-b on the pairs that the bootstrap draws left out.
+        ci: 95 % percentile interval; approximate for fitted models, as the fits are not repeated.
+        tau_bbc: mean tau-b on the out-of-bag pairs of the bootstrap.
         spearman: rank correlation.
         sparse_tau: tau-b after rounding the target to the noise of training.
         precision_at_k: share of the k best by score that are among the k best.
         regret_at_k: best target minus best target among the k best by score.
-        keeping_ratio: smallest share of the ranking that still holds the best.
+        keeping_ratio: smallest share of the ranking that contains the best.
         missing: share of the architectures without a score.
         informativeness: share of the scores' variance that is not between weight seeds; None when unknown.
-        constant: it ranks no pair, tau is 0 by definition.
+        constant: all pairs are tied, tau is 0 by definition.
         seconds: per candidate; None when unknown.
-        init_s: paid once; None when unknown.
-        sample_s: what scoring the sample took; None when unknown.
+        init_s: seconds of the fit; None when unknown.
+        sample_s: seconds that scoring the sample took; None when unknown.
         p_value: of tau > 0, Holm-corrected over the strategies, one-sided.
         p_value_flops: of tau > tau of the FLOPs; None without FLOPs, and for FLOPs.
-        probability_best: share of the bootstrap draws that it wins among the eligible; 0 for the others.
-        indistinguishable: whether its difference to the winner has an interval that holds 0.
-        tau_to_winner: tau-b with the winner's own ranking: near 1 it is the same vote; None without a winner.
-        excluded: why it can't be chosen; None when it can.
+        probability_best: share of the bootstrap draws that it wins among the eligible; 0 when not eligible.
+        indistinguishable: whether the interval of its difference to the winner contains 0.
+        tau_to_winner: tau-b with the winner's ranking; None without a winner.
+        excluded: why it is not eligible; None when it is.
     """
 
     name: str
@@ -108,24 +108,24 @@ class StrategyResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionResult:
-    """The choice, or its refusal.
+    """The result of a selection.
 
     Attributes:
-        selected: the chosen strategy; None when the evidence does not suffice.
-        winner: the strategy with the largest tau-b among the eligible, or a cheaper one that can't be told
-            apart from it; None when none is eligible.
+        selected: the strategy; None when the evidence is not sufficient.
+        winner: the strategy with the largest tau-b among the eligible, or a cheaper one that is
+            indistinguishable from it; None when none is eligible.
         reason: the decision in one sentence.
-        fallback: what to use instead when nothing is selected: the FLOPs and the winner, or nothing (train).
-        tau: of the winner on the sample, too high by the winner's curse.
+        fallback: strategies to use when none is selected: the FLOPs and the winner, or none (train).
+        tau: of the winner on the sample, biased upwards by the winner's curse.
         tau_ci: its 95 % interval.
-        tau_bbc: the honest tau of the whole choice (bootstrap bias corrected).
-        tau_bbc_ci: the winner's interval, moved down by the same bias.
-        indistinguishable: the eligible strategies that can't be told apart from the winner, it included.
+        tau_bbc: tau of the selection, bootstrap bias corrected.
+        tau_bbc_ci: the winner's interval, shifted by the same bias.
+        indistinguishable: the eligible strategies that are indistinguishable from the winner, it included.
         strategies: all of them, best first.
-        samples: how many architectures they are judged by.
+        samples: number of architectures.
         k: of precision and regret.
         draws: of the bootstrap.
-        sparse_step: what the target was rounded to for the sparse tau.
+        sparse_step: step to which the target was rounded for the sparse tau.
         noise: of training, from architectures that were trained twice; None without.
     """
 
@@ -146,7 +146,7 @@ class SelectionResult:
     noise: Noise | None
 
     def as_json(self) -> dict[str, object]:
-        """The result as plain JSON values; what has no value is null."""
+        """The result as plain JSON values; NaN is null."""
         plain = asdict(self)
         plain["noise"] = self.noise._asdict() if self.noise else None
         plain["noise_ceiling"] = self.noise.ceiling if self.noise else None

@@ -1,4 +1,4 @@
-"""The winner's curse and its remedies. B bootstrap draws, s strategies."""
+"""Corrections for the winner's curse. B bootstrap draws, s strategies."""
 
 from typing import NamedTuple
 
@@ -21,12 +21,12 @@ __all__ = [
 
 
 class Noise(NamedTuple):
-    """What training the same architectures twice says.
+    """The noise of training, from architectures that were trained twice.
 
     Attributes:
         ceiling: tau-b between the two trainings; no strategy can be expected above it.
         deviation: standard deviation of one training's result.
-        architectures: how many were trained twice.
+        architectures: number of them.
     """
 
     ceiling: float
@@ -38,7 +38,7 @@ def noise_of(first: Floats, second: Floats) -> Noise | None:
     """The noise of training, from the results [m] of m architectures and those of training them again.
 
     Returns:
-        None when fewer than two architectures were trained twice: there is no ranking to compare.
+        None when fewer than two architectures were trained twice.
     """
     if len(first) < 2:
         return None
@@ -47,7 +47,7 @@ def noise_of(first: Floats, second: Floats) -> Noise | None:
 
 
 def corrected_tau(in_bag: Floats, out_of_bag: Floats) -> float:
-    """BBC: in every draw choose on the in-bag pairs, score the choice on the out-of-bag ones; the mean.
+    """BBC: select on the in-bag pairs of a draw, evaluate on the out-of-bag ones; the mean over draws.
 
     Bootstrap bias corrected cross-validation (Tsamardinos et al. 2018, doi:10.1007/s10994-018-5714-4). With
     one strategy it is that strategy's mean out-of-bag tau.
@@ -61,26 +61,26 @@ def corrected_tau(in_bag: Floats, out_of_bag: Floats) -> float:
 
 
 def probability_best(in_bag: Floats) -> Floats:
-    """Share of the draws that each strategy wins [s]; a shared first place counts in parts."""
+    """Share of the draws that each strategy wins [s]; ties count proportionally."""
     draws = np.nan_to_num(in_bag, nan=-np.inf)
     first = draws == draws.max(axis=1, keepdims=True)
     return np.asarray((first / first.sum(axis=1, keepdims=True)).mean(axis=0), dtype=np.float64)
 
 
 def indistinguishable(in_bag: Floats, winner: int) -> NDArray[np.bool_]:
-    """Strategies [s] whose paired difference to the winner has a 95 % interval that holds 0."""
+    """Strategies [s] whose paired difference to the winner has a 95 % interval that contains 0."""
     bounds = [interval(in_bag[:, winner] - column) for column in in_bag.T]
     return np.array([low <= 0 <= high for low, high in bounds])
 
 
 def one_sided_p(draws: Floats) -> Floats:
-    """p-values [s] of the hypothesis that what was drawn [B, s] is not above 0."""
-    not_above = ~(draws > 0)  # a draw without a value speaks for no strategy
+    """p-values [s] of the hypothesis that the draws [B, s] are not above 0."""
+    not_above = ~(draws > 0)  # NaN counts as not above 0
     return np.asarray((1 + not_above.sum(axis=0)) / (1 + len(draws)), dtype=np.float64)
 
 
 def holm(p_values: Floats) -> Floats:
-    """Holm's step-down correction (1979): adjusted p-values [s], in the order given."""
+    """Holm's step-down correction (1979): adjusted p-values [s], in the given order."""
     order = np.argsort(p_values, kind="stable")
     steps = p_values[order] * np.arange(len(p_values), 0, -1)
     adjusted = np.empty_like(p_values)
@@ -94,7 +94,7 @@ def informativeness(scores: Floats, spreads: Floats, seeds: int) -> float | None
     Args:
         scores: means over the seeds [n]; NaN is missing.
         spreads: standard deviations over the seeds [n]; NaN where there is one seed only.
-        seeds: how many weight seeds a score averages.
+        seeds: number of weight seeds that a score averages.
 
     Returns:
         1 for a score without seeds, None when fewer than two architectures have a score.

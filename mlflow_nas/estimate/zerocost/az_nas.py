@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlflow_nas.estimate.contract import Probe, UndefinedScoreError
-from mlflow_nas.estimate.layers import block_ends, raw_output
+from mlflow_nas.estimate.contract import ScoringInputs, UndefinedScoreError
+from mlflow_nas.estimate.network import block_ends, raw_output
 from mlflow_nas.estimate.zerocost.batchnorm import batch_statistics
 from mlflow_nas.estimate.zerocost.passes import redraw
 
@@ -21,23 +21,23 @@ __all__ = ["az_expressivity", "az_progressivity", "az_trainability", "entropy", 
 _BATCH = 8
 
 
-def az_expressivity(network: nn.Module, probe: Probe) -> float:
+def az_expressivity(network: nn.Module, inputs: ScoringInputs) -> float:
     """Sum over blocks of the entropy of the features' principal components."""
-    return sum(entropy(features) for features in _features(network, probe))
+    return sum(entropy(features) for features in _features(network, inputs))
 
 
-def az_progressivity(network: nn.Module, probe: Probe) -> float:
+def az_progressivity(network: nn.Module, inputs: ScoringInputs) -> float:
     """Smallest growth of that entropy from one block to the next."""
-    entropies = [entropy(features) for features in _features(network, probe)]
+    entropies = [entropy(features) for features in _features(network, inputs)]
     return min(after - before for before, after in pairwise(entropies))
 
 
-def az_trainability(network: nn.Module, probe: Probe) -> float:
-    """Mean over blocks of how close the block's Jacobian is to keeping the gradient's size.
+def az_trainability(network: nn.Module, inputs: ScoringInputs) -> float:
+    """Mean over blocks of how close the block's Jacobian is to preserving the gradient's norm.
 
-    A block that does not get its input from the block before it is passed over.
+    Blocks whose input is not the output of the block before are skipped.
     """
-    features = _features(network, probe)
+    features = _features(network, inputs)
     values = []
     for before, after in pairwise(features):
         signs = torch.randint(0, 2, after.shape).to(after) * 2 - 1
@@ -45,28 +45,30 @@ def az_trainability(network: nn.Module, probe: Probe) -> float:
         if pulled is not None:
             values.append(trainability(pulled, signs))
     if not values:
-        raise UndefinedScoreError("no block gets its input from another one")
+        raise UndefinedScoreError("no block takes the output of another one")
     return sum(values) / len(values)
 
 
-def _features(network: nn.Module, probe: Probe) -> list[Tensor]:
-    """What each block gives for a batch of noise; weights drawn anew (Kaiming), BatchNorm in mode T."""
+def _features(network: nn.Module, inputs: ScoringInputs) -> list[Tensor]:
+    """The output of each block for a batch of noise; weights drawn anew (Kaiming), BatchNorm in mode T."""
     redraw(network, fan_in=True)
     features: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
         features.append(output)
-        return output.clone()  # what comes next may work in place
+        return output.clone()  # the next module may work in place
 
-    hooks = [block.register_forward_hook(keep) for block in block_ends(network, probe.img_size)]
-    noise = torch.randn(_BATCH, 3, *probe.img_size, requires_grad=True)
+    hooks = [block.register_forward_hook(keep) for block in block_ends(network, inputs.img_size)]
+    noise = torch.randn(_BATCH, 3, *inputs.img_size, requires_grad=True)
     try:
         raw_output(batch_statistics(network), noise)
     finally:
         for hook in hooks:
             hook.remove()
     if len(features) < 2:
-        raise UndefinedScoreError(f"the network has {len(features)} blocks before its output, 2 are needed")
+        raise UndefinedScoreError(
+            f"the network has {len(features)} blocks before its output, at least 2 are needed"
+        )
     return features
 
 
@@ -88,7 +90,7 @@ def trainability(pulled: Tensor, signs: Tensor) -> float:
         signs: gradient at its output, g_out [b, c_out, h, w].
     """
     if pulled.shape == signs.shape and torch.equal(pulled, signs):
-        return -math.inf  # the block does nothing
+        return -math.inf  # the block is the identity
     one, other = _positions(pulled, signs.shape[-2:]), _positions(signs, pulled.shape[-2:])
     largest = float(torch.linalg.matrix_norm(one @ other.T / one.shape[1], ord=2))
     return 2 - largest - 1 / (largest + 1e-6)

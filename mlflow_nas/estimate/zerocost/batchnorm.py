@@ -1,4 +1,4 @@
-"""What BatchNorm does while a score looks at a network.
+"""Modes of BatchNorm while a network is scored.
 
 T   batch_statistics: training mode, each batch normalises itself.
 EC  calibrated: evaluation mode with the statistics of one pass over the same images.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mlflow_nas.estimate.contract import Probe, UndefinedScoreError
+from mlflow_nas.estimate.contract import ScoringInputs, UndefinedScoreError
 from mlflow_nas.estimate.zerocost.batchnorm import calibrated
 from mlflow_nas.estimate.zerocost.passes import ordered, signed_sum
 
@@ -14,9 +14,9 @@ _SMALLEST_JACOBIAN = 1e-5
 _KAPPA = 1e-5
 
 
-def jacov(network: nn.Module, probe: Probe) -> float:
+def jacov(network: nn.Module, inputs: ScoringInputs) -> float:
     """Score of at most 16 images, BatchNorm in mode EC (arXiv:2006.04647, version 1)."""
-    images = ordered(probe)[0][:_IMAGES]
+    images = ordered(inputs)[0][:_IMAGES]
     return correlation_score(input_jacobian(calibrated(network, images), images))
 
 
@@ -34,7 +34,7 @@ def correlation_score(jacobian: Tensor) -> float:
         jacobian: float64 [b, d].
 
     Raises:
-        UndefinedScoreError: fewer than two rows, or rows of rounding noise, whose correlation means nothing.
+        UndefinedScoreError: fewer than two rows, or rows of rounding noise.
     """
     if len(jacobian) < 2:
         raise UndefinedScoreError("a correlation needs two images at least")

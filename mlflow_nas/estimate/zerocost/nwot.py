@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from mlflow_nas.estimate.contract import Probe, UndefinedScoreError
-from mlflow_nas.estimate.layers import raw_output
+from mlflow_nas.estimate.contract import ScoringInputs, UndefinedScoreError
+from mlflow_nas.estimate.network import raw_output
 from mlflow_nas.estimate.zerocost.batchnorm import batch_statistics
 
 __all__ = ["nwot"]
@@ -18,7 +18,7 @@ _RELUS = {F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor
 
 
 class _Codes(TorchFunctionMode):
-    """Sums up, over every ReLU within the block, in how many units two images have the same sign."""
+    """Counts, over every ReLU within the block, the units in which two images have the same sign."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class _Codes(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Let the function do its work; write a ReLU's signs down."""
+        """Run the function and record the signs of a ReLU's output."""
         del types
         result = func(*args, **(kwargs or {}))
         if func in _RELUS:
@@ -37,7 +37,7 @@ class _Codes(TorchFunctionMode):
         return result
 
     def _add(self, activation: Tensor) -> None:
-        # [b, units] of 0 and 1; relu(x) > 0 exactly where x > 0, so that work in place does no harm
+        # [b, units] of 0 and 1; relu(x) > 0 exactly where x > 0, also for in-place ReLUs
         code = (activation.detach().flatten(1) > 0).float()
         both = (code @ code.T).double()  # exact up to 2^24 units
         ones = both.diagonal()
@@ -46,7 +46,7 @@ class _Codes(TorchFunctionMode):
         self.units += code.shape[1]
 
 
-def nwot(network: nn.Module, probe: Probe) -> float:
+def nwot(network: nn.Module, inputs: ScoringInputs) -> float:
     """Log |det K|, K[i, j] the number of ReLUs in which images i and j agree (arXiv:2006.04647, version 3).
 
     BatchNorm in mode T.
@@ -55,10 +55,10 @@ def nwot(network: nn.Module, probe: Probe) -> float:
         UndefinedScoreError: the network has no ReLU, or two images switch all of them alike.
     """
     with torch.no_grad(), _Codes() as codes:
-        raw_output(batch_statistics(network), probe.images)
+        raw_output(batch_statistics(network), inputs.images)
     if codes.agreements is None:
         raise UndefinedScoreError("the network has no ReLU")
-    alike = int((codes.agreements == codes.units).sum()) - len(probe.images)
+    alike = int((codes.agreements == codes.units).sum()) - len(inputs.images)
     if alike:
         raise UndefinedScoreError(f"{alike // 2} pairs of images switch every ReLU alike: log det is -inf")
     return float(torch.linalg.slogdet(codes.agreements).logabsdet)

@@ -1,4 +1,4 @@
-"""What scores share: weights, gradients of the training loss, raw output maps, and pictures in one order.
+"""Shared by scores: weights, gradients of the training loss, the raw output's sum, images in a fixed order.
 
 Shapes: b images, m targets, H x W input.
 """
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mlflow_nas.estimate.contract import Probe, UndefinedScoreError
-from mlflow_nas.estimate.layers import raw_maps, raw_output
+from mlflow_nas.estimate.contract import ScoringInputs, UndefinedScoreError
+from mlflow_nas.estimate.network import raw_maps, raw_output
 
 __all__ = ["gradients", "loss_gradients", "ordered", "redraw", "signed_sum", "training_loss", "weights"]
 
 
 def weights(network: nn.Module) -> list[Tensor]:
-    """The weights of convolutions and linear layers, each wanting a gradient.
+    """The weights of convolutions and linear layers, each requiring a gradient.
 
     Raises:
         UndefinedScoreError: there is none.
@@ -43,9 +43,9 @@ def redraw(network: nn.Module, *, fan_in: bool) -> None:
             nn.init.zeros_(module.bias)
 
 
-def training_loss(network: nn.Module, probe: Probe) -> Tensor:
-    """The loss of the probe's batch, in whatever mode the network is."""
-    return probe.loss(raw_output(network, probe.images), probe.targets)
+def training_loss(network: nn.Module, inputs: ScoringInputs) -> Tensor:
+    """The training loss of the batch, in the network's current mode."""
+    return inputs.loss(raw_output(network, inputs.images), inputs.targets)
 
 
 def gradients(value: Tensor, of: Sequence[Tensor], *, create_graph: bool = False) -> list[Tensor]:
@@ -57,22 +57,22 @@ def gradients(value: Tensor, of: Sequence[Tensor], *, create_graph: bool = False
     ]
 
 
-def loss_gradients(network: nn.Module, probe: Probe) -> list[tuple[Tensor, Tensor]]:
+def loss_gradients(network: nn.Module, inputs: ScoringInputs) -> list[tuple[Tensor, Tensor]]:
     """Each weight with the training loss's gradient."""
     found = weights(network)
-    return list(zip(found, gradients(training_loss(network, probe), found), strict=True))
+    return list(zip(found, gradients(training_loss(network, inputs), found), strict=True))
 
 
-def ordered(probe: Probe) -> tuple[Tensor, Tensor]:
-    """The probe's images and targets, ordered by the images' content.
+def ordered(inputs: ScoringInputs) -> tuple[Tensor, Tensor]:
+    """Images and targets, ordered by the images' content.
 
-    A score that takes some of the images, or splits them, then does not depend on the batch's order.
+    Scores that use a part of the images are then independent of the batch's order.
     """
-    order = probe.images.flatten(1).double().sum(dim=1).argsort(stable=True)
+    order = inputs.images.flatten(1).double().sum(dim=1).argsort(stable=True)
     place = order.argsort()
-    targets = probe.targets.clone()
-    targets[:, 0] = place[probe.targets[:, 0].long()].to(targets.dtype)
-    return probe.images[order], targets
+    targets = inputs.targets.clone()
+    targets[:, 0] = place[inputs.targets[:, 0].long()].to(targets.dtype)
+    return inputs.images[order], targets
 
 
 def signed_sum(network: nn.Module, images: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlflow_nas.estimate.contract import Probe
-from mlflow_nas.estimate.layers import output_convolutions, raw_maps, raw_output
+from mlflow_nas.estimate.contract import ScoringInputs
+from mlflow_nas.estimate.network import output_convolutions, raw_maps, raw_output
 from mlflow_nas.estimate.zerocost.batchnorm import batch_norms, batch_statistics
 from mlflow_nas.estimate.zerocost.passes import redraw
 
@@ -18,16 +18,16 @@ _DRAWS = 16
 _BATCH = 2
 
 
-def zen(network: nn.Module, probe: Probe) -> float:
+def zen(network: nn.Module, inputs: ScoringInputs) -> float:
     """Log of the summed change of the last features, plus BatchNorm's scales (arXiv:2102.01063, algorithm 1).
 
-    Weights, input and its change are drawn from N(0, 1); 16 draws in all, shared out among the seeds.
+    Weights, input and its change are drawn from N(0, 1); 16 draws in total, divided among the seeds.
     BatchNorm in mode T with momentum 1, so that its buffer is the batch's variance.
     """
     for norm in batch_norms(network):
         norm.momentum = 1.0
-    draws = math.ceil(_DRAWS / len(probe.seeds))
-    return sum(_one_draw(batch_statistics(network), probe.img_size) for _ in range(draws)) / draws
+    draws = math.ceil(_DRAWS / len(inputs.seeds))
+    return sum(_one_draw(batch_statistics(network), inputs.img_size) for _ in range(draws)) / draws
 
 
 def _one_draw(network: nn.Module, img_size: tuple[int, int]) -> float:
@@ -46,7 +46,7 @@ def _one_draw(network: nn.Module, img_size: tuple[int, int]) -> float:
 
 
 def last_features(network: nn.Module, images: Tensor) -> list[Tensor]:
-    """What the output convolutions are given, [b, c, h, w] each; the raw output where there are none."""
+    """The inputs of the output convolutions, [b, c, h, w] each; the raw output where there are none."""
     outputs = output_convolutions(network, (int(images.shape[-2]), int(images.shape[-1])))
     features: list[Tensor] = []
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from mlflow_nas.estimate.contract import Probe, UndefinedScoreError
-from mlflow_nas.estimate.layers import raw_output
+from mlflow_nas.estimate.contract import ScoringInputs, UndefinedScoreError
+from mlflow_nas.estimate.network import raw_output
 from mlflow_nas.estimate.zerocost.batchnorm import batch_statistics
 from mlflow_nas.estimate.zerocost.passes import gradients, ordered, weights
 
@@ -13,29 +13,29 @@ __all__ = ["steadiness", "zico"]
 _MINIBATCHES = 2
 
 
-def zico(network: nn.Module, probe: Probe) -> float:
+def zico(network: nn.Module, inputs: ScoringInputs) -> float:
     """Sum over layers of the log of the gradients' inverse coefficients of variation (arXiv:2301.11300).
 
-    Two minibatches, BatchNorm in mode T. The gradients are taken anew for each minibatch; the published code
-    adds them up.
+    Two minibatches, BatchNorm in mode T. The gradients are computed for each minibatch; the published code
+    accumulates them.
 
     Raises:
         UndefinedScoreError: there are fewer images than minibatches.
     """
-    images, targets = ordered(probe)
+    images, targets = ordered(inputs)
     if len(images) < _MINIBATCHES:
         raise UndefinedScoreError(f"{_MINIBATCHES} minibatches can't be made of {len(images)} image")
     batch_statistics(network)
     found = weights(network)
     of_batches = []
     for part in torch.arange(len(images)).tensor_split(_MINIBATCHES):
-        loss = probe.loss(raw_output(network, images[part]), _targets_of(targets, part))
+        loss = inputs.loss(raw_output(network, images[part]), _targets_of(targets, part))
         of_batches.append(gradients(loss, found))
     return sum(steadiness(torch.stack(layer)) for layer in zip(*of_batches, strict=True))
 
 
 def _targets_of(targets: Tensor, part: Tensor) -> Tensor:
-    """The targets of consecutive images, counted from the first of them."""
+    """The targets of consecutive images, indexed from the first of them."""
     chosen = targets[torch.isin(targets[:, 0].long(), part)].clone()
     chosen[:, 0] -= part[0]
     return chosen

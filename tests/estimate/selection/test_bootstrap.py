@@ -9,7 +9,7 @@ SCORES = np.round(TARGET + RNG.normal(size=12), 1)
 
 
 def test_weights_of_one_give_the_samples_own_tau() -> None:
-    """The draw that takes everyone once is the sample."""
+    """The draw with all weights 1 is the sample."""
     pairs, target = pairs_of(SCORES), pairs_of(TARGET)
     assert weighted_tau_b([pairs], target, np.ones((1, 12)))[0, 0] == pytest.approx(tau_b(pairs, target))
 

@@ -77,7 +77,7 @@ def test_a_low_noise_ceiling_is_refused() -> None:
     ],
 )
 def test_a_strategy_beyond_a_limit_is_shown_but_not_chosen(known: dict[str, float], reason: str) -> None:
-    """What misses scores, is seed noise or takes too long says so and stands at the end of the table."""
+    """Missing scores, seed noise or a long time exclude a strategy: it is listed last, with the reason."""
     limits = Limits(budget_s=100.0)
     result = _select(_evidence("good", GOOD, **known), _evidence("macs", FAIR), limits=limits)
     assert result.winner == "macs"
@@ -131,12 +131,16 @@ def test_the_result_is_plain_json() -> None:
 @pytest.mark.parametrize(
     ("evidence", "target", "message"),
     [
-        ([], TARGET, "There is no strategy to choose from"),
-        ([_evidence("good", GOOD[:5])], TARGET[:5], "5 architectures with a measured target are too few"),
-        ([_evidence("good", GOOD)], np.ones(N), "is the same for all of them"),
+        ([], TARGET, "There is no strategy to select from"),
+        (
+            [_evidence("good", GOOD[:5])],
+            TARGET[:5],
+            "at least 8 architectures with a measured target, there are 5",
+        ),
+        ([_evidence("good", GOOD)], np.ones(N), "has missing values or is constant"),
     ],
 )
 def test_what_cant_be_judged_is_refused(evidence: list[Evidence], target: Floats, message: str) -> None:
-    """No strategy, too few architectures or a constant target are the user's to mend."""
+    """No strategy, too few architectures or a constant target are refused with the reason."""
     with pytest.raises(ConfigError, match=message):
         select_strategy(evidence, target)

@@ -24,7 +24,7 @@ def test_spearman_with_ties_is_scipys() -> None:
 
 
 def test_a_constant_score_has_tau_zero_and_a_flag() -> None:
-    """A strategy that ranks nothing is worth nothing, and says so."""
+    """A strategy whose pairs are all ties has tau 0."""
     constant = pairs_of(np.full(6, 7.0))
     assert constant.constant
     assert tau_b(constant, pairs_of(TARGET)) == 0.0

@@ -1,4 +1,4 @@
-"""Where the time of a model goes, as bars."""
+"""Bar chart of a model's time by module."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +19,9 @@ def profile_png(
 
     Args:
         rows: each with "module" and PRECISION_ms.
-        path: the picture.
+        path: of the PNG.
         title: above the bars.
-        precisions: of "fp32" and "int8" those that the rows have.
+        precisions: "fp32", "int8" or both.
     """
     shown = list(rows)[:MOST_ROWS]
     figure = Figure(figsize=(8, 1.2 + 0.34 * len(shown)), dpi=120, layout="constrained")

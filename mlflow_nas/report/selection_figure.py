@@ -1,4 +1,4 @@
-"""A selection of an estimation strategy as a figure, and in words for its run."""
+"""Figure and description of a selection of an estimation strategy."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["selection_description", "selection_png"]
 Row: TypeAlias = Mapping[str, Any]
 """A strategy: name, family, tau, ci, tau_bbc, seconds, indistinguishable, excluded."""
 
-# Okabe and Ito's colours, told apart also with colour blindness.
+# Okabe and Ito's colours suit colour blindness.
 COLOURS = {
     "zero-cost": "#0072B2",
     "learning-curve": "#E69F00",
@@ -31,7 +31,7 @@ def selection_png(result: Row, path: Path) -> Path:
 
     Args:
         result: the selection as plain values; its strategies best first.
-        path: the picture.
+        path: of the PNG.
     """
     rows = [row for row in result["strategies"] if row["missing"] < 1][:SHOWN]
     figure = Figure(figsize=(12, 1.6 + 0.22 * max(len(rows), 12)), dpi=120, layout="constrained")
@@ -69,7 +69,7 @@ def _intervals(axes: Axes, rows: Sequence[Row], result: Row) -> None:
 
 
 def _label(row: Row) -> str:
-    """The name, with a star where the strategy can't be told apart from the winner."""
+    """The name, with a star when the strategy is indistinguishable from the winner."""
     return f"{row['name']} *" if row["indistinguishable"] else str(row["name"])
 
 
@@ -98,7 +98,7 @@ def _costs(axes: Axes, rows: Sequence[Row]) -> None:
         axes.set_xscale("log")
         axes.legend(loc="best", fontsize=7)
     else:
-        axes.text(0.5, 0.5, "no cost is known", ha="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "costs unknown", ha="center", transform=axes.transAxes)
     axes.set(xlabel="seconds per candidate", ylabel="tau-b")
     axes.grid(alpha=0.3)
 
@@ -110,9 +110,8 @@ def _colour(row: Row) -> str:
 def selection_description(result: Row) -> str:
     """Markdown for the selection's run: the decision, and the strategies best first."""
     lines = [
-        f"Selection of an estimation strategy on {result['samples']} architectures: **{result['reason']}**.",
-        "",
-        "Can't be told apart from the winner (*): " + (", ".join(result["indistinguishable"]) or "-") + ".",
+        f"**{result['reason']}** (selection of a strategy on {result['samples']} architectures).  ",
+        "Indistinguishable from the winner (*): " + (", ".join(result["indistinguishable"]) or "-") + ".",
         "",
         "| strategy | family | tau | 95 % | corrected | P(best) | s / candidate |",
         "|---|---|---|---|---|---|---|",

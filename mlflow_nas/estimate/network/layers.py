@@ -1,4 +1,4 @@
-"""The convolutions of a network and the size of what each of them makes, without computing any of it."""
+"""The convolutions of a network and the shapes of their outputs, without arithmetic."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class ConvLayer(NamedTuple):
-    """One convolution as it was called: [c_in, H, W] -> [c_out, height, width]."""
+    """One call of a convolution: [c_in, H, W] -> [c_out, height, width]."""
 
     name: str
     c_in: int
@@ -38,37 +38,34 @@ class ConvLayer(NamedTuple):
 
 
 def raw_output(network: nn.Module, images: Tensor) -> Any:
-    """What the network gives before any activation: that of its `raw` where it has one."""
+    """The network's output before any activation: that of its `raw` where it has one."""
     return getattr(network, "raw", network)(images)
 
 
 def raw_maps(raw: Any) -> list[Tensor]:
-    """The tensors of a raw output, which may be one, or a tuple with None for branches that are not there."""
+    """The tensors of a raw output: a tensor, or a nested tuple with None for missing branches."""
     return [raw] if isinstance(raw, Tensor) else [maps for part in raw or () for maps in raw_maps(part)]
 
 
 def _dry_pass(network: nn.Module, img_size: tuple[int, int]) -> tuple[list[ConvLayer], list[Tensor]]:
-    """The convolutions as one image of [3, *img_size] meets them, and the raw output."""
+    """The convolutions in the order of execution for one image [3, *img_size], and the raw output."""
     with dry(network) as layers, torch.inference_mode():
         maps = raw_maps(raw_output(network, torch.zeros(1).expand(1, 3, *img_size)))
     return layers, maps
 
 
 def conv_layers(network: nn.Module, img_size: tuple[int, int]) -> list[ConvLayer]:
-    """The convolutions in the order in which one image of [3, *img_size] meets them.
-
-    A convolution that is called twice stands there twice.
-    """
+    """The convolutions in the order of execution for one image [3, *img_size]; one per call."""
     return _dry_pass(network, img_size)[0]
 
 
 def output_convolutions(network: nn.Module, img_size: tuple[int, int]) -> set[str]:
-    """Names of the convolutions after which comes nothing but a BatchNorm or ReLU."""
+    """Names of the convolutions that only BatchNorm or ReLU follow."""
     return _outputs(*_dry_pass(network, img_size))
 
 
 def hidden_convolutions(network: nn.Module, img_size: tuple[int, int]) -> list[ConvLayer]:
-    """Those of `conv_layers` that are none of `output_convolutions`."""
+    """`conv_layers` without `output_convolutions`."""
     layers, maps = _dry_pass(network, img_size)
     outputs = _outputs(layers, maps)
     return [layer for layer in layers if layer.name not in outputs]
@@ -79,15 +76,15 @@ def _outputs(layers: list[ConvLayer], maps: list[Tensor]) -> set[str]:
 
 
 def block_ends(network: nn.Module, img_size: tuple[int, int]) -> list[nn.Module]:
-    """The modules that make up the network one after the other, the output layers left out.
+    """The consecutive blocks of the network, without the output layers.
 
-    The network, its parts that give several maps, and sequences of such parts are opened; what gives one map
-    is a block: a residual block of the backbone, a neck, the first layers of a head.
+    A block is a module with a single output map: a residual block of the backbone, a neck, the first layers
+    of a head. Modules with several output maps, and sequences of modules, are replaced by their children.
     """
-    gives_one: dict[nn.Module, bool] = {}
+    single_output: dict[nn.Module, bool] = {}
 
     def remember(module: nn.Module, _inputs: Any, output: Any) -> None:
-        gives_one[module] = isinstance(output, Tensor)
+        single_output[module] = isinstance(output, Tensor)
 
     hooks = [module.register_forward_hook(remember) for module in network.modules() if module is not network]
     try:
@@ -97,37 +94,37 @@ def block_ends(network: nn.Module, img_size: tuple[int, int]) -> list[nn.Module]
             hook.remove()
     blocks = {
         block
-        for name, block in _opened(network, "", gives_one)
+        for name, block in _blocks_in(network, "", single_output)
         if not any(f"{output}.".startswith(f"{name}.") for output in outputs)
     }
-    return [module for module in gives_one if module in blocks]
+    return [module for module in single_output if module in blocks]
 
 
-def _opened(
-    module: nn.Module, name: str, gives_one: dict[nn.Module, bool]
+def _blocks_in(
+    module: nn.Module, name: str, single_output: dict[nn.Module, bool]
 ) -> Iterator[tuple[str, nn.Module]]:
     for child_name, child in module.named_children():
         path = f"{name}.{child_name}" if name else child_name
         if not any(isinstance(part, nn.Conv2d) for part in child.modules()):
             continue
-        if _is_block(child, gives_one):
+        if _is_block(child, single_output):
             yield path, child
         else:
-            yield from _opened(child, path, gives_one)
+            yield from _blocks_in(child, path, single_output)
 
 
-def _is_block(module: nn.Module, gives_one: dict[nn.Module, bool]) -> bool:
-    """Whether the module gives one map and is not merely a sequence of blocks."""
+def _is_block(module: nn.Module, single_output: dict[nn.Module, bool]) -> bool:
+    """Whether the module has a single output map and is not a sequence of blocks."""
     if not isinstance(module, nn.Sequential):
-        return gives_one.get(module, False)
+        return single_output.get(module, False)
     return any(isinstance(child, nn.Conv2d) for child in module.children())
 
 
 @contextmanager
 def dry(network: nn.Module) -> Iterator[list[ConvLayer]]:
-    """Within the block convolutions make tensors of the right shape and no content, and are written down.
+    """Context in which convolutions return tensors of the right shape without content, and are recorded.
 
-    BatchNorm and ReLU hand on what they get. That is ten times as fast as a forward of the baseline.
+    BatchNorm and ReLU return their input. That is ten times as fast as a forward of the baseline.
     """
     layers: list[ConvLayer] = []
     changed = []
@@ -173,7 +170,7 @@ def _dry_convolution(
 
 
 def _output_size(convolution: nn.Conv2d, x: Tensor) -> tuple[int, int]:
-    """Height and width of what the convolution makes of x [b, c, h, w]."""
+    """Height and width of the convolution's output for x [b, c, h, w]."""
     left, right, top, bottom = convolution._reversed_padding_repeated_twice
     padded = (x.shape[2] + top + bottom, x.shape[3] + left + right)
     height, width = (

@@ -1,4 +1,4 @@
-"""Counts that need neither data nor training."""
+"""FLOPs, multiply-accumulates and parameters of a network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from mlflow_nas.estimate.layers import dry
+from mlflow_nas.estimate.network.layers import dry
 
 __all__ = ["complexity"]
 
 
 class _Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the FLOPs of operators by torch's own formulas.
+    """Sums the FLOPs of operators by torch's own formulas.
 
     `FlopCounterMode` sums them per module as well, which takes six times as long.
     """
@@ -44,7 +44,7 @@ def complexity(network: nn.Module, img_size: tuple[int, int]) -> dict[str, float
     BatchNorm, activations and resizing; one multiply-accumulate is two FLOPs.
 
     Args:
-        network: any module that takes float32 [1, 3, H, W]; it is handed back in the mode it was in.
+        network: any module that takes float32 [1, 3, H, W]; its mode is restored.
         img_size: height and width in pixels.
 
     Returns:
@@ -53,7 +53,7 @@ def complexity(network: nn.Module, img_size: tuple[int, int]) -> dict[str, float
     was_training = network.training
     network.eval()
     try:
-        # Not inference_mode: there operators reach the counter before they are taken apart.
+        # Not inference_mode: composite operators would reach the counter undecomposed.
         with torch.no_grad(), dry(network) as layers, _Flops() as counter:
             network(torch.zeros(1).expand(1, 3, *img_size))
     finally:

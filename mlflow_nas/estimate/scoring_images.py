@@ -1,4 +1,4 @@
-"""The pictures that every architecture is shown."""
+"""The images that every architecture is scored on."""
 
 from typing import NamedTuple
 
@@ -10,30 +10,30 @@ from mlflow_nas.data import DetectionDataset, resize_image
 from mlflow_nas.data.loading import stack_targets, to_targets
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["Pictures", "no_pictures", "probe_batch"]
+__all__ = ["ScoringImages", "no_images", "scoring_images"]
 
 
-class Pictures(NamedTuple):
+class ScoringImages(NamedTuple):
     """Images float32 [b, 3, H, W] in 0..1 and targets float32 [m, 7]."""
 
     images: Tensor
     targets: Tensor
 
 
-def no_pictures(img_size: tuple[int, int]) -> Pictures:
-    """For strategies that look at none."""
-    return Pictures(torch.empty(0, 3, *img_size), torch.empty(0, 7))
+def no_images(img_size: tuple[int, int]) -> ScoringImages:
+    """The inputs of strategies that use no images: [0, 3, H, W]."""
+    return ScoringImages(torch.empty(0, 3, *img_size), torch.empty(0, 7))
 
 
-def probe_batch(
+def scoring_images(
     dataset: DetectionDataset, *, img_size: tuple[int, int], count: int = 32, seed: int = 0
-) -> Pictures:
-    """The same pictures for every architecture, at the architecture's own size, without augmentation.
+) -> ScoringImages:
+    """The same images for every architecture, at the architecture's own size, without augmentation.
 
     Args:
-        dataset: where they come from; only images with a box that counts are taken.
+        dataset: only its images with a box that counts are taken.
         img_size: height and width in pixels.
-        count: how many; fewer when the data set has fewer.
+        count: number of images; fewer when the data set has fewer.
         seed: of the draw.
 
     Raises:
@@ -45,4 +45,4 @@ def probe_batch(
     drawn = np.random.default_rng(seed).permutation(usable)[:count]
     samples = [dataset[int(index)] for index in drawn]
     images = torch.from_numpy(np.stack([resize_image(sample.image, img_size) for sample in samples]))
-    return Pictures(images, stack_targets([to_targets(sample) for sample in samples]))
+    return ScoringImages(images, stack_targets([to_targets(sample) for sample in samples]))

@@ -1,4 +1,4 @@
-"""Several scores made one, by rank within a fixed pool.
+"""Aggregation of several scores by rank within a fixed pool.
 
 Shapes: n architectures to score, m of the pool, p parts; NaN is a missing part and ranks last.
 """
@@ -11,14 +11,14 @@ __all__ = ["log_rank_sum", "mean_rank", "pool_ranks"]
 
 
 def pool_ranks(parts: Floats, pool: Floats) -> Floats:
-    """How large a share of the pool each part does not lose to.
+    """Share of the pool that each part is at least as high as.
 
     Args:
         parts: [n, p].
         pool: [m, p], the same parts of the fixed pool.
 
     Returns:
-        [n, p]: 1 for the best of the pool; half of 1/m for what is worse than all of it.
+        [n, p]: 1 for the best of the pool; half of 1/m for a value below all of it.
 
     Raises:
         ValueError: the pool is empty.
@@ -40,7 +40,7 @@ def mean_rank(parts: Floats, pool: Floats) -> Floats:
     """Mean over parts of rank / m (Borda's count): [n], at most 1.
 
     Abdelfattah et al. (arXiv:2101.08134) take each pair's majority; the mean gives a single architecture a
-    score, and a pair that a majority agrees on has the same order in nearly all cases.
+    score, and nearly all pairs have the order of the majority.
     """
     mean: Floats = np.minimum(pool_ranks(parts, pool), 1).mean(axis=1)
     return mean

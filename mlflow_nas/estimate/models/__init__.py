@@ -1,0 +1,1 @@
+"""Models that are fitted on tens of architectures, and aggregation by rank."""

@@ -1,0 +1,134 @@
+"""The Pareto front as a PNG and as one self-contained HTML page.
+
+The first objective is the y axis, the second the x axis; with a single objective x is the trial's number. The
+groups of points differ in colour and in marker.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mlflow_nas.report.front import front_of, is_measured
+from mlflow_nas.types import Objective, TrialResult
+
+__all__ = ["pareto_html", "pareto_png"]
+
+
+class _Group(NamedTuple):
+    """Points of one kind, with matplotlib's and plotly's name of their marker."""
+
+    label: str
+    colour: str
+    marker: str
+    symbol: str
+    members: list[TrialResult]
+    is_front: bool = False
+
+
+def _groups(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[_Group]:
+    """The results with a point, each in one group; Okabe and Ito's colours suit colour blindness."""
+    measured = [one for one in results if is_measured(one, objectives)]
+    front = front_of(results, objectives)
+    on_front = {id(one) for one in front}
+    reference = [one for one in measured if one.role == "reference"]
+    others = [one for one in measured if one.role != "reference" and id(one) not in on_front]
+    complete = [one for one in others if one.state == "complete"]
+    infeasible = [one for one in others if one.state != "complete"]
+    groups = [
+        _Group("dominated", "#999999", "o", "circle", complete),
+        _Group("outside a limit", "#CC79A7", "x", "x", infeasible),
+        _Group("Pareto front", "#0072B2", "s", "square", front, is_front=True),
+        _Group("reference", "#D55E00", "D", "diamond-open", reference),
+    ]
+    return [group for group in groups if group.members]
+
+
+def _title(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> str:
+    """The number of results with a point, and of those without one by state."""
+    missing = [one.state for one in results if not is_measured(one, objectives)]
+    counts = [f"{missing.count(state)} {state}" for state in dict.fromkeys(missing)]
+    return f"{len(results) - len(missing)} trials" + (
+        f"; without a point: {', '.join(counts)}" if counts else ""
+    )
+
+
+def _xy(result: TrialResult, objectives: Sequence[Objective]) -> tuple[float, float]:
+    y = result.metrics[objectives[0].name]
+    return (result.metrics[objectives[1].name] if len(objectives) > 1 else float(result.number or 0)), y
+
+
+def _axes(objectives: Sequence[Objective]) -> tuple[str, str]:
+    """Labels of x and y: the metrics' names with their directions."""
+    labels = [f"{one.name} ({'higher' if one.maximize else 'lower'} is better)" for one in objectives]
+    return (labels[1] if len(labels) > 1 else "trial"), labels[0]
+
+
+def pareto_png(results: Sequence[TrialResult], objectives: Sequence[Objective], path: Path) -> Path:
+    """Write the results as points and the front of two objectives as a step line, as a PNG."""
+    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for group in _groups(results, objectives):
+        xs, ys = zip(*(_xy(member, objectives) for member in group.members), strict=True)
+        if group.is_front:
+            for member, x, y in zip(group.members, xs, ys, strict=True):
+                axes.annotate(member.key, (x, y), xytext=(4, -10), textcoords="offset points", fontsize=7)
+            if len(objectives) == 2:
+                axes.step(xs, ys, where="post", color=group.colour, linewidth=1)
+        hollow = group.label == "reference"  # the reference may be on the front, too
+        axes.scatter(
+            xs,
+            ys,
+            s=80 if hollow else 30,
+            label=group.label,
+            marker=group.marker,
+            zorder=3,
+            edgecolors=group.colour if group.marker != "x" else None,
+            facecolors="none" if hollow else group.colour,
+        )
+    x_label, y_label = _axes(objectives)
+    axes.set(xlabel=x_label, ylabel=y_label, title=_title(results, objectives))
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="best")
+    figure.savefig(path)
+    return path
+
+
+def pareto_html(results: Sequence[TrialResult], objectives: Sequence[Objective], path: Path) -> Path:
+    """Write the same as a self-contained interactive page."""
+    figure = go.Figure()
+    for group in _groups(results, objectives):
+        xs, ys = zip(*(_xy(member, objectives) for member in group.members), strict=True)
+        lines = group.is_front and len(objectives) == 2
+        figure.add_trace(
+            go.Scatter(
+                x=xs,
+                y=ys,
+                text=[_hover(member, objectives) for member in group.members],
+                hovertemplate="%{text}<extra></extra>",
+                name=group.label,
+                mode="lines+markers" if lines else "markers",
+                line={"shape": "hv", "color": group.colour},
+                marker={"color": group.colour, "size": 10, "symbol": group.symbol},
+            )
+        )
+    x_label, y_label = _axes(objectives)
+    figure.update_layout(
+        title=_title(results, objectives),
+        xaxis_title=x_label,
+        yaxis_title=y_label,
+        template="plotly_white",
+    )
+    figure.write_html(path, include_plotlyjs=True, full_html=True)
+    return path
+
+
+def _hover(result: TrialResult, objectives: Sequence[Objective]) -> str:
+    values = [f"{one.name} {result.metrics[one.name]:.4g}" for one in objectives]
+    unstable = ["latency unstable"] if result.latency_unstable else []
+    return "<br>".join([f"trial {result.number}: {result.key} ({result.state})", *values, *unstable])
