@@ -1,17 +1,17 @@
-"""A trial's int8 file as an MLflow model, byte for byte the file that was measured."""
+"""A trial's model file as an MLflow model, byte for byte the file that was measured."""
 
 import hashlib
 import json
-import math
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import mlflow.onnx
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
@@ -19,95 +19,100 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from mlflow_nas.tracking import names
-from mlflow_nas.tracking.attach import NamedData, dataset_entity, log_dataset
-from mlflow_nas.tracking.server import server_call
+from mlflow_nas.tracking.batch import as_points
+from mlflow_nas.tracking.runs import DIGEST_LENGTH, DatasetLink, ModelFiles
 
-__all__ = ["LoggedInt8", "log_int8_model"]
+__all__ = ["find_model", "log_model", "model_content"]
 
-NAME = "int8"
 FILE = "model.onnx"
+REFUSED = re.compile(r"""[/:.%"']""")
 
 
-class LoggedInt8(NamedTuple):
-    """A logged model: its id, and the URI that registers or loads it."""
+def model_content(model: ModelFiles) -> dict[str, Any]:
+    """The description of a model file, as JSON values without the files."""
+    content = asdict(model)
+    del content["onnx"], content["golden"]
+    return content
 
-    model_id: str
-    uri: str
+
+def find_model(client: MlflowClient, experiment: str, run_id: str) -> str | None:
+    """The id of the model that a run has logged; None without one.
+
+    Raises:
+        MlflowException: MLflow does not answer.
+    """
+    ready = [
+        model for model in _logged(client, experiment, run_id) if model.status == LoggedModelStatus.READY
+    ]
+    return str(max(ready, key=lambda model: model.creation_timestamp).model_id) if ready else None
 
 
-def log_int8_model(
+def log_model(
     client: MlflowClient,
     run_id: str,
-    onnx_path: Path,
+    content: Mapping[str, Any],
+    files: Sequence[Path],
     *,
-    key: str,
-    img_size: tuple[int, int],
-    classes: Sequence[str],
-    metrics: Mapping[str, float],
-    dataset: NamedData,
-    golden: Path | None = None,
-) -> LoggedInt8:
-    """Log an int8 ONNX file as the run's model "int8"; the same file is logged once.
+    dataset: DatasetLink | None,
+) -> str:
+    """Log an ONNX file as a model of the run; the same file is logged once.
 
-    `mlflow.onnx.log_model` would take the run of the calling thread's ambient state and the global
-    tracking URI; here both are said. It would also write the network anew: the stored `model.onnx` is a
-    copy of the file instead, so that its sha256 (tag nas.sha256) is that of the measured one.
+    `mlflow.onnx.log_model` uses the run of the calling thread's ambient state and the global tracking URI;
+    here both are arguments. It also writes the network anew; here the stored `model.onnx` is a copy of the
+    file, so that its sha256 (tag nas.sha256) is that of the measured one.
 
     Args:
         client: the MLflow client.
         run_id: the trial's run; its params become the model's.
-        onnx_path: the measured file: "images" [1, 3, H, W] to "detections" [1, 5 + N, h, w].
-        key: the architecture's key.
-        img_size: H and W of the file's input, pixels.
-        classes: the names of the classes, in the order of the network's output.
-        metrics: linked to the model and the data set; the run has them already and keeps them.
+        content: of `model_content`.
+        files: the measured ONNX file, and golden samples, if there are any.
         dataset: what the metrics were measured on.
-        golden: golden samples, stored beside `model.onnx` under their own name; None for none.
 
     Returns:
-        The model's id and URI.
+        The model's id.
 
     Raises:
-        RegistryError: MLflow does not answer.
+        MlflowException: MLflow does not answer.
     """
+    onnx_path, *others = files
     sha256 = hashlib.sha256(onnx_path.read_bytes()).hexdigest()
-    tags = {names.SHA256: sha256, names.KEY: key, names.CLASSES: json.dumps(list(classes))}
-    run = _run(client, run_id)
-    known = _logged_before(client, run, sha256)
-    if known:
-        return known
+    tags = {names.SHA256: sha256, names.KEY: content["key"], names.CLASSES: json.dumps(content["classes"])}
+    run = client.get_run(run_id)
+    known = [
+        model
+        for model in _logged(client, run.info.experiment_id, run_id)
+        if model.tags.items() >= tags.items()
+    ]
+    model = known[0] if known else _create(client, run, content, tags)
+    if model.status == LoggedModelStatus.READY:
+        return str(model.model_id)
     with tempfile.TemporaryDirectory() as folder:
-        model = _create(client, run, tags)
         saved = Path(folder) / "model"
-        _save(onnx_path, saved, img_size, _description(model, run_id, tags))
-        if golden:
-            shutil.copyfile(golden, saved / golden.name)
-        _store(client, model, saved)
-    _link_metrics(client, run_id, model.model_id, metrics, dataset)
-    _finish(client, run_id, model)
-    return LoggedInt8(model.model_id, model.model_uri)
+        _save(onnx_path, saved, content["img_size"], _description(model, run_id, tags))
+        for path in others:
+            shutil.copyfile(path, saved / path.name)
+        client.log_model_artifacts(model.model_id, str(saved))
+    _link_metrics(client, run_id, model.model_id, content["metrics"], dataset)
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    return str(model.model_id)
 
 
-@server_call("find the trial's run")
-def _run(client: MlflowClient, run_id: str) -> Run:
-    return client.get_run(run_id)
+def _logged(client: MlflowClient, experiment: str, run_id: str) -> list[LoggedModel]:
+    found: list[LoggedModel] = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    return found
 
 
-@server_call("look for the model")
-def _logged_before(client: MlflowClient, run: Run, sha256: str) -> LoggedInt8 | None:
-    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    ready = [model for model in found if model.status == "READY" and model.tags.get(names.SHA256) == sha256]
-    return LoggedInt8(ready[0].model_id, ready[0].model_uri) if ready else None
-
-
-@server_call("create the model")
-def _create(client: MlflowClient, run: Run, tags: Mapping[str, str]) -> LoggedModel:
+def _create(
+    client: MlflowClient, run: Run, content: Mapping[str, Any], tags: Mapping[str, str]
+) -> LoggedModel:
     return client.create_logged_model(
         run.info.experiment_id,
-        name=NAME,
+        name=REFUSED.sub("-", content["key"]),
         source_run_id=run.info.run_id,
         tags=dict(tags),
         params=run.data.params,
+        model_type=content["model_type"],
     )
 
 
@@ -121,7 +126,9 @@ def _description(model: LoggedModel, run_id: str, tags: Mapping[str, str]) -> Mo
     )
 
 
-def _save(onnx_path: Path, folder: Path, img_size: tuple[int, int], description: Model) -> None:
+def _save(onnx_path: Path, folder: Path, img_size: Sequence[int], description: Model) -> None:
+    import mlflow.onnx  # takes a second, and most processes log no model
+
     images = np.zeros((1, 3, *img_size), dtype=np.float32)
     inputs = TensorSpec(images.dtype, images.shape, "images")
     outputs = TensorSpec(images.dtype, (1, -1, -1, -1), "detections")
@@ -135,48 +142,37 @@ def _save(onnx_path: Path, folder: Path, img_size: tuple[int, int], description:
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
     )
-    # save_model has parsed the network and written it anew; what ships is what was measured.
+    # save_model has parsed the network and written it anew; the measured file replaces it.
     shutil.copyfile(onnx_path, folder / FILE)
 
 
-@server_call("store the model's files")
-def _store(client: MlflowClient, model: LoggedModel, folder: Path) -> None:
-    client.log_model_artifacts(model.model_id, str(folder))
-
-
-@server_call("log the model's metrics")
 def _link_metrics(
-    client: MlflowClient, run_id: str, model_id: str, metrics: Mapping[str, float], dataset: NamedData
+    client: MlflowClient,
+    run_id: str,
+    model_id: str,
+    metrics: Mapping[str, float],
+    dataset: DatasetLink | None,
 ) -> None:
-    log_dataset(client, run_id, dataset, context="validation")
-    entity, logged_ms = dataset_entity(dataset), _logged_ms(client, run_id, metrics)
     linked = [
         Metric(
             name,
-            float(value),
-            logged_ms,
-            0,
+            value,
+            time_ms,
+            step,
             model_id=model_id,
-            dataset_name=entity.name,
-            dataset_digest=entity.digest,
+            dataset_name=dataset.name if dataset else None,
+            dataset_digest=dataset.digest[:DIGEST_LENGTH] if dataset else None,
             run_id=run_id,
         )
-        for name, value in metrics.items()
-        if math.isfinite(value)
+        for name, value, time_ms, step in as_points(metrics, _logged_ms(client, run_id, metrics))
     ]
     client.log_batch(run_id, metrics=linked, synchronous=True)
 
 
 def _logged_ms(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> int:
-    """When the run's metrics were logged: with the same time MLflow adds no second point to the run."""
+    """The times of the run's metrics: with the same time MLflow adds no second point to the run."""
     for name in metrics:
         history = client.get_metric_history(run_id, name)
         if history:
             return int(history[-1].timestamp)
     return time.time_ns() // 1_000_000
-
-
-@server_call("finish the model")
-def _finish(client: MlflowClient, run_id: str, model: LoggedModel) -> None:
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)

@@ -5,7 +5,6 @@ from typing import Final
 __all__ = [
     "ARCHITECTURE",
     "BOARD",
-    "CHOICES",
     "CLASSES",
     "CONSTRAINT",
     "COST",
@@ -17,61 +16,62 @@ __all__ = [
     "FACT",
     "KEY",
     "LATENCY_UNSTABLE",
+    "NOTE",
     "PARENT",
-    "PRECISION",
+    "PROTOCOL",
     "ROLE",
+    "RUNTIME",
+    "SELECTION",
     "SHA256",
-    "SHORTLIST",
     "SPACE",
     "STATE",
     "STUDY",
-    "TEST_DATASET",
-    "THREADS",
-    "TRAINING",
+    "TASK",
     "TRIAL",
+    "UID",
 ]
 
+UID: Final = "nas.uid"
+"""STUDY/TRIAL, unique also among studies of one name: a run has it from its creation and is found by it."""
 STUDY: Final = "nas.study"
 TRIAL: Final = "nas.trial"
 ROLE: Final = "nas.role"
 BOARD: Final = "nas.board"
+RUNTIME: Final = "nas.runtime"
 SPACE: Final = "nas.space"
-CHOICES: Final = "nas.choices"
+TASK: Final = "nas.task"
 DATASET: Final = "nas.dataset"
-TEST_DATASET: Final = "nas.test_dataset"
-"""Of a study: a digest of the test split, which decides nothing; figures of two splits don't mix."""
+PROTOCOL: Final = "nas.protocol"
+"""A digest of threads, providers, session options and affinity: equal where latencies compare."""
 STATE: Final = "nas.state"
 KEY: Final = "nas.key"
-PRECISION: Final = "nas.precision"
-THREADS: Final = "nas.threads"
-TRAINING: Final = "nas.training"
-"""Of a study: how each of its candidates is trained; results of different trainings are not compared."""
 ERROR: Final = "nas.error"
 LATENCY_UNSTABLE: Final = "nas.latency_unstable"
 SHA256: Final = "nas.sha256"
-ESTIMATOR: Final = "nas.estimator"
-"""Of a trial: the strategy whose estimate chose it. A trial without is a sample that any strategy may use."""
-DRAWN: Final = "nas.drawn"
-"""Of a trial: "random" when chance chose it among the whole space; such trials are a fair sample of it."""
 CLASSES: Final = "nas.classes"
-
-SHORTLIST: Final = "nas.shortlist."
-"""Prefix of the study's tags that hold, by strategy, a digest of the settings of its list of candidates."""
+ESTIMATOR: Final = "nas.estimator"
+"""Of a trial: the strategy whose estimate chose it. A trial without it is a sample for any strategy."""
+DRAWN: Final = "nas.drawn"
+"""Of a trial: "random" when it was drawn at random from the whole space."""
+SELECTION: Final = "nas.selection"
+"""Of a study: the run of its last selection of a strategy."""
 
 COST: Final = "cost."
-"""Prefix of the study's metrics `cost.STRATEGY/TERM`: what each of its searches cost and found."""
+"""Prefix of the study's metrics `cost.STRATEGY/TERM`: costs and results of its searches."""
 
 ARCHITECTURE: Final = "arch."
 """Prefix of the run params that hold the architecture."""
 
 CONSTRAINT: Final = "constraint/"
-"""Prefix of the run metrics that hold the constraints; MLflow's UI folds what stands before the slash."""
+"""Prefix of the run metrics that hold the constraints; MLflow's UI groups metrics by it."""
 
 CURVE: Final = "epoch/"
 """Prefix of the learning curve: MLflow shows the value of the highest step, so an epoch's `map` under the
 trial's own name would hide the trial's."""
 
 FACT: Final = "nas.board."
-"""Prefix of the run tags that hold what the board said of itself."""
+"""Prefix of the run tags that hold the facts of the board."""
 
 PARENT: Final = "mlflow.parentRunId"
+NOTE: Final = "mlflow.note.content"
+"""The run's description in MLflow's UI."""

@@ -1,4 +1,4 @@
-"""Runs back to evaluations, so that a report needs nothing but MLflow."""
+"""Results read back from runs, so that a report needs only MLflow."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -7,12 +7,13 @@ from typing import TypeVar, cast, get_args
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mlflow_nas.errors import RegistryError
+from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.tracking import names
+from mlflow_nas.tracking.batch import limit_of
 from mlflow_nas.tracking.server import server_call
-from mlflow_nas.types import Choice, Evaluation, TrialState
+from mlflow_nas.types import Choice, Role, TrialResult, TrialState
 
-__all__ = ["evaluation_of", "learning_curve", "trial_runs"]
+__all__ = ["find_study", "read_results", "result_of", "trial_runs"]
 
 V = TypeVar("V")
 
@@ -21,25 +22,64 @@ INTEGER = re.compile(r"[+-]?\d+")
 DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?", re.IGNORECASE)
 
 
-@server_call("list the trials")
+@server_call("read the study")
+def read_results(client: MlflowClient, experiment: str, study: str) -> list[TrialResult]:
+    """The ended trials of a study, its reference among them, in the order of their numbers.
+
+    Without the files, the learning curve, the seconds of each step, and metrics that are no number.
+
+    Args:
+        client: the MLflow client.
+        experiment: its name.
+        study: its name.
+
+    Raises:
+        ConfigError: the experiment has no such study.
+        RegistryError: MLflow does not answer.
+    """
+    run = find_study(client, experiment, study)
+    ended = [trial for trial in trial_runs(client, run) if names.STATE in trial.data.tags]
+    return sorted(map(result_of, ended), key=lambda result: -1 if result.number is None else result.number)
+
+
+def find_study(client: MlflowClient, experiment: str, study: str) -> Run:
+    """The run of a study; of several with this name the newest.
+
+    Raises:
+        ConfigError: the experiment has no such study, or the name holds a quotation mark.
+        MlflowException: MLflow does not answer.
+    """
+    if "'" in study:
+        raise ConfigError(f"study {study!r} holds a quotation mark, MLflow can't search for it; leave it out")
+    known = client.get_experiment_by_name(experiment)
+    found = known and client.search_runs(
+        [known.experiment_id],
+        f"tags.`{names.STUDY}` = '{study}' AND tags.`{names.ROLE}` = 'study'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    if not found:
+        raise ConfigError(
+            f"There is no study {study!r} in the experiment {experiment!r}: name one with --study, and its "
+            "experiment with --experiment."
+        )
+    return found[0]
+
+
 def trial_runs(
-    client: MlflowClient,
-    experiment_id: str,
-    parent_id: str,
-    *,
-    roles: Collection[str] = ("trial", "baseline"),
+    client: MlflowClient, study: Run, *, roles: Collection[str] = ("trial", "reference")
 ) -> list[Run]:
     """All runs of these roles below a study's run, in the order they started, running ones included.
 
     Raises:
-        RegistryError: MLflow does not answer.
+        MlflowException: MLflow does not answer.
     """
     runs: list[Run] = []
     token: str | None = None
     while True:
         page = client.search_runs(
-            [experiment_id],
-            f"tags.`{names.PARENT}` = '{parent_id}'",
+            [study.info.experiment_id],
+            f"tags.`{names.PARENT}` = '{study.info.run_id}'",
             max_results=PAGE,
             order_by=["attributes.start_time ASC"],
             page_token=token,
@@ -50,50 +90,38 @@ def trial_runs(
             return runs
 
 
-def evaluation_of(run: Run) -> Evaluation:
-    """Read an ended trial's run back into the evaluation it was written from.
+def result_of(run: Run) -> TrialResult:
+    """Read an ended trial's run back into the result that it was written from.
 
-    All but the files, the learning curve, and metrics that were no number. MLflow keeps params as text:
-    choices that look like a whole number come back as int, other decimal numbers as float, the rest as str.
+    MLflow keeps params as text: choices that look like a whole number come back as int, other decimal numbers
+    as float, the rest as str.
 
     Raises:
         RegistryError: the run is not an ended trial.
     """
-    tags, run_id = run.data.tags, run.info.run_id
-    number, state = tags.get(names.TRIAL, ""), tags.get(names.STATE, "")
-    if not number.isdecimal() or state not in get_args(TrialState):
+    tags, run_id = run.data.tags, str(run.info.run_id)
+    state, role = tags.get(names.STATE, ""), tags.get(names.ROLE, "")
+    if state not in get_args(TrialState) or role not in get_args(Role):
         raise RegistryError(
-            f"run {run_id} has {names.TRIAL}={number!r} and {names.STATE}={state!r}, an ended trial has a "
-            f"number and one of {', '.join(get_args(TrialState))}; read only runs that finish_trial has ended"
+            f"run {run_id} has {names.STATE}={state!r} and {names.ROLE}={role!r}, an ended trial has one of "
+            f"{', '.join(get_args(TrialState))} and one of {', '.join(get_args(Role))}; name a trial's run"
         )
-    architecture = _below(names.ARCHITECTURE, run.data.params)
-    return Evaluation(
-        number=int(number),
+    limits = _below(names.CONSTRAINT, run.data.metrics)
+    return TrialResult(
         key=tags.get(names.KEY, ""),
-        architecture={name: _choice(value) for name, value in architecture.items()},
+        architecture={
+            name: _choice(text) for name, text in _below(names.ARCHITECTURE, run.data.params).items()
+        },
         state=cast("TrialState", state),
+        role=cast("Role", role),
+        number=int(tags[names.TRIAL]) if names.TRIAL in tags else None,
         metrics=_own_metrics(run.data.metrics),
-        constraints={n: float(v) for n, v in _below(names.CONSTRAINT, run.data.metrics).items()},
+        constraints={limit_of(name): float(value) for name, value in limits.items()},
         facts=_below(names.FACT, tags),
         latency_unstable=tags.get(names.LATENCY_UNSTABLE) == "true",
-        error=tags.get(names.ERROR),
+        error=tags.get(names.ERROR) or None,
         run_id=run_id,
     )
-
-
-@server_call("read the learning curve")
-def learning_curve(client: MlflowClient, run_id: str) -> tuple[dict[str, float], ...]:
-    """The metrics `epoch/*` of an ended trial's run, one mapping per epoch; a metric may miss in one.
-
-    Raises:
-        RegistryError: MLflow does not answer, or has no such run.
-    """
-    epochs: dict[int, dict[str, float]] = {}
-    for name in client.get_run(run_id).data.metrics:
-        if name.startswith(names.CURVE):
-            for point in client.get_metric_history(run_id, name):
-                epochs.setdefault(point.step, {})[name.removeprefix(names.CURVE)] = point.value
-    return tuple(epochs[step] for step in sorted(epochs))
 
 
 def _own_metrics(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -1,24 +1,50 @@
-"""The way to the MLflow server: a client, and errors that name the address and the remedy."""
+"""Access to the MLflow server: a client, its experiment, and errors that name the address and the remedy."""
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
 import mlflow
+from filelock import BaseFileLock, FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from mlflow_nas.errors import ConfigError, RegistryError
+from mlflow_nas.redact import redact
 
-__all__ = ["Client", "address", "connect", "default_uri", "server_call"]
+__all__ = [
+    "DEFAULT_EXPERIMENT",
+    "Client",
+    "connect",
+    "default_uri",
+    "experiment_id",
+    "experiment_of",
+    "machine_lock",
+    "one_line",
+    "server_call",
+]
 
 Client: TypeAlias = MlflowClient
-"""For rooms that pass a client on and need MLflow for nothing else."""
+"""The client's type, for modules that only pass it on."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+DEFAULT_EXPERIMENT: Final = "mlflow-nas"
+SETTINGS: Final = {
+    # MLflow's own defaults wait 16 minutes for an unreachable server.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    # Otherwise each run that ends costs one more request, and prints two lines into a command's output.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""Of MLflow, where the user has set nothing else."""
 SENTENCE_LENGTH = 400
 
 
@@ -32,29 +58,79 @@ def connect(tracking_uri: str, registry_uri: str | None = None) -> MlflowClient:
 
     Args:
         tracking_uri: such as `sqlite:///mlflow.db` or `http://host:5000`.
-        registry_uri: where models are registered; the tracking URI when None.
+        registry_uri: where models are registered; None for MLFLOW_REGISTRY_URI, else the tracking URI.
 
     Raises:
         ConfigError: the URI's scheme is unknown, its database driver is missing or the database can't be
             opened.
     """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
-        return MlflowClient(tracking_uri, registry_uri or tracking_uri)
+        _create_database(tracking_uri)
+        return MlflowClient(tracking_uri, registry_uri or _registry_uri(tracking_uri))
     except (MlflowException, ImportError, OSError) as fault:
         raise ConfigError(
-            f"MLflow can't use {address(tracking_uri)}: {_one_line(fault, tracking_uri)}; "
+            f"MLflow can't use {redact(tracking_uri)}: {one_line(fault)}; "
             "give a tracking URI such as sqlite:///mlflow.db or http://host:5000"
         ) from fault
+
+
+def _registry_uri(tracking_uri: str) -> str:
+    named = str(mlflow.get_registry_uri())
+    return (
+        tracking_uri if named == default_uri() else named
+    )  # MLflow answers with its default where none is set
+
+
+def _create_database(uri: str) -> None:
+    """Create a SQLite database under another name and rename it: MLflow can't use a half-created one."""
+    path = _sqlite_file(uri)
+    if path is None or _has_content(path):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with machine_lock(str(path)):
+        if _has_content(path):
+            return
+        for left in path.parent.glob(f".{path.name}.new*"):
+            left.unlink()
+        fresh = path.with_name(f".{path.name}.new")
+        MlflowClient(f"sqlite:///{fresh}").search_experiments(max_results=1)
+        if not _has_content(path):
+            fresh.replace(path)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    try:
+        url = make_url(uri)
+    except ArgumentError:
+        return None
+    in_memory = not url.database or url.database == ":memory:" or url.database.startswith("file:")
+    return (
+        None if not url.drivername.startswith("sqlite") or in_memory else Path(str(url.database)).absolute()
+    )
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def machine_lock(name: str) -> BaseFileLock:
+    """The lock of that name, held by one process of this user on this machine at a time."""
+    # Per user: in a shared /tmp other users' files can't be opened.
+    folder = Path(tempfile.gettempdir()) / f"mlflow-nas-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    return FileLock(folder / f"tracking-{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock")
 
 
 def server_call(
     purpose: str, remedy: str = "check that it runs, then rerun the same command: the study continues"
 ) -> Callable[[Callable[Concatenate[MlflowClient, P], R]], Callable[Concatenate[MlflowClient, P], R]]:
-    """Turn what MLflow raises inside a function, after the client's own retries, into a RegistryError.
+    """Turn MLflow's errors inside a function, after the client's own retries, into a RegistryError.
 
     Args:
         purpose: completes the sentence "MLflow at ... could not ...".
-        remedy: what the user does about it.
+        remedy: the user's next step.
 
     Returns:
         A decorator for functions whose first argument is the client.
@@ -69,9 +145,9 @@ def server_call(
                 return function(client, *args, **kwargs)
             # Artifact stores raise the transport's errors as they are: requests' and the disk's are OSErrors.
             except (MlflowException, OSError) as fault:
-                uri = client.tracking_uri
+                where = redact(client.tracking_uri)
                 raise RegistryError(
-                    f"MLflow at {address(uri)} could not {purpose}: {_one_line(fault, uri)}; {remedy}"
+                    f"MLflow at {where} could not {purpose}: {one_line(fault)}; {remedy}"
                 ) from fault
 
         return call
@@ -79,12 +155,55 @@ def server_call(
     return decorate
 
 
-def address(uri: str) -> str:
-    """The URI without its password, for messages."""
-    password = urlsplit(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
+@server_call("find or create the experiment")
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Id of the experiment, created when there is none of that name.
+
+    Args:
+        client: the MLflow client.
+        name: of the experiment; for DEFAULT_EXPERIMENT the variables MLFLOW_EXPERIMENT_NAME and _ID count.
+
+    Raises:
+        ConfigError: the experiment is deleted.
+        RegistryError: MLflow does not answer.
+    """
+    if name == DEFAULT_EXPERIMENT:
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+        known = os.environ.get("MLFLOW_EXPERIMENT_ID")
+        if known and name == DEFAULT_EXPERIMENT:
+            return str(client.get_experiment(known).experiment_id)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return _create_experiment(client, name)
+    if found.lifecycle_stage != "active":
+        raise ConfigError(
+            f"experiment {name!r} is deleted; restore it with "
+            f"`mlflow experiments restore -x {found.experiment_id}` or choose another name"
+        )
+    return str(found.experiment_id)
 
 
-def _one_line(fault: BaseException, uri: str) -> str:
-    text = " ".join(str(fault).split()).replace(uri, address(uri))
+def _create_experiment(client: MlflowClient, name: str) -> str:
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException:
+        found = client.get_experiment_by_name(name)
+        if found is None:  # else another worker was faster
+            raise
+        return str(found.experiment_id)
+
+
+@server_call("find the run")
+def experiment_of(client: MlflowClient, run_id: str) -> str:
+    """Id of the experiment that holds a run, such as the one that `mlflow run` created.
+
+    Raises:
+        RegistryError: MLflow does not answer or has no such run.
+    """
+    return str(client.get_run(run_id).info.experiment_id)
+
+
+def one_line(fault: BaseException) -> str:
+    """The message of an exception in one short line, without passwords."""
+    text = redact(" ".join(str(fault).split()))
     return text if len(text) <= SENTENCE_LENGTH else f"{text[:SENTENCE_LENGTH]}..."

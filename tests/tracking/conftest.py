@@ -1,12 +1,15 @@
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import onnx
 import pytest
 from mlflow import MlflowClient
 from onnx import TensorProto, helper
+from relay import Relay
+from tracking_samples import OBJECTIVES, study_run
 
-from mlflow_nas.tracking import connect, experiment_id
+from mlflow_nas.tracking import Mirror, StudyRun, connect, experiment_id
 
 
 @pytest.fixture
@@ -22,9 +25,18 @@ def experiment(client: MlflowClient) -> str:
 
 
 @pytest.fixture
-def photographs() -> SimpleNamespace:
-    """A data set as tracking sees it."""
-    return SimpleNamespace(name="penn-fudan", digest="0123456789ab", uri="coco:penn-fudan")
+def open_mirror(tracking_uri: str, tmp_path: Path) -> Iterator[Callable[..., Mirror]]:
+    """Opens mirrors of the study "pf" on the test's own store; closes them at the end."""
+    opened: list[Mirror] = []
+
+    def open_one(study: StudyRun | None = None, **changes: Any) -> Mirror:
+        plain = {"tracking_uri": tracking_uri, "folder": tmp_path / "outbox", "objectives": OBJECTIVES}
+        opened.append(Mirror(study=study or study_run(), **{**plain, **changes}))
+        return opened[-1]
+
+    yield open_one
+    for mirror in opened:
+        mirror.close()
 
 
 @pytest.fixture
@@ -41,3 +53,12 @@ def int8_file(tmp_path: Path) -> Path:
     path = tmp_path / "model.int8.onnx"
     path.write_bytes(network + onnx.ModelProto(producer_name="appended").SerializeToString())
     return path
+
+
+@pytest.fixture
+def relay(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    """The MLflow server, at an address that answers only while the relay is up."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    found = Relay(mlflow_server)
+    yield found
+    found.down()

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,11 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
+from tracking_samples import study_run, trial_result, trial_run
 
-from mlflow_nas.tracking import connect, experiment_id, finish_trial, open_study, start_trial
-from mlflow_nas.types import Evaluation
+from mlflow_nas.tracking import Mirror
+from mlflow_nas.tracking.runs import TrialRun
+from mlflow_nas.types import TrialResult
 
 PATIENCE_S = 60
 SPACE = [(5, 1, 96, 320), (5, 2, 64, 288), (3, 4, 48, 256), (3, 8, 24, 220)]
@@ -20,44 +22,22 @@ SPACE = [(5, 1, 96, 320), (5, 2, 64, 288), (3, 4, 48, 256), (3, 8, 24, 220)]
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 
-def _evaluation(number: int) -> Evaluation:
-    kernel_size, groups, channels, img_width = SPACE[number]
-    return Evaluation(
-        number=number,
-        key=f"k{kernel_size}-g{groups}-c{channels}-w{img_width}",
-        architecture={
-            "kernel_size": kernel_size,
-            "groups": groups,
-            "channels": channels,
-            "img_width": img_width,
-        },
-        state="complete",
-        metrics={"map": 0.5 - number / 10, "latency_ms": 8.0 - number, "flops": 2e8 / (number + 1)},
-    )
+def _trial(number: int) -> tuple[TrialRun, TrialResult]:
+    choices = dict(zip(("kernel_size", "groups", "channels", "img_width"), SPACE[number], strict=True))
+    metrics = {"flops": 2e8 / (number + 1), "latency_ms": 8.0 - number, "map": 0.5 - number / 10}
+    return trial_run(number, architecture=choices), trial_result(number, metrics=metrics, constraints={})
 
 
 @pytest.fixture
-def study(mlflow_server: str) -> tuple[str, list[str]]:
+def study(mlflow_server: str, open_mirror: Callable[..., Mirror]) -> tuple[str, list[str]]:
     """A study of four trials on the server: its experiment and the trials' runs."""
-    client = connect(mlflow_server)
-    experiment = experiment_id(client, "ui")
-    parent = open_study(client, experiment_id=experiment, study="ui", tags={}, params={})
-    runs = []
-    for number in range(len(SPACE)):
-        evaluation = _evaluation(number)
-        run_id = start_trial(
-            client,
-            experiment_id=experiment,
-            parent_id=parent,
-            study="ui",
-            number=number,
-            role="baseline" if number == 0 else "trial",
-            name=evaluation.key,
-            tags={},
-        )
-        finish_trial(client, run_id, evaluation)
-        runs.append(run_id)
-    return experiment, runs
+    mirror = open_mirror(study_run(experiment="ui", uid="ui"), tracking_uri=mlflow_server)
+    mirror.start_study()
+    trials = [_trial(number) for number in range(len(SPACE))]
+    for trial, result in trials:
+        mirror.finish_trial(trial, result)
+    assert mirror.flush(60) == 0
+    return mirror.experiment_id, [str(mirror.run_id(trial)) for trial, _ in trials]
 
 
 @pytest.fixture
@@ -123,6 +103,6 @@ def test_the_ui_compares_the_trials_by_architecture_latency_and_map(
     _choose(browser, "y-axis-selector", "map")
     _find(browser, "//*[contains(@class,'xtitle')][.='latency_ms']")
     _find(browser, "//*[contains(@class,'ytitle')][.='map']")
-    expected = {(_evaluation(n).metrics["latency_ms"], _evaluation(n).metrics["map"]) for n in range(4)}
+    expected = {(8.0 - n, 0.5 - n / 10) for n in range(4)}
     assert _points(browser) == expected
     assert browser.save_screenshot(str(tmp_path / "scatter.png"))
