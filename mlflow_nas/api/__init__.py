@@ -1,19 +1,47 @@
-"""One function per command; each imports what it needs when it is called."""
+"""One typed function per command; each imports what it needs when it is called."""
 
 from mlflow_nas.api.boards import boards, doctor
+from mlflow_nas.api.cache import cache_prune, cache_show
 from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.focus import focus
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
 from mlflow_nas.api.report import report
+from mlflow_nas.api.results import (
+    BoardsResult,
+    CacheReport,
+    DeployResult,
+    DoctorResult,
+    EvaluateResult,
+    FocusResult,
+    ProfileResult,
+    ReportResult,
+    SearchResult,
+    SelectResult,
+    StatusResult,
+)
 from mlflow_nas.api.rollback import rollback
 from mlflow_nas.api.search import search
 from mlflow_nas.api.select import select
+from mlflow_nas.api.status import status
 from mlflow_nas.api.train import train
 
 __all__ = [
+    "BoardsResult",
+    "CacheReport",
+    "DeployResult",
+    "DoctorResult",
+    "EvaluateResult",
+    "FocusResult",
+    "ProfileResult",
+    "ReportResult",
+    "SearchResult",
+    "SelectResult",
+    "StatusResult",
     "boards",
+    "cache_prune",
+    "cache_show",
     "deploy",
     "doctor",
     "evaluate",
@@ -24,5 +52,6 @@ __all__ = [
     "rollback",
     "search",
     "select",
+    "status",
     "train",
 ]

@@ -1,48 +1,54 @@
-"""`mlflow_nas boards` and `mlflow_nas doctor`: what devices there are, and what they lack."""
+"""`mlflow_nas boards` and `mlflow_nas doctor`: the devices, and checks of one."""
 
 from dataclasses import asdict
 from pathlib import Path
 
-from mlflow_nas.config import BoardsConfig, DoctorConfig, find_device, load_config, load_devices
+from mlflow_nas.api.results import BoardsResult, DoctorResult
+from mlflow_nas.api.settings import read_settings
+from mlflow_nas.config import BoardsConfig, DoctorConfig, find_device, load_devices
 
 __all__ = ["boards", "doctor"]
 
 
-def boards(*, config: Path | None = None, **options: object) -> dict[str, object]:
+def boards(
+    settings: BoardsConfig | None = None, /, *, config: Path | str | None = None, **options: object
+) -> BoardsResult:
     """List the devices of the inventory with reachability and facts.
 
     Args:
-        config: a YAML file with options.
-        options: fields of `mlflow_nas.config.BoardsConfig`.
-
-    Returns:
-        {"boards": a row per device, as `mlflow_nas.board.survey` makes them}.
+        settings: the configuration; None for keywords.
+        config: a YAML file with further settings.
+        options: settings by option or dotted name.
 
     Raises:
-        ConfigError: an option, or the inventory.
+        ConfigError: a setting, or the inventory.
     """
-    chosen = load_config(BoardsConfig, options, file=config)
-    from mlflow_nas.board import survey
+    chosen = read_settings(BoardsConfig, settings, options, config)
+    from mlflow_nas.board import device_status
 
-    return {"boards": survey(load_devices(chosen.devices).values())}
+    return BoardsResult(boards=tuple(device_status(load_devices(chosen.inventory).values())))
 
 
-def doctor(*, config: Path | None = None, **options: object) -> dict[str, object]:
-    """Say what is missing on a device and the command that mends it.
+def doctor(
+    settings: DoctorConfig | None = None, /, *, config: Path | str | None = None, **options: object
+) -> DoctorResult:
+    """Check a device: what is missing there, and the command that installs or fixes it.
 
     Args:
-        config: a YAML file with options.
-        options: fields of `mlflow_nas.config.DoctorConfig`.
-
-    Returns:
-        board, ready (no check ended with an error), checks.
+        settings: the configuration; None for keywords.
+        config: a YAML file with further settings.
+        options: settings by option or dotted name.
 
     Raises:
-        ConfigError: an option, or the inventory; BoardError: the connection was lost midway.
+        ConfigError: a setting, or the inventory.
+        BoardError: the connection was lost midway.
     """
-    chosen = load_config(DoctorConfig, options, file=config)
-    from mlflow_nas.board import examine
+    chosen = read_settings(DoctorConfig, settings, options, config)
+    from mlflow_nas.board import check_device
 
-    checks = examine(find_device(chosen.board, chosen.devices))
-    ready = all(check.state != "error" for check in checks)
-    return {"board": chosen.board, "ready": ready, "checks": [asdict(check) for check in checks]}
+    checks = check_device(find_device(chosen.board.name, chosen.board.inventory))
+    return DoctorResult(
+        board=chosen.board.name,
+        ready=all(check.state != "error" for check in checks),
+        checks=tuple(asdict(check) for check in checks),
+    )

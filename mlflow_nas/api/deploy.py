@@ -1,36 +1,45 @@
-"""`mlflow_nas deploy`: a promoted model to a device."""
+"""`mlflow_nas deploy`: a model version to a device."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mlflow_nas.config import DeployConfig, load_config
+from mlflow_nas.api.results import DeployResult
+from mlflow_nas.api.settings import read_settings
+from mlflow_nas.config import DeployConfig
 
-__all__ = ["deploy"]
+__all__ = ["as_deployed", "deploy"]
 
 
-def deploy(*, config: Path | None = None, **options: object) -> dict[str, object]:
+def deploy(
+    settings: DeployConfig | None = None, /, *, config: Path | str | None = None, **options: object
+) -> DeployResult:
     """Make a model version the active one on a device, new or updated.
 
-    Args:
-        config: a YAML file with options.
-        options: fields of `mlflow_nas.config.DeployConfig`.
+    In a run that `mlflow run` made, the manifest is logged.
 
-    Returns:
-        The manifest that the device keeps.
+    Args:
+        settings: the configuration; None for keywords.
+        config: a YAML file with further settings.
+        options: settings by option or dotted name.
 
     Raises:
-        ConfigError: an option, or a model that must be forced; RegistryError: there is no such version;
-        CandidateError: it fails on the device; BoardError: the device can't be reached, or is not well then.
+        ConfigError: a setting, or a model that must be forced.
+        RegistryError: there is no such version.
+        CandidateError: it fails on the device.
+        BoardError: the device can't be reached, or its application fails with the version.
     """
-    chosen = load_config(DeployConfig, options, file=config)
+    chosen = read_settings(DeployConfig, settings, options, config)
+    from mlflow_nas.api.project_run import record
     from mlflow_nas.deployments import Options
     from mlflow_nas.deployments import deploy as push
     from mlflow_nas.tracking import connect, default_uri
 
-    return push(
+    manifest = push(
         connect(default_uri()),
         chosen.model,
         device=chosen.device,
-        devices=chosen.devices,
+        devices=chosen.inventory,
         name=chosen.name,
         options=Options(
             force=chosen.force,
@@ -39,3 +48,12 @@ def deploy(*, config: Path | None = None, **options: object) -> dict[str, object
             atomic=chosen.atomic,
         ),
     )
+    result = as_deployed(manifest)
+    record(result.as_json(), role="deploy")
+    return result
+
+
+def as_deployed(manifest: Mapping[str, Any]) -> DeployResult:
+    """A manifest, with those of a group's devices under `devices`, as a result."""
+    own = {name: value for name, value in manifest.items() if name != "devices"}
+    return DeployResult(manifest=own, devices=manifest.get("devices"))

@@ -1,24 +1,25 @@
-"""From the options of `evaluate` to something that runs on images."""
+"""The detector and the split that the options of `evaluate` name."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow_nas.config import EvaluateConfig
-from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out, with_views
+from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out, with_eval_augmentations
 from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.export import OnnxDetector, is_quantized
+from mlflow_nas.export import is_quantized
+from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.space import COCO_CLASSES, input_size, load_seed_weights, load_space, read_architecture
+from mlflow_nas.tasks import Detector, NetworkDetector
 from mlflow_nas.tracking import connect, default_uri, fetch_model
-from mlflow_nas.train import Detector, NetworkDetector
 
-__all__ = ["Opened", "load_split", "open_detector"]
+__all__ = ["LoadedDetector", "load_split", "open_detector"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class LoadedDetector:
     """A detector that is ready to run.
 
     Attributes:
@@ -26,8 +27,8 @@ class Opened:
         img_size: height and width in pixels.
         indexes: for each class asked for the detector's index of it.
         precision: "fp32" or "int8".
-        source: what was opened, for people.
-        val_views: on how many views of val its ONNX file says that a search measured it.
+        source: what was opened, as messages name it.
+        eval_augmentations: copies of each val image in the search that made its ONNX file.
     """
 
     detector: Detector
@@ -35,10 +36,10 @@ class Opened:
     indexes: tuple[int, ...]
     precision: str
     source: str
-    val_views: int = 1
+    eval_augmentations: int = 1
 
 
-def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
+def open_detector(config: EvaluateConfig, *, folder: Path) -> LoadedDetector:
     """Open the one detector that the options name.
 
     Args:
@@ -46,15 +47,9 @@ def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
         folder: where a model of MLflow is downloaded to.
 
     Raises:
-        ConfigError: none or several are named, a file can't be read, or it does not tell the classes apart.
+        ConfigError: a file can't be read, or its detector lacks a class.
         RegistryError: MLflow has no such model.
     """
-    named = {"--weights": config.weights, "--model": config.model, "--onnx": config.onnx}
-    given = [option for option, value in named.items() if value is not None]
-    if len(given) != 1:
-        raise ConfigError(
-            f"{' and '.join(given) or 'No detector'} given: name exactly one with {', '.join(named)}."
-        )
     if config.weights is not None:
         return _open_weights(config, config.weights)
     if config.onnx is not None:
@@ -62,30 +57,31 @@ def open_detector(config: EvaluateConfig, *, folder: Path) -> Opened:
     return _open_onnx(config, _fetch(str(config.model), folder), str(config.model))
 
 
-def load_split(config: EvaluateConfig, *, val_views: int) -> DetectionDataset:
+def load_split(config: EvaluateConfig, *, eval_augmentations: int) -> DetectionDataset:
     """The split that the options name.
 
     Args:
         config: the options.
-        val_views: how many views of each image of val are measured where the options leave that open.
+        eval_augmentations: copies of each val image where the configuration leaves that open.
 
     Raises:
         ConfigError: the data can't be used, or has no such split.
     """
     found: DetectionDataset | None
-    if config.split == "train" or (config.split == "val" and not config.test_fraction):
-        found = load_dataset(config.data, config.split, config.classes, on_bad_image=config.on_bad_image)
+    data = config.data
+    if config.split == "train" or (config.split == "val" and not data.test_fraction):
+        found = load_dataset(data.uri, config.split, data.classes, on_bad_image=data.on_bad_image)
     else:
         val, test = load_held_out(
-            config.data, config.classes, on_bad_image=config.on_bad_image, test_fraction=config.test_fraction
+            data.uri, data.classes, on_bad_image=data.on_bad_image, test_fraction=data.test_fraction
         )
         found = val if config.split == "val" else test
     if found is None:
         raise ConfigError(
-            f"data {config.data!r} has no test split: give --test-fraction to take one from val."
+            f"data {data.uri!r} has no test split: take one from val with --set data.test_fraction=0.3."
         )
-    views = val_views if config.val_views is None else config.val_views
-    return with_views(found, views) if config.split == "val" else found
+    copies = eval_augmentations if data.eval_augmentations is None else data.eval_augmentations
+    return with_eval_augmentations(found, copies) if config.split == "val" else found
 
 
 def _fetch(model: str, folder: Path) -> Path:
@@ -98,37 +94,52 @@ def _fetch(model: str, folder: Path) -> Path:
     return fetch_model(client, uri, folder)
 
 
-def _open_weights(config: EvaluateConfig, path: Path) -> Opened:
-    weights, space = load_seed_weights(path), load_space(config.space)
+def _open_weights(config: EvaluateConfig, path: Path) -> LoadedDetector:
+    weights, space = load_seed_weights(path), load_space(config.space.name)
     architecture = space.validate(read_architecture(space, config.arch) if config.arch else space.baseline)
     network = space.build(architecture, weights.num_classes)
     weights.fill(network)
-    return Opened(
+    return LoadedDetector(
         detector=NetworkDetector(network),
-        img_size=input_size(config.img_width or space.width_of(architecture), config.aspect),
-        indexes=_indexes(config.classes, _names(weights.num_classes, config.classes), str(path)),
+        img_size=input_size(config.img_width or space.width_of(architecture), config.space.aspect),
+        indexes=_indexes(config.data.classes, _names(weights.num_classes, config.data.classes), str(path)),
         precision="fp32",
         source=str(path),
     )
 
 
-def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> Opened:
-    wanted = input_size(config.img_width, config.aspect) if config.img_width else None
+def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> LoadedDetector:
+    wanted = input_size(config.img_width, config.space.aspect) if config.img_width else None
     detector = OnnxDetector(path, img_size=wanted)
-    written = detector.metadata.get("mlflow_nas.classes")
-    names = tuple(json.loads(written)) if written else _names(detector.num_classes, config.classes)
-    return Opened(
+    written, copies = _read_metadata(detector.metadata, source)
+    names = written or _names(detector.num_classes, config.data.classes)
+    return LoadedDetector(
         detector=detector,
         img_size=detector.img_size,
-        indexes=_indexes(config.classes, names, source),
+        indexes=_indexes(config.data.classes, names, source),
         precision="int8" if is_quantized(path) else "fp32",
         source=source,
-        val_views=int(detector.metadata.get("mlflow_nas.val_views", 1)),
+        eval_augmentations=copies,
     )
 
 
+def _read_metadata(metadata: Mapping[str, str], source: str) -> tuple[tuple[str, ...], int]:
+    """Class names, empty where the file names none, and the copies of val that a search measured it on."""
+    try:
+        names = json.loads(metadata.get("mlflow_nas.classes", "[]"))
+        copies = int(metadata.get("mlflow_nas.eval_augmentations", "1"))
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise TypeError("mlflow_nas.classes is no list of names")  # noqa: TRY301 - one sentence for all
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(
+            f"{source} has unreadable metadata ({str(error)[:80]}): export it again, or remove its metadata "
+            "mlflow_nas.*."
+        ) from error
+    return tuple(names), copies
+
+
 def _names(count: int, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The classes of a detector that does not name them: those of COCO, or those asked for in their order."""
+    """Classes of a detector that does not name them: those of COCO, or those asked for in their order."""
     if count == len(COCO_CLASSES):
         return COCO_CLASSES
     return tuple(wanted) if count == len(wanted) else tuple(f"number {index}" for index in range(count))
@@ -138,7 +149,7 @@ def _indexes(wanted: Sequence[str], known: Sequence[str], source: str) -> tuple[
     for name in wanted:
         if name not in known:
             raise ConfigError(
-                f"{source} tells {len(known)} classes apart, and {name!r} is none of them: "
-                f"choose --classes from {', '.join(known[:90])}."
+                f"{source} detects {len(known)} classes, and {name!r} is none of them: choose --classes from "
+                f"{', '.join(known[:90])}."
             )
     return tuple(known.index(name) for name in wanted)

@@ -1,65 +1,65 @@
-"""`mlflow_nas evaluate`: how right one detector is on one split."""
+"""`mlflow_nas evaluate`: COCO mAP of one detector on one split."""
 
 import tempfile
 import time
 from pathlib import Path
 
-from mlflow_nas.config import EvaluateConfig, load_config, take_project_run_id
+from mlflow_nas.api.results import EvaluateResult
+from mlflow_nas.api.settings import read_settings
+from mlflow_nas.config import EvaluateConfig, take_project_run_id
 
 __all__ = ["evaluate"]
 
 
-def evaluate(*, config: Path | None = None, **options: object) -> dict[str, object]:
+def evaluate(
+    settings: EvaluateConfig | None = None, /, *, config: Path | str | None = None, **options: object
+) -> EvaluateResult:
     """Measure the mAP of a state dict, an MLflow model or an ONNX file, float or int8.
 
     In a run that `mlflow run` made, the measurement is logged.
 
     Args:
-        config: a YAML file with options.
-        options: fields of `mlflow_nas.config.EvaluateConfig`.
-
-    Returns:
-        map, map_50, images, boxes (those to be found and those to be ignored), ignored, skipped (images that
-        can't be used), views (as how many views each photograph is among the images), classes, detector,
-        precision, img_size (height, width), data, split, dataset (its digest), seconds.
+        settings: the configuration; None for keywords.
+        config: a YAML file with further settings.
+        options: settings by option or dotted name.
 
     Raises:
-        ConfigError: an option, data or a file; RegistryError: there is no such model.
+        ConfigError: a setting, data or a file.
+        RegistryError: there is no such model, or MLflow does not answer.
     """
-    chosen = load_config(EvaluateConfig, options, file=config)
+    chosen = read_settings(EvaluateConfig, settings, options, config)
     from mlflow_nas.api.detectors import load_split, open_detector
     from mlflow_nas.data import in_order
-    from mlflow_nas.train import evaluate_detector
+    from mlflow_nas.tasks import evaluate_detector
 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        opened = open_detector(chosen, folder=Path(folder))
-        dataset = load_split(chosen, val_views=opened.val_views)
-        batches = in_order(dataset, img_size=opened.img_size)
-        accuracy = evaluate_detector(opened.detector, batches, classes=opened.indexes)
-    tags = {"nas.split": chosen.split, "nas.split_digest": dataset.digest}
-    _log_to_project_run(accuracy, tags)
-    return {
-        **accuracy,
-        "images": len(dataset),
-        "boxes": sum(len(record.boxes) for record in dataset.records),
-        "skipped": len(dataset.skipped),
-        "ignored": sum(int(record.ignore.sum()) for record in dataset.records),
-        "views": dataset.views,
-        "classes": list(dataset.classes),
-        "detector": opened.source,
-        "precision": opened.precision,
-        "img_size": list(opened.img_size),
-        "data": chosen.data,
-        "split": chosen.split,
-        "dataset": dataset.digest,
-        "seconds": round(time.perf_counter() - start, 3),
-    }
+        loaded = open_detector(chosen, folder=Path(folder))
+        dataset = load_split(chosen, eval_augmentations=loaded.eval_augmentations)
+        batches = in_order(dataset, img_size=loaded.img_size)
+        metrics = evaluate_detector(loaded.detector, batches, classes=loaded.indexes)
+    _log_to_project_run(metrics, {"nas.split": chosen.split, "nas.split_digest": dataset.digest})
+    return EvaluateResult(
+        metrics=metrics,
+        images=len(dataset),
+        boxes=sum(len(record.boxes) for record in dataset.records),
+        ignored=sum(int(record.ignore.sum()) for record in dataset.records),
+        skipped=len(dataset.skipped),
+        eval_augmentations=dataset.eval_augmentations,
+        classes=tuple(dataset.classes),
+        detector=loaded.source,
+        precision=loaded.precision,
+        img_size=loaded.img_size,
+        data=chosen.data.uri,
+        split=chosen.split,
+        dataset=dataset.digest,
+        seconds=round(time.perf_counter() - start, 3),
+    )
 
 
-def _log_to_project_run(accuracy: dict[str, float], tags: dict[str, str]) -> None:
+def _log_to_project_run(metrics: dict[str, float], tags: dict[str, str]) -> None:
     run_id = take_project_run_id()
     if run_id:
         from mlflow_nas.tracking import connect, default_uri, log_measurement
 
-        log_measurement(connect(default_uri()), run_id, accuracy, tags)
+        log_measurement(connect(default_uri()), run_id, metrics, tags)

@@ -1,4 +1,4 @@
-"""The ONNX files that `profile` and `focus` look at: a user's own, or those of an architecture."""
+"""The ONNX files that `profile` and `focus` measure: a user's own, or those of an architecture."""
 
 import re
 from pathlib import Path
@@ -54,7 +54,7 @@ def _shapes(settings: tuple[str, ...]) -> dict[str, list[int]]:
 
 
 def detector_files(config: ProfileConfig, space: "SearchSpace", folder: Path) -> Files:
-    """Both files of an architecture's detector; how fast it is does not depend on its weights.
+    """Both files of an architecture's detector; its latency does not depend on its weights.
 
     Raises:
         ConfigError: the architecture or weights; CandidateError: it can't be exported or quantized.
@@ -71,7 +71,7 @@ def detector_files(config: ProfileConfig, space: "SearchSpace", folder: Path) ->
     fp32 = export_onnx(
         network,
         folder / "model.onnx",
-        img_size=space.input_size(architecture, config.aspect),
+        img_size=space.input_size(architecture, config.space.aspect),
         metadata={"mlflow_nas.key": space.key(architecture)},
     )
     images = random_images(fp32, _CALIBRATION)

@@ -1,34 +1,48 @@
-"""`mlflow_nas promote`: the registry says what the measurements say."""
+"""`mlflow_nas promote`: tags and aliases of a registered model follow the measurements."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlflow_nas.config import PromoteConfig, load_config
+from mlflow_nas.api.settings import read_settings
+from mlflow_nas.config import PromoteConfig
+
+if TYPE_CHECKING:
+    from mlflow_nas.registry import Reconciliation
 
 __all__ = ["promote"]
 
 
-def promote(*, config: Path | None = None, **options: object) -> dict[str, object]:
+def promote(
+    settings: PromoteConfig | None = None, /, *, config: Path | str | None = None, **options: object
+) -> "Reconciliation":
     """Recompute the Pareto front over the registered int8 versions, and set tags and aliases.
 
+    In a run that `mlflow run` made, the changes are logged.
+
     Args:
-        config: a YAML file with options.
-        options: fields of `mlflow_nas.config.PromoteConfig`.
+        settings: the configuration; None for keywords.
+        config: a YAML file with further settings.
+        options: settings by option or dotted name.
 
     Returns:
-        model, front, aliases, changes, dry_run; a second call has no changes.
+        The front, the aliases and the changes; a second call has no changes.
 
     Raises:
-        ConfigError: an option; RegistryError: there is no such model, or MLflow does not answer.
+        ConfigError: a setting.
+        RegistryError: there is no such model, or MLflow does not answer.
     """
-    chosen = load_config(PromoteConfig, options, file=config)
+    chosen = read_settings(PromoteConfig, settings, options, config)
+    from mlflow_nas.api.project_run import record
     from mlflow_nas.registry import reconcile
     from mlflow_nas.tracking import connect, default_uri
 
-    return reconcile(
+    result = reconcile(
         connect(default_uri()),
         chosen.model,
-        max_map_drop=chosen.max_map_drop,
+        max_drop=chosen.max_drop,
         board=chosen.board,
         dataset=chosen.dataset,
         dry_run=chosen.dry_run,
-    ).as_json()
+    )
+    record(result.as_json(), role="promote", metrics={"changes": len(result.changes)})
+    return result

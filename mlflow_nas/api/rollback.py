@@ -1,27 +1,35 @@
-"""`mlflow_nas rollback`: the version before, on a device."""
+"""`mlflow_nas rollback`: the previous version on a device."""
 
 from pathlib import Path
 
-from mlflow_nas.config import RollbackConfig, load_config
+from mlflow_nas.api.deploy import as_deployed
+from mlflow_nas.api.results import DeployResult
+from mlflow_nas.api.settings import read_settings
+from mlflow_nas.config import RollbackConfig
 
 __all__ = ["rollback"]
 
 
-def rollback(*, config: Path | None = None, **options: object) -> dict[str, object]:
+def rollback(
+    settings: RollbackConfig | None = None, /, *, config: Path | str | None = None, **options: object
+) -> DeployResult:
     """Make the previous version of a deployment active again; no MLflow server is needed.
 
-    Args:
-        config: a YAML file with options.
-        options: fields of `mlflow_nas.config.RollbackConfig`.
+    In a run that `mlflow run` made, the manifest is logged.
 
-    Returns:
-        The manifest that is active now.
+    Args:
+        settings: the configuration; None for keywords.
+        config: a YAML file with further settings.
+        options: settings by option or dotted name.
 
     Raises:
-        ConfigError: an option, or there is no previous version; BoardError: the device can't be reached, or
-        is not well with it.
+        ConfigError: a setting, or there is no previous version.
+        BoardError: the device can't be reached, or its application fails with the version.
     """
-    chosen = load_config(RollbackConfig, options, file=config)
-    from mlflow_nas.deployments import rollback as go_back
+    chosen = read_settings(RollbackConfig, settings, options, config)
+    from mlflow_nas.api.project_run import record
+    from mlflow_nas.deployments import rollback as roll_back
 
-    return go_back(chosen.device, chosen.name, devices=chosen.devices)
+    result = as_deployed(roll_back(chosen.device, chosen.name, devices=chosen.inventory))
+    record(result.as_json(), role="rollback")
+    return result

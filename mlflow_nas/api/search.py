@@ -1,168 +1,104 @@
 """`mlflow_nas search`: the main job."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlflow_nas.config import SearchConfig, load_config, take_project_run_id, work_root
+from mlflow_nas.api.results import SearchResult
+from mlflow_nas.api.settings import read_settings
+from mlflow_nas.api.studies import tracked
+from mlflow_nas.config import SearchConfig
 from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
-    from mlflow_nas.search import (
-        Conclusion,
-        Estimated,
-        EstimateOptions,
-        Progress,
-        SamplerName,
-        Search,
-        StudyBook,
-        Workbench,
-    )
-    from mlflow_nas.types import Evaluation
+    from mlflow_nas.registry import Reconciliation
+    from mlflow_nas.search import Conclusion, EstimatedResult, Progress, Search
 
 __all__ = ["search"]
 
 
 def search(
-    *, config: Path | None = None, progress: "Progress | None" = None, **options: object
-) -> dict[str, object]:
+    settings: SearchConfig | None = None,
+    /,
+    *,
+    config: Path | str | None = None,
+    progress: "Progress | None" = None,
+    **options: object,
+) -> SearchResult:
     """Search architectures: train, quantize, time, log, promote, deploy.
 
     Calling it again with the same `study` continues the study and stops at `trials`, or, with an estimator,
     when `top_k` of the candidates that it chose are trained.
 
     Args:
-        config: a YAML file with options.
-        progress: told what happens; None for silence.
-        options: fields of `mlflow_nas.config.SearchConfig`.
-
-    Returns:
-        study, run_id, experiment_id, tracking_uri, trials (a row each), estimate (what became of
-        it, or None), front, registry, deployed, and
-        not_deployed (why) where that failed.
+        settings: the configuration; None for keywords.
+        config: a YAML file with further settings.
+        progress: a display; None for none.
+        options: settings by option or dotted name.
 
     Raises:
         ConfigError: an option, data or weights; BoardError: two hardware failures in a row;
-        RegistryError: MLflow does not answer.
+        MachineError: this machine can't evaluate; RegistryError: the registry refuses.
     """
-    chosen = load_config(SearchConfig, options, file=config)
-    from mlflow_nas.api.bench import make_bench
-    from mlflow_nas.api.book import open_book
-    from mlflow_nas.search import Silent, study_lock
+    chosen = read_settings(SearchConfig, settings, options, config)
+    from mlflow_nas.search import conclude, log_training_batch
 
-    _check_estimator(chosen.estimator)
-    project_run, device = take_project_run_id(), _receiver(chosen)
-    folder = work_root() / chosen.study
-    with study_lock(folder):
-        bench = make_bench(chosen, folder=folder, max_latency_ms=chosen.max_latency_ms)
-        book = open_book(chosen, chosen.study, bench, project_run)
-        conclusion, estimated = _run(chosen, bench, book, folder, progress or Silent())
-    return {
-        "study": chosen.study,
-        "run_id": book.parent_id,
-        "experiment_id": book.experiment_id,
-        "tracking_uri": book.client.tracking_uri,
-        "trials": [evaluation.as_row() for evaluation in conclusion.evaluations],
-        "estimate": estimated.as_json() if estimated else None,
-        "front": [evaluation.as_row() for evaluation in conclusion.front],
-        "registry": conclusion.registry.as_json() if conclusion.registry else None,
-        **_deploy(chosen, device, conclusion, book),
-    }
-
-
-def _run(
-    config: SearchConfig, bench: "Workbench", book: "StudyBook", folder: Path, progress: "Progress"
-) -> "tuple[Conclusion, Estimated | None]":
-    from mlflow_nas.search import Search, conclude, open_storage, open_study
-    from mlflow_nas.tracking import close_study
-
-    sampler, because = _sampler(config, bench, book)
-    study = open_study(
-        config.study,
-        storage=open_storage(config.storage, folder),
-        sampler=sampler,
-        seed=config.seed,
-        trials=config.trials,
-    )
-    try:
-        search = Search(
-            study=study,
-            bench=bench,
-            book=book,
-            progress=progress,
-            seed_epochs=config.seed_epochs,
-            budget_s=config.budget_s,
-        )
-        evaluations, estimated = _evaluate(config, search, folder)
+    _check_estimator(chosen.search.estimator)
+    device = _receiver(chosen)
+    with tracked(chosen, progress) as search:
+        session = search.session
+        log_training_batch(session)
+        estimated = _evaluate(chosen, search)
+        search.display.stage("report")
+        described = {
+            "space": session.context.space.name,
+            "sampler": f"{session.sampler.choice} ({session.sampler.because})",
+            "estimator": chosen.search.estimator,
+            "board": chosen.board.name,
+            "data": session.context.dataset_tag,
+        }
         conclusion = conclude(
-            evaluations,
-            bench=bench,
-            book=book,
-            model=config.model,
-            max_map_drop=config.max_map_drop,
-            settings={
-                "space": bench.space.name,
-                "sampler": because,
-                "estimator": config.estimator,
-                "board": config.board,
-                "data": bench.dataset_tag,
-            },
+            session, model=chosen.registry.model, max_drop=chosen.registry.max_drop, settings=described
         )
-    except BaseException:
-        close_study(book.client, book.parent_id, "FAILED")
-        raise
-    close_study(book.client, book.parent_id)
-    return conclusion, estimated
+    return _result(chosen, conclusion, estimated, device)
 
 
-def _sampler(config: SearchConfig, bench: "Workbench", book: "StudyBook") -> "tuple[SamplerName, str]":
-    """The sampler, and the choice in words, which the study's run holds as well."""
-    from mlflow_nas.search import Decision, choose_sampler
-
-    if config.sampler == "auto":
-        sampler, decision = choose_sampler(bench.space.size, config.trials)
-    else:
-        sampler, decision = config.sampler, Decision(config.sampler, "chosen with --sampler")
-    book.note({"nas.sampler": decision.choice, "nas.sampler_because": decision.because})
-    return sampler, f"{decision.choice} ({decision.because})"
-
-
-def _evaluate(
-    config: SearchConfig, search: "Search", folder: Path
-) -> "tuple[list[Evaluation], Estimated | None]":
+def _evaluate(config: SearchConfig, search: "Search") -> "EstimatedResult | None":
     """Train trial after trial, or what an estimate chose."""
-    from mlflow_nas.search import account_full, search_estimated
+    from mlflow_nas.search import full_cost, search_estimated
 
-    name: str | None = config.estimator
+    name: str | None = config.search.estimator
     if name == "auto":
-        from mlflow_nas.api.auto import choose_estimator
+        from mlflow_nas.api.select import select_for_search
 
-        name = choose_estimator(config, search, folder)
-    if name is not None and name != "full":
-        return search_estimated(search, _estimate_options(config, name))
-    evaluations = search.run(config.trials)
-    account_full(search)
-    return evaluations, None
-
-
-def _estimate_options(config: SearchConfig, name: str) -> "EstimateOptions":
-    """How the options say that the strategy of that name is used.
-
-    Raises:
-        ConfigError: there is no such strategy.
-    """
+        name = select_for_search(config, search)
+    if name is None or name == "full":
+        search.run(config.search.trials)
+        _log_costs(search, "full", full_cost(search))
+        return None
     from mlflow_nas.estimate import strategy_named
     from mlflow_nas.search import EstimateOptions
 
-    return EstimateOptions(
+    options = EstimateOptions(
         strategy=strategy_named(name),
-        candidates=config.candidates,
-        top_k=config.top_k,
-        per_combination=config.per_combination,
-        latency=config.latency,
-        latency_samples=config.latency_samples,
-        max_macs=config.max_macs,
-        max_params=config.max_params,
+        candidates=config.search.candidates,
+        top_k=config.search.top_k,
+        max_per_combination=config.search.max_per_combination,
+        latency=config.search.latency,
+        latency_samples=config.search.latency_samples,
     )
+    found = search_estimated(search, options)
+    _log_costs(search, name, found.costs)
+    return found
+
+
+def _log_costs(search: "Search", name: str, costs: Mapping[str, float]) -> None:
+    from mlflow_nas.train import training_processor
+
+    mirror = search.session.mirror
+    mirror.set_tags(None, {"nas.trained_on": training_processor()})
+    mirror.log_metrics(None, {f"cost.{name}/{term}": value for term, value in costs.items()})
+    search.set("nas.trained_on", training_processor())
 
 
 def _check_estimator(name: str) -> None:
@@ -171,11 +107,10 @@ def _check_estimator(name: str) -> None:
     Raises:
         ConfigError: there is none of that name.
     """
-    if name in ("full", "auto"):
-        return
-    from mlflow_nas.estimate import strategy_named
+    if name not in ("full", "auto"):
+        from mlflow_nas.estimate import strategy_named
 
-    strategy_named(name)
+        strategy_named(name)
 
 
 def _receiver(config: SearchConfig) -> str | None:
@@ -184,33 +119,60 @@ def _receiver(config: SearchConfig) -> str | None:
     Raises:
         ConfigError: another device is named. It would refuse the champion, hours later.
     """
-    device = config.device or config.board
-    if device not in ("none", config.board):
+    board, device = config.board.name, config.registry.device or config.board.name
+    if device not in ("none", board):
         raise ConfigError(
-            f"device={device} would refuse the champion, which is measured on board={config.board}: name one "
-            "device for both, or give device=none and deploy with force=true."
+            f"device={device} would refuse the champion, which is measured on board={board}: name one device "
+            "for both, or give device=none and deploy with force=true."
         )
     return None if device == "none" else device
 
 
-def _deploy(
-    config: SearchConfig, device: str | None, conclusion: "Conclusion", book: "StudyBook"
-) -> dict[str, object]:
-    """What was deployed, or why it was not: the study stands either way."""
-    if device is None or conclusion.registry is None:
-        return {"deployed": None}
-    from mlflow_nas.deployments import Options, deploy
+def _result(
+    config: SearchConfig,
+    conclusion: "Conclusion",
+    estimated: "EstimatedResult | None",
+    device: str | None,
+) -> SearchResult:
+    from mlflow_nas.tracking import default_uri
 
-    aliases = conclusion.registry.aliases
-    alias = next(name for name in ("champion", f"champion-{config.board}") if name in aliases)
+    deployed, not_deployed = _deploy(config, device, conclusion.registry)
+    return SearchResult(
+        study=config.study,
+        run_id=conclusion.run_id,
+        experiment_id=conclusion.experiment_id,
+        tracking_uri=default_uri(),
+        trials=conclusion.results,
+        front=conclusion.front,
+        estimate=estimated.as_json() if estimated else None,
+        registry=conclusion.registry.as_json() if conclusion.registry else None,
+        deployed=deployed,
+        not_deployed=not_deployed,
+        notes=conclusion.notes,
+    )
+
+
+def _deploy(
+    config: SearchConfig, device: str | None, registry: "Reconciliation | None"
+) -> tuple[dict[str, object] | None, str | None]:
+    """What was deployed, or why it was not: neither changes the study."""
+    if device is None or registry is None:
+        return None, None
+    from mlflow_nas.deployments import Options, deploy
+    from mlflow_nas.tracking import connect, default_uri
+
+    names = ("champion", f"champion-{config.board.name}")
+    alias = next((name for name in names if name in registry.aliases), None)
+    if alias is None:
+        return None, "no version is the champion."
     try:
         deployed = deploy(
-            book.client,
-            f"models:/{config.model}@{alias}",
+            connect(default_uri()),
+            f"models:/{config.registry.model}@{alias}",
             device=device,
-            devices=config.devices,
+            devices=config.board.inventory,
             options=Options(max_regression=None),
         )
     except NasError as error:
-        return {"deployed": None, "not_deployed": str(error)}
-    return {"deployed": deployed}
+        return None, str(error)
+    return deployed, None

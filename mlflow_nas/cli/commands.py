@@ -1,25 +1,18 @@
-"""The commands; what they do is in `mlflow_nas.api`."""
+"""The commands; each calls its function of `mlflow_nas.api`."""
 
+import errno
 import sys
+from typing import Any
 
 import click
 
 from mlflow_nas import api
-from mlflow_nas.cli.board_words import examined_words, focused_words, listed_words, profiled_words
-from mlflow_nas.cli.options import config_file, config_options
-from mlflow_nas.cli.output import result_of
-from mlflow_nas.cli.report_words import reported_words
-from mlflow_nas.cli.select_words import selected_words
-from mlflow_nas.cli.words import (
-    deployed_words,
-    evaluated_words,
-    promoted_words,
-    rolled_back_words,
-    searched_words,
-    trained_words,
-)
+from mlflow_nas.cli import formats
+from mlflow_nas.cli.options import ConfigCommand
+from mlflow_nas.cli.output import reserve_streams, run_command
 from mlflow_nas.config import (
     BoardsConfig,
+    CachePruneConfig,
     DeployConfig,
     DoctorConfig,
     EvaluateConfig,
@@ -30,131 +23,140 @@ from mlflow_nas.config import (
     RollbackConfig,
     SearchConfig,
     SelectConfig,
+    StatusConfig,
     TrainConfig,
 )
+from mlflow_nas.threads import use_passive_threads
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"max_content_width": 110})
+class _Main(click.Group):
+    """All commands; a help text that can't be written is one sentence, too."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            sys.exit(f"mlflow_nas: the help can't be written: {error.strerror}.")
+
+
+@click.group(cls=_Main, context_settings={"max_content_width": 110})
 @click.version_option(package_name="mlflow-nas")
 def main() -> None:
     """Hardware-aware neural architecture search in MLflow."""
+    use_passive_threads()  # before a command imports torch
+    reserve_streams()
 
 
-@main.command()
-@config_options(SearchConfig)
-def search(*, config: str, as_json: bool, **options: str) -> None:
-    """Search architectures; promote the Pareto front, deploy the champion (entry point main)."""
+@main.command(cls=ConfigCommand, config=SearchConfig)
+def search(*, as_json: bool, **options: Any) -> None:
+    """Search architectures, promote the Pareto front, deploy the champion (entry point main)."""
     from mlflow_nas.cli.progress import Bar
 
-    result_of(
-        lambda: api.search(config=config_file(config), progress=Bar(), **options),
+    run_command(lambda: api.search(progress=Bar(), **options), as_json=as_json, show=formats.format_search)
+
+
+@main.command(cls=ConfigCommand, config=SelectConfig)
+def select(*, as_json: bool, **options: Any) -> None:
+    """Select the estimation strategy of a search, on trained samples of a study or on a table."""
+    from mlflow_nas.cli.progress import Bar
+
+    run_command(
+        lambda: api.select(progress=Bar(), on_step=_print_step, **options),
         as_json=as_json,
-        show=searched_words,
+        show=formats.format_select,
     )
 
 
-@main.command()
-@config_options(SelectConfig)
-def select(*, config: str, as_json: bool, **options: str) -> None:
-    """Choose the estimation strategy that a search may trust, on trained samples or on a table."""
-    from mlflow_nas.cli.progress import Bar
-
-    result_of(
-        lambda: api.select(
-            config=config_file(config),
-            progress=Bar(),
-            on_step=lambda step: click.echo(step, err=True),
-            **options,
-        ),
-        as_json=as_json,
-        show=selected_words,
-    )
-
-
-@main.command()
-@config_options(ReportConfig)
-def report(*, config: str, as_json: bool, **options: str) -> None:
-    """Say what searches cost and what that bought: the speed-up cold, amortised, at equal compute."""
-    result_of(lambda: api.report(config=config_file(config), **options), as_json=as_json, show=reported_words)
-
-
-@main.command()
-@config_options(TrainConfig)
-def train(*, config: str, as_json: bool, **options: str) -> None:
+@main.command(cls=ConfigCommand, config=TrainConfig)
+def train(*, as_json: bool, **options: Any) -> None:
     """Train, quantize and time one architecture, as one run."""
-    result_of(
-        lambda: api.train(
-            config=config_file(config), on_step=lambda step: click.echo(step, err=True), **options
-        ),
-        as_json=as_json,
-        show=trained_words,
-    )
+    from mlflow_nas.cli.progress import Steps
+
+    run_command(lambda: api.train(listener=Steps(), **options), as_json=as_json, show=formats.format_train)
 
 
-@main.command()
-@config_options(EvaluateConfig)
-def evaluate(*, config: str, as_json: bool, **options: str) -> None:
+@main.command(cls=ConfigCommand, config=EvaluateConfig)
+def evaluate(*, as_json: bool, **options: Any) -> None:
     """Measure the mAP of a detector: a state dict, an MLflow model or an ONNX file, float or int8."""
-    result_of(
-        lambda: api.evaluate(config=config_file(config), **options), as_json=as_json, show=evaluated_words
-    )
+    run_command(lambda: api.evaluate(**options), as_json=as_json, show=formats.format_evaluate)
 
 
-@main.command()
-@config_options(ProfileConfig)
-def profile(*, config: str, as_json: bool, **options: str) -> None:
-    """Show where a model's time goes on a board, per module, in float and int8."""
-    result_of(
-        lambda: api.profile(config=config_file(config), **options), as_json=as_json, show=profiled_words
-    )
+@main.command(cls=ConfigCommand, config=ProfileConfig)
+def profile(*, as_json: bool, **options: Any) -> None:
+    """Show the time of each module of a model on a board, in float and int8."""
+    run_command(lambda: api.profile(**options), as_json=as_json, show=formats.format_profile)
 
 
-@main.command()
-@config_options(FocusConfig)
-def focus(*, config: str, as_json: bool, **options: str) -> None:
-    """Say which choices act on the bottleneck, and how large the space of them is."""
-    result_of(lambda: api.focus(config=config_file(config), **options), as_json=as_json, show=focused_words)
+@main.command(cls=ConfigCommand, config=FocusConfig)
+def focus(*, as_json: bool, **options: Any) -> None:
+    """Suggest a search space of the choices that act on the bottleneck."""
+    run_command(lambda: api.focus(**options), as_json=as_json, show=formats.format_focus)
 
 
-@main.command()
-@config_options(BoardsConfig)
-def boards(*, config: str, as_json: bool, **options: str) -> None:
-    """List the devices: whether they are ready, and what they are."""
-    result_of(lambda: api.boards(config=config_file(config), **options), as_json=as_json, show=listed_words)
+@main.command(cls=ConfigCommand, config=BoardsConfig)
+def boards(*, as_json: bool, **options: Any) -> None:
+    """List the devices, their state and their hardware."""
+    run_command(lambda: api.boards(**options), as_json=as_json, show=formats.format_boards)
 
 
-@main.command()
-@config_options(DoctorConfig)
-def doctor(*, config: str, as_json: bool, **options: str) -> None:
-    """Say what is missing on a device and the command that mends it; exit code 1 when it can't be used."""
-    result = result_of(
-        lambda: api.doctor(config=config_file(config), **options), as_json=as_json, show=examined_words
-    )
-    sys.exit(0 if result["ready"] else 1)
+@main.command(cls=ConfigCommand, config=DoctorConfig)
+def doctor(*, as_json: bool, **options: Any) -> None:
+    """Show what is missing on a device and the command that fixes it; exit code 1 when it can't be used."""
+    result = run_command(lambda: api.doctor(**options), as_json=as_json, show=formats.format_doctor)
+    sys.exit(0 if result.ready else 1)
 
 
-@main.command()
-@config_options(PromoteConfig)
-def promote(*, config: str, as_json: bool, **options: str) -> None:
+@main.command(cls=ConfigCommand, config=PromoteConfig)
+def promote(*, as_json: bool, **options: Any) -> None:
     """Recompute the Pareto front of a registered model; set tags and aliases."""
-    result_of(
-        lambda: api.promote(config=config_file(config), **options), as_json=as_json, show=promoted_words
-    )
+    run_command(lambda: api.promote(**options), as_json=as_json, show=formats.format_promote)
 
 
-@main.command()
-@config_options(DeployConfig)
-def deploy(*, config: str, as_json: bool, **options: str) -> None:
+@main.command(cls=ConfigCommand, config=DeployConfig)
+def deploy(*, as_json: bool, **options: Any) -> None:
     """Make a model version the active one on a device."""
-    result_of(lambda: api.deploy(config=config_file(config), **options), as_json=as_json, show=deployed_words)
+    run_command(lambda: api.deploy(**options), as_json=as_json, show=formats.format_deploy)
 
 
-@main.command()
-@config_options(RollbackConfig)
-def rollback(*, config: str, as_json: bool, **options: str) -> None:
-    """Make the version before active again on a device."""
-    result_of(
-        lambda: api.rollback(config=config_file(config), **options), as_json=as_json, show=rolled_back_words
-    )
+@main.command(cls=ConfigCommand, config=RollbackConfig)
+def rollback(*, as_json: bool, **options: Any) -> None:
+    """Make the previous version active again on a device."""
+    run_command(lambda: api.rollback(**options), as_json=as_json, show=formats.format_rollback)
+
+
+@main.command(cls=ConfigCommand, config=ReportConfig)
+def report(*, as_json: bool, **options: Any) -> None:
+    """Compare costs and results of searches: the speed-up cold, amortised, and at equal compute."""
+    run_command(lambda: api.report(**options), as_json=as_json, show=formats.format_report)
+
+
+@main.command(cls=ConfigCommand, config=StatusConfig)
+def status(*, as_json: bool, **options: Any) -> None:
+    """Show the trials of a study, finished and running, from its storage."""
+    run_command(lambda: api.status(**options), as_json=as_json, show=formats.format_status)
+
+
+@main.group()
+def cache() -> None:
+    """Show or prune the step cache, which holds the results of trials' steps."""
+
+
+@cache.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object")
+def show(*, as_json: bool) -> None:
+    """Show entries and size of each step."""
+    run_command(api.cache_show, as_json=as_json, show=formats.format_cache)
+
+
+@cache.command(cls=ConfigCommand, config=CachePruneConfig)
+def prune(*, as_json: bool, **options: Any) -> None:
+    """Remove the least recently used entries."""
+    run_command(lambda: api.cache_prune(**options), as_json=as_json, show=formats.format_cache)
+
+
+def _print_step(step: str) -> None:
+    click.echo(step, err=True)

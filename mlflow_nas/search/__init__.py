@@ -1,50 +1,63 @@
-"""The search: candidates asked, measured, written down, concluded."""
+"""The search: workers that claim, evaluate and store trials; estimates; the report of a study."""
 
-from mlflow_nas.search.ask import tried
-from mlflow_nas.search.book import StudyBook
-from mlflow_nas.search.conclude import Conclusion, conclude, publish
-from mlflow_nas.search.data_log import log_data
-from mlflow_nas.search.estimated import Estimated, account_full, search_estimated
+from mlflow_nas.search.conclude import Conclusion, conclude
+from mlflow_nas.search.context import StudyConfig, open_context
+from mlflow_nas.search.estimation import (
+    EstimatedResult,
+    EstimateOptions,
+    StudySelection,
+    full_cost,
+    search_estimated,
+)
+from mlflow_nas.search.executors import Executor, LocalExecutor, ProcessExecutor
 from mlflow_nas.search.focus import Acting, Focus, focus, most_covering
-from mlflow_nas.search.limits import EstimateOptions
-from mlflow_nas.search.lock import study_lock
-from mlflow_nas.search.planner import Decision, choose_sampler
-from mlflow_nas.search.progress import Progress, Silent
-from mlflow_nas.search.samplers import SamplerName, open_storage, open_study
-from mlflow_nas.search.schedule import default_epochs
-from mlflow_nas.search.selecting import StudySelection
-from mlflow_nas.search.study import Search
-from mlflow_nas.search.trial import Candidate, evaluate_candidate, failed_evaluation
-from mlflow_nas.search.workbench import Workbench
+from mlflow_nas.search.loop import Callback, Evaluate, Loop
+from mlflow_nas.search.mirroring import trial_run
+from mlflow_nas.search.plan import Plan
+from mlflow_nas.search.progress import NoProgress, Progress
+from mlflow_nas.search.sampler_choice import Decision, choose_sampler
+from mlflow_nas.search.search import Search
+from mlflow_nas.search.seed import seeded
+from mlflow_nas.search.session import Session, dataset_links, load_store, open_cache, open_session
+from mlflow_nas.search.store import Claim, StudyStore
+from mlflow_nas.search.stored import stored_costs
+from mlflow_nas.search.training_batch import log_training_batch
 
 __all__ = [
     "Acting",
-    "Candidate",
+    "Callback",
+    "Claim",
     "Conclusion",
     "Decision",
     "EstimateOptions",
-    "Estimated",
+    "EstimatedResult",
+    "Evaluate",
+    "Executor",
     "Focus",
+    "LocalExecutor",
+    "Loop",
+    "NoProgress",
+    "Plan",
+    "ProcessExecutor",
     "Progress",
-    "SamplerName",
     "Search",
-    "Silent",
-    "StudyBook",
+    "Session",
+    "StudyConfig",
     "StudySelection",
-    "Workbench",
-    "account_full",
+    "StudyStore",
     "choose_sampler",
     "conclude",
-    "default_epochs",
-    "evaluate_candidate",
-    "failed_evaluation",
+    "dataset_links",
     "focus",
-    "log_data",
+    "full_cost",
+    "load_store",
+    "log_training_batch",
     "most_covering",
-    "open_storage",
-    "open_study",
-    "publish",
+    "open_cache",
+    "open_context",
+    "open_session",
     "search_estimated",
-    "study_lock",
-    "tried",
+    "seeded",
+    "stored_costs",
+    "trial_run",
 ]

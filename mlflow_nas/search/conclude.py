@@ -1,169 +1,186 @@
-"""What a study leaves in MLflow: models of the front, figures, tables, registered versions."""
+"""The end of a study in MLflow: models of the front, figures, tables, registered versions."""
 
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from mlflow_nas.data import resize_to_bytes
-from mlflow_nas.export import GOLDEN_FILE, OnnxDetector, model_sha256, write_golden
+from mlflow_nas.data import DetectionDataset, in_order
 from mlflow_nas.registry import Reconciliation, reconcile, register_model
 from mlflow_nas.report import (
-    draw_boxes,
     front_of,
     pareto_html,
     pareto_png,
-    speed_warning,
     study_description,
     table_columns,
 )
-from mlflow_nas.search.artefact import shipped_file
-from mlflow_nas.search.book import StudyBook
-from mlflow_nas.search.held_out import measure_test
-from mlflow_nas.search.workbench import Workbench
-from mlflow_nas.tracking import describe, log_file, log_int8_model, log_table
-from mlflow_nas.train import predict_boxes
-from mlflow_nas.types import Evaluation
+from mlflow_nas.runtime import OnnxDetector
+from mlflow_nas.search.mirroring import trial_run
+from mlflow_nas.search.session import Session
+from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.tracking import TrialRun, connect, default_uri
+from mlflow_nas.trial.cache import file_digest
+from mlflow_nas.types import TrialResult
 
-__all__ = ["Conclusion", "conclude", "publish"]
+__all__ = ["Conclusion", "conclude"]
 
 _log = logging.getLogger(__name__)
 
-PICTURES = 3
-GOLDEN_IMAGES = 3
+FLUSH_S = 60.0
+"""How long the end of a search waits for MLflow."""
+_VERSION_METRICS = ("latency_ratio", "latency_raw_ms", "speedup")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
     """The end of a study.
 
     Attributes:
-        evaluations: all of them; the front and the baseline with what the test split says, if there is one.
-        front: fastest first.
-        registry: after it; None without a front, and for float files, which are for comparison.
+        results: all of them; the front and the baseline with the metrics of the test split, if there is one.
+        front: non-dominated, fastest first.
+        registry: after it; None without a front, for float files, and where MLflow does not answer.
+        notes: sentences for the user.
+        run_id: of the study; None where MLflow was never reached, and so for the next.
+        experiment_id: of the study.
     """
 
-    evaluations: tuple[Evaluation, ...]
-
-    front: tuple[Evaluation, ...]
+    results: tuple[TrialResult, ...]
+    front: tuple[TrialResult, ...]
     registry: Reconciliation | None
+    notes: tuple[str, ...] = ()
+    run_id: str | None = None
+    experiment_id: str | None = None
 
 
-def publish(evaluation: Evaluation, *, bench: Workbench, book: StudyBook) -> str:
-    """Log a trial's int8 file as an MLflow model, with golden samples and a picture; once per file.
-
-    Returns:
-        The logged model's id.
-    """
-    file = shipped_file(evaluation, bench)
-    with tempfile.TemporaryDirectory() as folder:
-        logged = log_int8_model(
-            book.client,
-            str(evaluation.run_id),
-            file,
-            key=evaluation.key,
-            img_size=bench.input_size(evaluation.architecture),
-            classes=bench.val.classes,
-            metrics=_validation_metrics(evaluation),
-            dataset=bench.val,
-            golden=_golden(file, bench, Path(folder) / GOLDEN_FILE),
-        )
-        log_file(book.client, str(evaluation.run_id), _picture(file, bench, Path(folder) / "detections.png"))
-    return logged.model_id
-
-
-def _validation_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Without those of the test split, which are no measurements of the validation data."""
-    return {name: value for name, value in evaluation.metrics.items() if not name.startswith("test_")}
-
-
-def _golden(file: Path, bench: Workbench, path: Path) -> Path:
-    """The first validation images at the file's input size, and what it answers to them here."""
-    img_size = OnnxDetector(file).img_size
-    count = min(GOLDEN_IMAGES, len(bench.val))
-    images = [resize_to_bytes(bench.val[index].image, img_size).numpy() for index in range(count)]
-    return write_golden(path, file, np.stack(images), fp32=file.with_name("model.onnx"))
-
-
-def _picture(file: Path, bench: Workbench, path: Path) -> Path:
-    detector = OnnxDetector(file)
-    pictures = []
-    for index in range(min(PICTURES, len(bench.val))):
-        image = bench.val[index].image
-        found = predict_boxes(detector, image, img_size=detector.img_size)
-        words = [
-            f"{bench.val.classes[label]} {score:.2f}"
-            for label, score in zip(found.labels.tolist(), found.scores.tolist(), strict=True)
-        ]
-        pictures.append((image, found.boxes.numpy(), words))
-    return draw_boxes(pictures, path)
-
-
-def conclude(
-    evaluations: Sequence[Evaluation],
-    *,
-    bench: Workbench,
-    book: StudyBook,
-    model: str,
-    max_map_drop: float,
-    settings: Mapping[str, object],
-) -> Conclusion:
+def conclude(session: Session, *, model: str, max_drop: float, settings: Mapping[str, object]) -> Conclusion:
     """Measure the test split, report on the study's run, register the front, reconcile the registry.
 
+    Args:
+        session: the study.
+        model: the registered model.
+        max_drop: by which the champion's accuracy may be below the reference's.
+        settings: of the search, for its description.
+
     Raises:
-        RegistryError: MLflow does not answer; the same command finishes the work later.
+        RegistryError: the registry refuses.
     """
-    if warning := speed_warning(evaluations):
-        _log.warning("%s", warning)
-    evaluations = measure_test(evaluations, bench=bench, book=book)
-    _report(evaluations, book, settings)
-    front = front_of(evaluations)
-    if not front or bench.precision != "int8":
-        return Conclusion(tuple(evaluations), tuple(front), None)
-    baseline_key = bench.space.key(bench.space.baseline)
-    baseline = next((e for e in evaluations if e.key == baseline_key and "map" in e.metrics), None)
-    for evaluation in front:
+    context, mirror = session.context, session.mirror
+    results = _with_test_metrics(session, session.store.results())
+    front = front_of(results, context.objectives)
+    for result in front:
+        session.publish(result)
+    running = {str(one.number) for one in session.store.unfinished()}
+    notes = mirror.reconcile([(_run_of(session, one), one) for one in results], running=running)
+    front = [replace(one, run_id=mirror.run_id(_run_of(session, one))) for one in front]
+    run_id = mirror.run_id(None)
+    _log_report(session, _with_runs(results, front), settings, described=run_id is not None)
+    registry = None
+    if front and context.precision == "int8":
+        if waiting := mirror.flush(FLUSH_S):
+            notes.append(
+                f"MLflow does not answer: {waiting} events wait in the outbox, nothing is registered yet. "
+                "Start the server and rerun the command."
+            )
+        else:
+            registry = _register(session, results, front, model, max_drop)
+    return Conclusion(
+        results=tuple(results),
+        front=tuple(front),
+        registry=registry,
+        notes=tuple(notes),
+        run_id=run_id,
+        experiment_id=mirror.experiment_id if run_id else None,
+    )
+
+
+def _run_of(session: Session, result: TrialResult) -> TrialRun:
+    return trial_run(
+        session.context, result.architecture, role=session.role_of(result.architecture), number=result.number
+    )
+
+
+def _register(
+    session: Session,
+    results: Sequence[TrialResult],
+    front: Sequence[TrialResult],
+    model: str,
+    max_drop: float,
+) -> Reconciliation:
+    client = connect(default_uri())
+    reference = next((one for one in results if one.role == "reference" and one.state == "complete"), None)
+    for result in front:
+        run = _run_of(session, result)
         register_model(
-            book.client,
+            client,
             model,
-            run_id=str(evaluation.run_id),
-            model_id=publish(evaluation, bench=bench, book=book),
-            tags=_version_tags(evaluation, baseline, shipped_file(evaluation, bench), book),
+            run_id=str(session.mirror.run_id(run)),
+            model_id=str(session.mirror.model_id(run)),
+            tags=_version_tags(session, result, reference),
         )
-    registry = reconcile(book.client, model, max_map_drop=max_map_drop)
-    return Conclusion(tuple(evaluations), tuple(front), registry)
+    return reconcile(client, model, objectives=session.context.objectives, max_drop=max_drop)
 
 
-def _version_tags(
-    evaluation: Evaluation, baseline: Evaluation | None, file: Path, book: StudyBook
-) -> dict[str, str]:
+def _version_tags(session: Session, result: TrialResult, reference: TrialResult | None) -> dict[str, str]:
+    objectives = [one.name for one in session.context.objectives]
     tags = {
-        **book.tags,
-        "nas.study": book.study,
-        "nas.trial": str(evaluation.number),
-        "nas.key": evaluation.key,
-        "nas.sha256": model_sha256(file),
+        **session.context.tags,
+        "nas.study": str(session.config.study),
+        "nas.trial": str(result.number),
+        "nas.key": result.key,
+        "nas.sha256": file_digest(result.artefacts["int8"]),
     }
-    measured = {
-        name: evaluation.metrics.get(name) for name in ("map", "map_50", "latency_ms", "latency_ratio")
-    }
+    measured = {name: result.metrics.get(name) for name in (*objectives, "map_50", *_VERSION_METRICS)}
     tags |= {name: repr(value) for name, value in measured.items() if value is not None}
-    if evaluation.latency_unstable:
+    if result.latency_unstable:
         tags["nas.latency_unstable"] = "true"
-    if baseline:
-        tags["nas.baseline_map"] = repr(baseline.metrics["map"])
+    if reference:
+        tags[f"nas.reference_{objectives[0]}"] = repr(reference.metrics[objectives[0]])
     return tags
 
 
-def _report(evaluations: Sequence[Evaluation], book: StudyBook, settings: Mapping[str, object]) -> None:
-    columns = table_columns(evaluations)
-    rows = list(zip(*columns.values(), strict=True))
-    log_table(book.client, book.parent_id, list(columns), rows, "trials.json")
+def _with_runs(results: Sequence[TrialResult], front: Sequence[TrialResult]) -> list[TrialResult]:
+    """The results, those of the front with their runs."""
+    known = {one.number: one for one in front}
+    return [known.get(one.number, one) for one in results]
+
+
+def _log_report(
+    session: Session, results: Sequence[TrialResult], settings: Mapping[str, object], *, described: bool
+) -> None:
+    mirror, objectives = session.mirror, session.context.objectives
+    columns = table_columns(results, objectives)
+    mirror.log_table(None, list(columns), list(zip(*columns.values(), strict=True)), "trials.json")
     with tempfile.TemporaryDirectory() as folder:
-        log_file(book.client, book.parent_id, pareto_png(evaluations, Path(folder) / "pareto.png"))
-        log_file(book.client, book.parent_id, pareto_html(evaluations, Path(folder) / "pareto.html"))
-    note = study_description(evaluations, experiment_id=book.experiment_id, settings=settings)
-    describe(book.client, book.parent_id, note)
+        mirror.log_artifact(None, pareto_png(results, objectives, Path(folder) / "pareto.png"))
+        mirror.log_artifact(None, pareto_html(results, objectives, Path(folder) / "pareto.html"))
+    if described:  # its links need the experiment's id
+        text = study_description(results, objectives, experiment_id=mirror.experiment_id, settings=settings)
+        mirror.describe(None, text)
+
+
+def _with_test_metrics(session: Session, results: Sequence[TrialResult]) -> list[TrialResult]:
+    """The results, with `test_*` metrics of the front and the baseline, which decide nothing."""
+    test = session.context.test
+    if test is None:
+        return list(results)
+    chosen = {one.number for one in front_of(results, session.context.objectives)}
+    return [
+        _tested(session, one, test) if one.number in chosen or one.role == "reference" else one
+        for one in results
+    ]
+
+
+def _tested(session: Session, result: TrialResult, test: DetectionDataset) -> TrialResult:
+    shipped = result.artefacts.get("int8") or result.artefacts.get("fp32")
+    if "test_map" in result.metrics or result.state != "complete" or shipped is None:
+        return result
+    if not shipped.is_file():
+        _log.warning("%s is not on this machine: trial %s has no test metrics.", shipped, result.number)
+        return result
+    detector = OnnxDetector(shipped)
+    accuracy = evaluate_detector(detector, in_order(test, img_size=detector.img_size))
+    metrics = {f"test_{name}": value for name, value in accuracy.items()}
+    session.store.add_metrics(int(result.number or 0), metrics)
+    session.mirror.log_metrics(_run_of(session, result), metrics)
+    return replace(result, metrics={**result.metrics, **metrics})

@@ -1,4 +1,4 @@
-"""From where the time goes to the choices that act there: a search space focused on the bottleneck."""
+"""Narrow a search space to the parameters that act on the bottleneck of a profile."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["Acting", "Focus", "focus", "most_covering"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acting:
-    """What one parameter acts on: its share of the time, and whether the focused space leaves it free."""
+    """The modules that a parameter acts on, their share of the time, and whether the focused space has it."""
 
     name: str
     acts_on: tuple[str, ...]
@@ -21,15 +21,15 @@ class Acting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Focus:
-    """A space and its part that acts on the bottleneck.
+    """A space, narrowed to the parameters that act on the bottleneck.
 
     Attributes:
         space: its name.
-        share: of the time, in modules that any of its parameters names; one that acts on the whole network
-            names none.
+        share: of the time, in modules that its parameters act on; parameters of the whole network are left
+            out.
         size: architectures of the whole space.
         focused_size: architectures of the narrowed one.
-        settings: `--set` of what is held at the baseline's value.
+        settings: the parameters that are fixed at the baseline's value, as NAME=VALUE.
         parameters: in the space's order.
     """
 
@@ -42,21 +42,21 @@ class Focus:
 
 
 def focus(space: SearchSpace, times_ms: Mapping[str, float], *, min_share: float) -> Focus:
-    """Hold at the baseline's value what acts on less than a share of the time.
+    """Fix parameters that act on less than a share of the time at the baseline's value.
 
     Args:
-        space: any space whose parameters say what they act on.
-        times_ms: path of a module to the time of its own nodes; "" for nodes of no module.
+        space: any space.
+        times_ms: path of a module to the time of its own nodes; "" for nodes without a module.
         min_share: 0..1, of the time.
     """
     parameters = [
         _acting(name, parameter, times_ms, min_share) for name, parameter in space.parameters.items()
     ]
     settings = tuple(f"{one.name}={space.baseline[one.name]}" for one in parameters if not one.free)
-    named = tuple(prefix for one in parameters for prefix in one.acts_on if prefix)
+    prefixes = tuple(prefix for one in parameters for prefix in one.acts_on if prefix)
     return Focus(
         space=space.name,
-        share=_share(named, times_ms),
+        share=_share(prefixes, times_ms),
         size=space.size,
         focused_size=narrow(space, settings).size,
         settings=settings,
@@ -65,7 +65,7 @@ def focus(space: SearchSpace, times_ms: Mapping[str, float], *, min_share: float
 
 
 def most_covering(found: Sequence[Focus]) -> Focus:
-    """The space that names most of the time; of equal ones the smallest."""
+    """The space whose parameters act on most of the time; the smallest of equal ones."""
     return max(found, key=lambda one: (round(one.share, 6), -one.focused_size))
 
 
@@ -81,9 +81,9 @@ def _acting(name: str, parameter: Parameter, times_ms: Mapping[str, float], min_
 
 
 def _share(prefixes: Sequence[str], times_ms: Mapping[str, float]) -> float:
-    """Of all the time that of the modules below the prefixes."""
-    acted = sum(ms for module, ms in times_ms.items() if any(_is_below(module, one) for one in prefixes))
-    return acted / (sum(times_ms.values()) or 1.0)
+    """Share of the time in the modules below the prefixes."""
+    below = sum(ms for module, ms in times_ms.items() if any(_is_below(module, one) for one in prefixes))
+    return below / (sum(times_ms.values()) or 1.0)
 
 
 def _is_below(module: str, prefix: str) -> bool:

@@ -1,46 +1,71 @@
-"""What a search says while it runs."""
+"""The display of a search, as a protocol."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from mlflow_nas.types import Architecture, Evaluation
+from mlflow_nas.search.store import Claim
+from mlflow_nas.types import TrialResult
 
-__all__ = ["Progress", "Silent"]
+__all__ = ["NoProgress", "Progress"]
 
 
 class Progress(Protocol):
-    """Told what happens; the command line draws a bar from it."""
+    """A display of a search; also a worker's callback."""
 
-    def study(self, *, trials: int, done: int, epochs: int, seed_epochs: int) -> None:
-        """The study begins or goes on, with so many trials already done.
+    def study(self, *, trials: int, finished: int, epochs: int) -> None:
+        """The trials begin.
 
         Args:
-            trials: at which the study stops.
-            done: of them.
-            epochs: of each trial.
-            seed_epochs: of the seed network that is trained now, before the first trial.
+            trials: total number of the study.
+            finished: number of them before this call.
+            epochs: of each training.
         """
 
-    def trial(self, number: int, architecture: Architecture) -> None:
-        """A trial begins."""
+    def stage(self, name: str) -> None:
+        """Work outside of trials begins, such as the seed network's training."""
 
-    def step(self, name: str) -> None:
-        """A step of the trial, or the seed network's training, begins; "epoch" when an epoch has ended."""
+    def trial_started(self, claim: Claim) -> None:
+        """A worker evaluates a trial."""
 
-    def result(self, evaluation: Evaluation) -> None:
-        """A trial has ended."""
+    def step(self, claim: Claim | None, name: str) -> None:
+        """A step begins, of a trial or of the current stage."""
+
+    def epoch(self, claim: Claim | None, number: int, metrics: Mapping[str, float]) -> None:
+        """An epoch has ended, of a trial or of the current stage."""
+
+    def trial_finished(self, claim: Claim, result: TrialResult) -> None:
+        """A trial has a result."""
+
+    def trial_interrupted(self, claim: Claim) -> None:
+        """A trial waits for a worker again."""
+
+    def close(self) -> None:
+        """The search has ended or failed."""
 
 
-class Silent:
-    """Says nothing."""
+class NoProgress:
+    """Shows nothing."""
 
-    def study(self, *, trials: int, done: int, epochs: int, seed_epochs: int) -> None:
+    def study(self, *, trials: int, finished: int, epochs: int) -> None:
         """Nothing."""
 
-    def trial(self, number: int, architecture: Architecture) -> None:
+    def stage(self, name: str) -> None:
         """Nothing."""
 
-    def step(self, name: str) -> None:
+    def trial_started(self, claim: Claim) -> None:
         """Nothing."""
 
-    def result(self, evaluation: Evaluation) -> None:
+    def step(self, claim: Claim | None, name: str) -> None:
+        """Nothing."""
+
+    def epoch(self, claim: Claim | None, number: int, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def trial_finished(self, claim: Claim, result: TrialResult) -> None:
+        """Nothing."""
+
+    def trial_interrupted(self, claim: Claim) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
         """Nothing."""

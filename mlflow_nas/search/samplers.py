@@ -1,26 +1,32 @@
-"""Optuna's side of a space: distributions, samplers, storage."""
+"""Optuna's samplers over a space: what was evaluated is never proposed again."""
 
-from pathlib import Path
-from typing import Literal, TypeAlias
+import random
+from collections.abc import Collection, Container, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mlflow_nas.config import without_password
-from mlflow_nas.errors import ConfigError
-from mlflow_nas.space import Parameter, SearchSpace
+from mlflow_nas.pareto import non_dominated
+from mlflow_nas.space import Parameter, SearchSpace, Value
 
-__all__ = ["SamplerName", "distributions", "make_sampler", "open_storage", "open_study"]
+__all__ = ["Proposal", "Proposer", "SamplerName", "distributions", "make_sampler"]
 
 SamplerName: TypeAlias = Literal["tpe", "nsga2", "random"]
 
+_PROPOSALS = 2
+"""Proposals of a sampler before a neighbour of its last one is taken."""
+_NEIGHBOURS = 50
+_TPE_TRIALS = 120
+"""That TPE reads: it weighs all of them for each proposal (docs/results/bookkeeping.md)."""
+
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """One Optuna distribution per parameter: integers where values are evenly spaced, else words."""
+    """One Optuna distribution per parameter: integers where values are evenly spaced, else categories."""
     return {name: _distribution(parameter) for name, parameter in space.parameters.items()}
 
 
@@ -31,58 +37,152 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def make_sampler(name: SamplerName, *, seed: int, trials: int) -> BaseSampler:
-    """A sampler for two objectives.
+    """A sampler for several objectives.
 
     Args:
-        name: tpe (doi:10.1145/3377930.3389817), nsga2 (doi:10.1109/4235.996017) or random.
+        name: tpe (doi:10.1145/3377930.3389817, of all parameters at once), nsga2 (doi:10.1109/4235.996017)
+            or random.
         seed: of the sampler.
-        trials: the study's budget; a small one shortens TPE's random start and NSGA-II's generations.
+        trials: of the study; few of them shorten TPE's random start and NSGA-II's generations.
     """
     match name:
         case "tpe":
-            return TPESampler(seed=seed, n_startup_trials=max(min(10, trials // 2), 4))
+            return TPESampler(seed=seed, n_startup_trials=max(min(10, trials // 2), 4), multivariate=True)
         case "nsga2":
             return NSGAIISampler(seed=seed, population_size=max(min(50, trials // 4), 4))
         case "random":
             return RandomSampler(seed=seed)
 
 
-def open_storage(storage: str | None, folder: Path) -> BaseStorage:
-    """Optuna's storage: an RDB URL, a journal file, or by default a journal file in the study's folder.
+class Proposal(NamedTuple):
+    """An architecture, and the system attributes that its sampler gives the trial."""
 
-    Raises:
-        ConfigError: the database can't be opened, or its driver is missing.
+    architecture: dict[str, Value]
+    system_attrs: dict[str, Any]
+
+
+class _History(InMemoryStorage):
+    """The storage of a study as a sampler reads it; what the sampler writes of its trial stays here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trials: Sequence[FrozenTrial] = ()
+        self.system_attrs: dict[str, Any] = {}
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The trials, never copied."""
+        del study_id, deepcopy
+        return [one for one in self.trials if states is None or one.state in states]
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Of the trial that is proposed."""
+        del trial_id
+        self.system_attrs[key] = value
+
+
+class Proposer:
+    """Proposes architectures of a space that were not evaluated before.
+
+    A sampler that proposes what is known has converged there: a neighbour of its last proposal is taken, then
+    a random architecture; of the random sampler at once, whose draws stay a fair sample. The trial is created
+    with the proposal: its storage has one write of it.
+
+    Args:
+        sampler: one of Optuna's.
+        space: of the architectures.
+        seed: of neighbours and random architectures.
     """
-    if storage and "://" in storage:
-        return _open_database(storage)
-    path = Path(storage) if storage else folder / "optuna.journal"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+
+    def __init__(self, sampler: BaseSampler, space: SearchSpace, *, seed: int) -> None:
+        self._sampler, self._space = sampler, space
+        self._is_tpe = isinstance(sampler, TPESampler)
+        self._read: set[int] = set()
+        self._newest = -1
+        self._distributions = distributions(space)
+        self._history = _History()
+        self._rng = random.Random(seed)  # noqa: S311 - a draw of architectures, not a secret
+
+    def propose(self, study: optuna.Study, seen: Collection[str]) -> Proposal:
+        """An architecture whose key was not seen; the space has one at least.
+
+        Args:
+            study: with the trials to learn from.
+            seen: keys of the architectures that are evaluated, or being evaluated.
+        """
+        trials = [one for one in study.get_trials(deepcopy=False) if one.params]
+        self._history.trials = self._for_tpe(trials, study.directions) if self._is_tpe else trials
+        proposal: dict[str, Value] = {}
+        for _ in range(_PROPOSALS):
+            proposal = self._sample(study.directions)
+            if self._is_unseen(proposal, seen):
+                break
+        else:
+            near = None if isinstance(self._sampler, RandomSampler) else self._neighbour(proposal, seen)
+            proposal = near or self._random(seen)
+        return Proposal(proposal, self._history.system_attrs)
+
+    def _for_tpe(self, trials: list[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
+        """Of those that were read the last time and the ones since then, the best and the latest."""
+        fresh = [one for one in trials if one.number > self._newest or one.number in self._read]
+        kept = _best_and_latest(fresh, directions, _TPE_TRIALS)
+        self._read = {one.number for one in kept}
+        self._newest = max(self._read, default=-1)
+        return kept
+
+    def _sample(self, directions: Sequence[StudyDirection]) -> dict[str, Value]:
+        self._history.system_attrs = {}
+        study = optuna.create_study(  # a new object: Optuna's caches the trials
+            storage=self._history, study_name="history", directions=directions, load_if_exists=True
+        )
+        trial = create_trial(state=TrialState.RUNNING)
+        self._sampler.before_trial(study, trial)
+        relative = self._sampler.infer_relative_search_space(study, trial)
+        found = self._sampler.sample_relative(study, trial, relative)
+        for name, distribution in self._distributions.items():
+            if distribution.single():
+                found[name] = self._space.parameters[name].values[0]
+            elif name not in found:
+                found[name] = self._sampler.sample_independent(study, trial, name, distribution)
+        return self._space.validate(found)
+
+    def _is_unseen(self, architecture: Mapping[str, Any], seen: Collection[str]) -> bool:
+        return self._space.key(architecture) not in seen
+
+    def _neighbour(self, architecture: Mapping[str, Value], seen: Collection[str]) -> dict[str, Value] | None:
+        """One that differs in one parameter; None where none was found that is unseen."""
+        free = [name for name, one in self._space.parameters.items() if len(one.values) > 1]
+        for _ in range(_NEIGHBOURS if free else 0):
+            name = self._rng.choice(free)
+            changed = {**architecture, name: self._rng.choice(self._space.parameters[name].values)}
+            if self._is_unseen(changed, seen):
+                return changed
+        return None
+
+    def _random(self, seen: Collection[str]) -> dict[str, Value]:
+        while True:
+            drawn = self._space.draw(self._rng)
+            if self._is_unseen(drawn, seen):
+                return dict(drawn)
 
 
-def _open_database(url: str) -> RDBStorage:
-    try:
-        return RDBStorage(url)
-    except (ImportError, SQLAlchemyError) as error:
-        said = str(error).partition("\n")[0]
-        raise ConfigError(
-            f"The storage {without_password(url)} can't be opened: {said}. Give a URL that SQLAlchemy "
-            "can open, such as postgresql+psycopg://USER@HOST/DATABASE with its driver "
-            "installed, or a journal file."
-        ) from error
-
-
-def open_study(
-    name: str, *, storage: BaseStorage, sampler: SamplerName, seed: int, trials: int
-) -> optuna.Study:
-    """Create or continue the Optuna study: maximise map, minimise latency_ms.
-
-    A continued study draws with another seed, or it would suggest its first architectures again.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=name, storage=storage, directions=["maximize", "minimize"], load_if_exists=True
-    )
-    study.set_metric_names(["map", "latency_ms"])
-    study.sampler = make_sampler(sampler, seed=seed + len(study.get_trials(deepcopy=False)), trials=trials)
-    return study
+def _best_and_latest(
+    trials: list[FrozenTrial], directions: Sequence[StudyDirection], most: int
+) -> list[FrozenTrial]:
+    """The running trials, of the Pareto front at most half of `most`, and the latest up to `most`."""
+    if len(trials) <= most:
+        return trials
+    measured = [
+        one
+        for one in trials
+        if one.state is TrialState.COMPLETE and all(value <= 0 for value in one.constraints.values())
+    ]
+    maximize = tuple(one is StudyDirection.MAXIMIZE for one in directions)
+    on_front = non_dominated([one.values for one in measured], maximize)
+    front = [one.number for one, member in zip(measured, on_front, strict=True) if member]
+    running = [one.number for one in trials if not one.state.is_finished()]
+    kept = {*front[-most // 2 :], *running}
+    others = [one.number for one in trials if one.number not in kept]
+    kept.update(others[len(kept) - most :] if len(kept) < most else ())
+    return [one for one in trials if one.number in kept]

@@ -1,95 +1,96 @@
-"""The seed network: the baseline, trained once per study; every candidate inherits its weights.
+"""The seed network: the baseline, trained once per study; every architecture starts from its weights.
 
-A short training from a fresh head ranks noise: two seeds agreed at a Kendall tau of .33, with inherited
-weights at .96. The baseline itself starts from them as well: all candidates have had the same training.
+After a short training from a fresh head the ranking is mostly noise: two seeds agreed at a Kendall tau of
+.33, with transferred weights at .96. The baseline starts from them as well, so that all architectures have
+had the same training.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from mlflow_nas.estimate import complexity
-from mlflow_nas.search.book import StudyBook
-from mlflow_nas.search.workbench import Workbench
-from mlflow_nas.space import is_whole, load_seed_weights, save_weights
-from mlflow_nas.train import evaluate_network, fit
-from mlflow_nas.types import Evaluation
+from mlflow_nas.errors import CandidateError, ConfigError
+from mlflow_nas.search.once import once
+from mlflow_nas.search.store import StudyStore
+from mlflow_nas.space import is_whole, load_seed_weights
+from mlflow_nas.trial import Listener, StudyContext, run_trial
+from mlflow_nas.trial.cache import file_digest
+from mlflow_nas.types import TrialResult
 
-__all__ = ["needs_seed_network", "with_seed_network"]
+__all__ = ["has_seed_network", "seed_seconds", "seeded", "with_seed_network"]
+
+_VALUE = "nas.seed_network"
+
+OnTrained = Callable[[TrialResult], None]
 
 
-def needs_seed_network(bench: Workbench, book: StudyBook) -> bool:
-    """Whether there are no weights to inherit yet: none given, none kept from an earlier call."""
-    file = _file(bench, book)
-    return not _has_seed(bench) and not file.is_file() and not book.fetch_seed(file)
+def has_seed_network(context: StudyContext) -> bool:
+    """Whether the given weights are a whole trained network and not only a backbone."""
+    return context.weights is not None and is_whole(context.weights, context.space)
+
+
+def seeded(context: StudyContext) -> StudyContext:
+    """The context, with the rates and the frozen parts that suit a whole trained network, if it has one."""
+    if context.weights is None or not is_whole(context.weights, context.space):
+        return context
+    return context.with_seed_network(context.weights)
 
 
 def with_seed_network(
-    bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[[str], None]
-) -> Workbench:
-    """The bench with weights to inherit: as given, or trained now, or kept from an earlier call of the study.
+    context: StudyContext, store: StudyStore, *, epochs: int, listener: Listener, on_trained: OnTrained
+) -> StudyContext:
+    """The context with weights to start from: as given, trained now, or of an earlier call.
 
     Args:
-        bench: what the trials share; one that has weights already is handed back.
-        book: where the training is written down, with the weights.
-        epochs: of the seed network's training; 0 for none: candidates then start from the backbone's weights.
-        on_step: told "seed", then "epoch" after each epoch.
+        context: of the study.
+        store: the study; one of its workers trains the network.
+        epochs: of its training; 0 for none: architectures then start from the backbone's weights.
+        listener: receives the training's events.
+        on_trained: receives the result of a training, with its weights.
 
     Raises:
-        CandidateError: the training diverged.
-        RegistryError: MLflow does not answer.
+        CandidateError: the training failed; MachineError: this machine did.
+        ConfigError: another machine trained it, and it is neither in the step cache nor in MLflow.
     """
-    if _has_seed(bench) or epochs == 0:
-        return bench
-    if needs_seed_network(bench, book):
-        _train(bench, book, epochs=epochs, on_step=on_step)
-    return replace(bench, weights=load_seed_weights(_file(bench, book))).inheriting()
+    if has_seed_network(context) or not epochs:
+        return seeded(context)
 
-
-def _has_seed(bench: Workbench) -> bool:
-    """Whether the bench's weights are a whole seed network, not only a start of its training."""
-    return bench.weights is not None and is_whole(bench.weights, bench.space)
-
-
-def _file(bench: Workbench, book: StudyBook) -> Path:
-    """Named after the study's run: one of the same name in another experiment has its own."""
-    return bench.folder / f"seed-{book.parent_id}" / "weights.pth"
-
-
-def _train(bench: Workbench, book: StudyBook, *, epochs: int, on_step: Callable[[str], None]) -> None:
-    on_step("seed")
-    baseline = bench.space.baseline
-    run_id = book.start_seed(bench.space.key(baseline))
-    file = _file(bench, book)
-    checkpoint = file.with_name("training.ckpt")
-    try:
-        network = bench.build(baseline)
-        data = bench.data(baseline)
-        fitted = fit(
-            network,
-            data,
-            epochs=epochs,
-            seed=bench.seed,
-            recipe=bench.recipe,
-            kept=bench.kept(network),
-            on_epoch=lambda _number, _metrics: on_step("epoch"),
-            checkpoint=checkpoint,
+    def train() -> TrialResult:
+        listener.step("seed network")
+        result = run_trial(
+            replace(context, epochs=epochs), context.space.baseline, role="seed", listener=listener
         )
-        evaluation = Evaluation(
-            number=0,
-            key=bench.space.key(baseline),
-            architecture=dict(baseline),
-            state="complete",
-            metrics={
-                **complexity(network, bench.input_size(baseline)),
-                **fitted.metrics,
-                **evaluate_network(network, data),
-            },
-            history=fitted.history,
-            run_id=run_id,
+        if result.state != "complete":
+            raise CandidateError(f"The seed network can't be trained: {result.error}")
+        on_trained(result)
+        return result
+
+    known = once(store, _VALUE, lambda: _described(train()))
+    return context.with_seed_network(load_seed_weights(_file(context, known, train)))
+
+
+def seed_seconds(store: StudyStore) -> float:
+    """Of the seed network's training; 0 for a study that trained none."""
+    return float((store.value(_VALUE) or {}).get("seconds", 0.0))
+
+
+def _described(result: TrialResult) -> dict[str, object]:
+    weights = result.artefacts["weights"]
+    return {
+        "fingerprint": weights.parent.name,
+        "sha256": file_digest(weights),
+        "seconds": result.metrics["train_s"],
+    }
+
+
+def _file(context: StudyContext, known: dict[str, str], train: Callable[[], TrialResult]) -> Path:
+    """The study's weights on this machine; trained again only where that gives the same bytes."""
+    entry = context.cache.find("train", known["fingerprint"])
+    weights = entry.file("weights.pth") if entry else train().artefacts["weights"]
+    if file_digest(weights) != known["sha256"]:
+        raise ConfigError(
+            "The seed network of this study was trained on another machine, and is neither in the step cache "
+            "nor in MLflow: start MLflow and rerun the command, or give its weights with --weights and "
+            "another --study."
         )
-        book.finish_seed(evaluation, save_weights(network, file))
-        checkpoint.unlink(missing_ok=True)
-    except BaseException:
-        book.interrupt(run_id)
-        raise
+    return weights

@@ -1,6 +1,7 @@
 """What `evaluate` opens, measures and refuses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from mlflow import MlflowClient
 
 from mlflow_nas import api
 from mlflow_nas.cli import main
+from mlflow_nas.config import DataSection, EvaluateConfig
 from mlflow_nas.data import calibration_images, load_dataset
 from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.export import export_onnx, quantize_int8
 from mlflow_nas.space import build_detector, fastestdet_head, load_seed_weights, save_weights
-from mlflow_nas.tracking import log_int8_model
+from mlflow_nas.tracking import Mirror, ModelFiles, StudyRun, TrialRun
 
 DATA = "synthetic:train=4,val=4,size=128"
 SMALL = {"kernel_size": 3, "groups": 1, "channels": 24, "img_width": 220}
@@ -51,7 +53,7 @@ def _open_size(source: Path, target: Path) -> Path:
 
 
 def _evaluate(**options: Any) -> dict[str, Any]:
-    return dict(api.evaluate(**{"data": DATA, **options}))
+    return api.evaluate(**{"data": DATA, **options}).as_json()
 
 
 @pytest.mark.parametrize(("width", "map_50", "map_"), [(352, 0.911, 0.598)])
@@ -74,7 +76,7 @@ def test_words_name_detector_data_and_figures(files: dict[str, Path]) -> None:
     words = ["--onnx", str(files["int8"]), "--data", DATA, "--split", "train"]
     done = CliRunner().invoke(main, ["evaluate", *words])
     assert f"(int8, 96 x 96 px) on {DATA}, train: 4 images" in done.stdout
-    assert "AP50 0." in done.stdout
+    assert re.search(r"^map 0\.\d{3}  map_50 0\.\d{3}$", done.stdout, re.MULTILINE)
 
 
 def test_a_state_dict_and_its_float_file_are_measured_alike(files: dict[str, Path]) -> None:
@@ -110,59 +112,94 @@ def test_a_foreign_file_of_open_size_is_measured_at_the_width_asked_for(
     found = _evaluate(onnx=str(foreign), img_width=96)
     assert found["map"] == _evaluate(onnx=str(files["fp32"]))["map"]
     assert found["precision"] == "fp32"
-    with pytest.raises(ConfigError, match=r"takes images of any size .*say which, with --img-width"):
+    with pytest.raises(ConfigError, match=r"takes images of any size .*give --img-width"):
         _evaluate(onnx=str(foreign))
 
 
 def test_the_test_split_is_measured_when_asked_for(files: dict[str, Path]) -> None:
     """A share of val, or the data's own; without one the sentence says how to get it."""
     whole = _evaluate(onnx=str(files["int8"]))
-    share = {"test_fraction": 0.5, "data": "synthetic:val=12,size=128"}
+    share = {"data.test_fraction": 0.5, "data": "synthetic:val=12,size=128"}
     parts = [_evaluate(onnx=str(files["int8"]), split=split, **share) for split in ("val", "test")]
     assert sum(part["images"] for part in parts) == 12
     assert len({part["dataset"] for part in (*parts, whole)}) == 3
-    with pytest.raises(ConfigError, match=r"has no test split: give --test-fraction"):
+    with pytest.raises(
+        ConfigError, match=r"has no test split: take one from val with --set data\.test_fraction"
+    ):
         _evaluate(onnx=str(files["int8"]), split="test")
 
 
 def test_a_searchs_file_is_measured_as_the_search_measured_it(files: dict[str, Path], tmp_path: Path) -> None:
-    """On as many views of val, unless the user says otherwise; another file on val alone."""
+    """On as many augmented copies of val, unless the user sets another number; another file on val alone."""
     model = onnx.load(files["int8"])
-    onnx.helper.set_model_props(model, {"mlflow_nas.classes": '["person"]', "mlflow_nas.val_views": "3"})
+    onnx.helper.set_model_props(
+        model, {"mlflow_nas.classes": '["person"]', "mlflow_nas.eval_augmentations": "3"}
+    )
     onnx.save(model, tmp_path / "searched.onnx")
     searched, foreign = str(tmp_path / "searched.onnx"), str(files["int8"])
     found = [
         _evaluate(onnx=file, **options)
-        for file, options in ((searched, {}), (foreign, {"val_views": 3}), (foreign, {}))
+        for file, options in ((searched, {}), (foreign, {"data.eval_augmentations": 3}), (foreign, {}))
     ]
-    assert [(one["images"], one["views"]) for one in found] == [(12, 3), (12, 3), (4, 1)]
+    assert [(one["images"], one["eval_augmentations"]) for one in found] == [(12, 3), (12, 3), (4, 1)]
     assert found[0]["map"] == found[1]["map"]
     assert found[0]["dataset"] == found[1]["dataset"] != found[2]["dataset"]
-    assert _evaluate(onnx=searched, val_views=1)["dataset"] == found[2]["dataset"]
+    assert _evaluate(onnx=searched, set="data.eval_augmentations=1")["dataset"] == found[2]["dataset"]
     assert _evaluate(onnx=searched, split="train")["images"] == 4
     done = CliRunner().invoke(main, ["evaluate", "--onnx", searched, "--data", DATA])
-    assert f"on {DATA}, val: 3 views of each photograph, 12 images, " in done.stdout
+    assert f"on {DATA}, val: 12 images (each 3 times, augmented), " in done.stdout
+
+
+@pytest.mark.parametrize("metadata", ["no json", "[1]", '"person"', "[" * 10_000])
+def test_unreadable_metadata_is_one_sentence(files: dict[str, Path], tmp_path: Path, metadata: str) -> None:
+    """A file that carries our names with other content."""
+    model = onnx.load(files["int8"])
+    onnx.helper.set_model_props(model, {"mlflow_nas.classes": metadata})
+    onnx.save(model, tmp_path / "odd.onnx")
+    with pytest.raises(ConfigError, match=r"odd\.onnx has unreadable metadata"):
+        _evaluate(onnx=str(tmp_path / "odd.onnx"))
+
+
+def test_a_configuration_does_what_keywords_do(files: dict[str, Path]) -> None:
+    """And is not mixed with them."""
+    settings = EvaluateConfig(onnx=files["int8"], data=DataSection(uri=DATA))
+    result = api.evaluate(settings)
+    assert result.metrics["map"] == _evaluate(onnx=str(files["int8"]))["map"]
+    assert (result.images, result.img_size, result.precision) == (4, SIZE, "int8")
+    with pytest.raises(ConfigError, match="EvaluateConfig and split are given"):
+        api.evaluate(settings, split="train")
 
 
 @pytest.fixture
-def logged(files: dict[str, Path], tracking_uri: str) -> str:
-    """The id of a run whose int8 model is logged and registered as `small`."""
+def logged(files: dict[str, Path], tracking_uri: str, tmp_path: Path) -> str:
+    """The URI of a trial's logged model, which is registered as `small`."""
+    study = StudyRun(experiment="models", study="small", uid="5eed", params={})
+    trial = TrialRun(uid="0", name="0-small", role="trial", number=0, key="small", architecture=SMALL)
+    mirror = Mirror(tracking_uri=tracking_uri, folder=tmp_path / "outbox", study=study, objectives=("map",))
+    try:
+        mirror.start_study()
+        mirror.start_trial(trial)
+        mirror.log_model(
+            trial,
+            ModelFiles(
+                onnx=files["int8"],
+                key="small",
+                model_type="detection",
+                img_size=SIZE,
+                classes=("person",),
+                metrics={},
+            ),
+        )
+        assert mirror.flush(30) == 0
+        run_id, model_id = mirror.run_id(trial), mirror.model_id(trial)
+    finally:
+        mirror.close()
     client = MlflowClient(tracking_uri)
-    run = client.create_run("0")
-    model = log_int8_model(
-        client,
-        run.info.run_id,
-        files["int8"],
-        key="small",
-        img_size=SIZE,
-        classes=["person"],
-        metrics={},
-        dataset=load_dataset(DATA, "val"),
-    )
     client.create_registered_model("small")
-    version = client.create_model_version("small", model.uri, run.info.run_id, model_id=model.model_id)
+    source = f"models:/{model_id}"
+    version = client.create_model_version("small", source, run_id, model_id=model_id)
     client.set_registered_model_alias("small", "champion", version.version)
-    return model.uri
+    return source
 
 
 def test_a_model_of_mlflow_is_measured(files: dict[str, Path], logged: str) -> None:
@@ -194,7 +231,7 @@ def test_a_project_run_holds_the_measurement(
         ({}, r"No detector given: name exactly one with --weights, --model, --onnx"),
         ({"weights": "a.pth", "onnx": "b.onnx"}, r"--weights and --onnx given: name exactly one"),
         ({"onnx": "{int8}", "img_width": 128}, r"takes images of 96 x 96 pixels, 128 x 128 was asked for"),
-        ({"onnx": "{int8}", "classes": "dog"}, r"tells 1 classes apart, and 'dog' is none of them.*person"),
+        ({"onnx": "{int8}", "classes": "dog"}, r"detects 1 classes, and 'dog' is none of them.*person"),
         ({"weights": "{weights}"}, r"are not those of this architecture: size mismatch .*Give the --arch"),
         ({"onnx": "missing.onnx"}, r"can't read the model file missing.onnx"),
     ],

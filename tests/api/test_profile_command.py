@@ -44,7 +44,7 @@ def foreign(tmp_path: Path) -> Path:
 
 
 def _profile(**options: Any) -> dict[str, Any]:
-    return dict(api.profile(board="fake", **options))
+    return api.profile(board="fake", **options).as_json()
 
 
 def test_any_onnx_file_is_profiled_in_float_and_int8(foreign: Path) -> None:
@@ -101,7 +101,7 @@ def test_an_emulated_board_is_labelled(foreign: Path, tmp_path: Path) -> None:
     """Nothing of it stands under a name of a time on hardware."""
     inventory = tmp_path / "devices.yaml"
     inventory.write_text("devices:\n  qemu: {transport: local, emulated: true}\n", encoding="utf-8")
-    found = dict(api.profile(board="qemu", model=str(foreign)))
+    found = api.profile(board="qemu", model=str(foreign)).as_json()
     metrics = mlflow.MlflowClient().get_run(found["run_id"]).data.metrics
     assert found["emulated"]
     assert all(name.startswith("emulated_") for name in metrics)

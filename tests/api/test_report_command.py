@@ -1,5 +1,7 @@
 """`report` of several studies."""
 
+from pathlib import Path
+
 import pytest
 from mlflow import MlflowClient
 
@@ -7,7 +9,15 @@ from mlflow_nas import api
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.tracking import experiment_id
 
+pytestmark = pytest.mark.usefixtures("_own_folder")
+
 TAGS = {"nas.dataset": "coco@1", "nas.space": "chain", "nas.choices": "a", "nas.precision": "int8"}
+
+
+@pytest.fixture
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No study lies in the work folder: reports read MLflow."""
+    monkeypatch.setenv("MLFLOW_NAS_HOME", str(tmp_path / "home"))
 
 
 def _study(uri: str, name: str, best: float, **changed: str) -> None:
@@ -15,15 +25,15 @@ def _study(uri: str, name: str, best: float, **changed: str) -> None:
     client = MlflowClient(uri)
     tags = {"nas.study": name, "nas.role": "study", **TAGS, **{f"nas.{n}": v for n, v in changed.items()}}
     run = client.create_run(experiment_id(client, "mlflow-nas"), tags=tags)
-    client.log_metric(run.info.run_id, "cost.full/best_map", best)
+    client.log_metric(run.info.run_id, "cost.full/best_quality", best)
 
 
 def test_studies_of_several_seeds_are_averaged(tracking_uri: str) -> None:
     """One row, with the mean of what they found."""
     _study(tracking_uri, "first", 0.25)
     _study(tracking_uri, "second", 0.75)
-    (row,) = api.report(study=("first", "second"))["rows"]  # type: ignore[misc]  # rows is a list
-    assert row["best_map"] == 0.5
+    (row,) = api.report(study=("first", "second")).rows
+    assert row["best_quality"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -43,4 +53,4 @@ def test_what_answers_another_question_is_not_averaged(
     _study(tracking_uri, "other", 0.75, **changed)
     with pytest.raises(ConfigError, match=f"{named}.*one by one"):
         api.report(study=("first", "other"))
-    assert api.report(study=("other",))["studies"] == ["other"]
+    assert api.report(study=("other",)).studies == ("other",)

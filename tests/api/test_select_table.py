@@ -38,8 +38,10 @@ def table(tmp_path: Path, tracking_uri: str) -> Path:  # noqa: ARG001 - the runs
 
 
 def _select(table: Path, *arguments: str, samples: int = 20) -> Result:
-    options = ["--table", str(table), "--target", "acc", "--draws", "300", "--samples", str(samples)]
-    return CliRunner().invoke(main, ["select", *options, *arguments])
+    options = ["--table", str(table), "--target", "acc", "--set", "selection.draws=300"]
+    samples_given = any(one.startswith(("--samples", "selection.samples")) for one in arguments)
+    more = [] if samples_given else ["--samples", str(samples)]
+    return CliRunner().invoke(main, ["select", *options, *more, *arguments])
 
 
 COLUMNS = ("--scores", "good,flops,holes", "--features", "width", "--features-categorical", "op")
@@ -48,7 +50,7 @@ MODELS = ("--strategies", "bayesian_ridge,br_zc")
 
 def test_the_result_is_one_object_with_what_is_promised(table: Path) -> None:
     """Names and types of the JSON object, and that the good score wins and the one with holes can't."""
-    done = _select(table, *COLUMNS, *MODELS, "--seed", "3", "--json")
+    done = _select(table, *COLUMNS, *MODELS, "--set", "seed=3", "--json")
     assert done.exit_code == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     rows = {row["name"]: row for row in result["strategies"]}
@@ -75,7 +77,7 @@ def test_the_selection_is_a_run_with_numbers_table_and_figure(table: Path) -> No
     run = client.get_run(result["run_id"])
     assert (run.info.status, run.data.tags["nas.role"]) == ("FINISHED", "selection")
     assert run.info.run_name == "select-bench"
-    assert run.data.params["scores"] == "good,flops,holes"
+    assert run.data.params["table.scores"] == "good,flops,holes"
     assert run.data.metrics["tau"] == pytest.approx(result["tau"])
     assert run.data.metrics["good/seconds"] == 0.25
     assert run.data.metrics["flops/ci_low"] == pytest.approx(
@@ -110,7 +112,7 @@ def test_too_little_evidence_selects_nothing(table: Path) -> None:
 
 def test_a_second_training_gives_the_noise_ceiling(table: Path) -> None:
     """The same column again is a ceiling of 1."""
-    arguments = ("--scores", "good", "--target-again", "acc", "--strategies", "gp", "--json")
+    arguments = ("--scores", "good", "--set", "table.target_again=acc", "--strategies", "gp", "--json")
     assert json.loads(_select(table, *arguments).stdout)["noise_ceiling"] == pytest.approx(1.0)
 
 
@@ -118,10 +120,10 @@ def test_a_second_training_gives_the_noise_ceiling(table: Path) -> None:
     ("arguments", "message"),
     [
         (["--target", "map"], "has no column 'map'"),
-        (["--target", "same"], "is the same for all of them"),
+        (["--target", "same"], "has missing values or is constant"),
         (["--samples", "7"], "--samples '7': Input should be greater than or equal to 8"),
-        (["--samples", "31"], "--samples 31 are more than the 30 rows"),
-        (["--scores", "op"], "holds 'a' in row 1, which is no number"),
+        (["--samples", "31"], "--samples 31 exceeds the 30 rows"),
+        (["--scores", "op"], "holds 'a' in row 1, which is not a number"),
         (["--target", ""], "give --target COLUMN"),
         (["--table", ""], "give either --study NAME, whose samples are trained, or --table FILE.csv"),
         (["--study", "s"], "give either --study NAME"),
@@ -138,7 +140,7 @@ def test_mistakes_are_one_sentence(table: Path, arguments: list[str], message: s
 def test_nothing_to_judge_is_refused(table: Path) -> None:
     """A table and a target alone say nothing."""
     done = _select(table)
-    assert (done.exit_code, "give --scores A,B,... to judge" in done.stderr) == (2, True)
+    assert (done.exit_code, "give --scores A,B,... to evaluate" in done.stderr) == (2, True)
 
 
 def test_a_run_that_fails_says_so(table: Path) -> None:

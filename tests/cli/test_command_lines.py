@@ -1,38 +1,55 @@
-"""The command lines of README.md, as a user types them: one small search, then everything after it."""
+"""Command lines as a user types them: in processes of their own, killed, side by side, by `mlflow run`."""
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-import torch
+import tiny_space
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from optuna.trial import TrialState
 from PIL import Image
 
-PROJECT = Path(__file__).parents[2]
-DATA = ["-P", "data=synthetic:train=8,val=4,size=96", "-P", "epochs=1", "-P", "max_int8_drop=1"]
+from mlflow_nas.search.storage import open_storage
 
-pytestmark = pytest.mark.slow
+PROJECT = Path(__file__).parents[2]
+SMALL = {"data.uri": "synthetic:train=8,val=4,size=96", "training.epochs": 1, "quantization.max_drop": 1}
+TINY = ["--space", tiny_space.NAME, "--data", SMALL["data.uri"], "--board", "fake", "--device", "none"]
+TINY += ["--sampler", "random", "--set", "quantization.max_drop=1 data.eval_augmentations=1", "--json"]
+START_S = 120.0
+NAS = [sys.executable, "-m", "mlflow_nas"]
+
+
+def _settings(**more: object) -> str:
+    """Settings of a small search or training, as the parameter `set` takes them."""
+    return " ".join(f"{name}={value}" for name, value in {**SMALL, **more}.items())
 
 
 class Shell:
-    """Types commands in the project's folder; what they leave behind stays in the test's."""
+    """Types commands in the project's folder; what they leave behind stays in the test's.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: of MLflow's store, of devices, and of the work folder.
+        work: name of the work folder: another one is another machine.
+    """
+
+    def __init__(self, folder: Path, work: str = "work") -> None:
         self.folder = folder
+        self.work = folder / work
         self.tracking_uri = f"sqlite:///{folder}/mlflow.db"
         self._environment: Mapping[str, str] = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "MLFLOW_TRACKING_URI": self.tracking_uri,
-            "MLFLOW_NAS_WORK": str(folder / "work"),
+            "MLFLOW_NAS_WORK": str(self.work),
             "MLFLOW_NAS_HOME": str(folder / "home"),
             "TORCH_HOME": str(folder / "torch"),
         }
@@ -57,9 +74,13 @@ class Shell:
             words,
             cwd=PROJECT,
             env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
+
+    def nas(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """`mlflow_nas` with more words."""
+        return self(*NAS, *words, code=code)
 
     def mlflow_run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """`mlflow run . --env-manager local` with more words."""
@@ -70,9 +91,10 @@ class Shell:
         return self("mlflow", "deployments", command, "-t", target, *words).stdout
 
     def runs(self) -> list[Run]:
-        """All runs of the default experiment, oldest first."""
+        """All runs, oldest first."""
         client = MlflowClient(self.tracking_uri)
-        return list(client.search_runs(["0"], order_by=["attributes.start_time ASC"]))
+        experiments = [one.experiment_id for one in client.search_experiments()]
+        return list(client.search_runs(experiments, order_by=["attributes.start_time ASC"]))
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +103,97 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(tmp_path_factory.mktemp("user"))
 
 
+def _wait(done: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    """Until something has happened while a process runs."""
+    deadline = time.monotonic() + START_S
+    while not done():
+        assert process.poll() is None, (process.communicate(), "it ended too early")
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.02)
+
+
+def test_help_and_version_are_there_at_once(shell: Shell) -> None:
+    """In groups, with choices and ranges; nothing heavy is imported for them."""
+    started = time.monotonic()
+    assert re.fullmatch(r"mlflow_nas, version \S+|.*version.*", shell.nas("--version").stdout.strip())
+    shown = shell.nas("search", "--help").stdout
+    assert "--limit METRIC<=NUMBER" in shown
+    assert "Settings of --set, Training" in shown
+    assert time.monotonic() - started < 60
+    modules = shell(sys.executable, "-X", "importtime", "-m", "mlflow_nas", "--help").stderr
+    assert not re.search(r"\| +(torch|mlflow|optuna)$", modules, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_search_that_dies_in_its_first_trial_is_finished_by_the_same_command(shell: Shell) -> None:
+    """Kill -9: the trial continues after its last epoch, in the same run; nothing stays RUNNING."""
+    words = ["search", "--study", "killed", "--trials", "1", "--epochs", "60", *TINY]
+    words += ["--set", "training.seed_epochs=0"]
+    process = shell.start(*NAS, *words)
+    _wait(lambda: list(shell.work.glob("cache/train/*.unfinished/checkpoint/*.ckpt")), process)
+    process.kill()
+    process.communicate()
+    done = json.loads(shell.nas(*words).stdout)
+    assert [(row["trial"], row["state"]) for row in done["trials"]] == [(0, "complete")]
+    assert [run.data.tags["nas.role"] for run in shell.runs()] == ["study", "reference"]
+    assert {run.info.status for run in shell.runs()} == {"FINISHED"}
+    history = MlflowClient(shell.tracking_uri).get_metric_history(
+        shell.runs()[-1].info.run_id, "epoch/train_loss"
+    )
+    assert sorted(point.step for point in history) == list(range(1, 61))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_search_with_a_sentence_and_releases_its_trial(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """The exit code is the signal's; the trial waits for the next call, all runs are KILLED."""
+    shell = Shell(tmp_path)
+    words = ["search", "--study", "stopped", "--trials", "1", "--epochs", "500", *TINY]
+    process = shell.start(*NAS, *words, "--set", "training.seed_epochs=0")
+    _wait(lambda: list(shell.work.glob("cache/train/*.unfinished/checkpoint/*.ckpt")), process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said.decode()
+    assert "mlflow_nas: interrupted; rerun the same command: a study continues." in said.decode()
+    assert "Traceback" not in said.decode()
+    storage = open_storage(None, shell.work / "studies/stopped")
+    (trial,) = storage.get_all_trials(storage.get_study_id_from_name("stopped"))
+    assert trial.state is TrialState.WAITING
+    assert {run.info.status for run in shell.runs()} == {"KILLED"}
+
+
+@pytest.mark.slow
+def test_two_machines_share_one_storage(tmp_path: Path) -> None:
+    """Started at once: both end well, each architecture is evaluated once, the seed network trained once."""
+    machines = [Shell(tmp_path, work) for work in ("one", "two")]
+    words = ["search", "--study", "two", "--trials", "4", "--epochs", "1", *TINY]
+    words += ["--set", "training.seed_epochs=1", "--storage", f"sqlite:///{tmp_path}/optuna.db"]
+    processes = [machine.start(*NAS, *words) for machine in machines]
+    results = []
+    for process in processes:
+        printed, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()
+        results.append(json.loads(printed))
+    again = json.loads(machines[0].nas(*words).stdout)
+    assert [row["trial"] for row in again["trials"]] == [0, 1, 2, 3]
+    assert len({row["key"] for row in again["trials"]}) == 4
+    assert {row["state"] for row in again["trials"]} == {"complete"}
+    roles = [run.data.tags["nas.role"] for run in machines[0].runs()]
+    assert sorted(roles) == ["reference", "seed", "study", "trial", "trial", "trial"]
+    assert {run.info.status for run in machines[0].runs()} == {"FINISHED"}
+    assert len({result["run_id"] for result in (*results, again)}) == 1
+
+
 @pytest.fixture(scope="module")
 def searched(shell: Shell) -> subprocess.CompletedProcess[str]:
-    """A search by `mlflow run`, on this machine as the board."""
-    return shell.mlflow_run(*DATA, "-P", "study=typed", "-P", "trials=2", "-P", "seed_epochs=1")
+    """A search by `mlflow run` of the default space, on this machine as the board."""
+    settings = _settings(**{"training.seed_epochs": 1, "space.channels": "24", "space.img_width": "220"})
+    return shell.mlflow_run("-P", "study=typed", "-P", "trials=2", "-P", f"set={settings}")
 
 
+@pytest.mark.slow
 def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     shell: Shell, searched: subprocess.CompletedProcess[str]
 ) -> None:
@@ -95,126 +202,19 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert re.search(r"^[* ]  0      k5-g1-c96-w320  complete", searched.stdout, re.MULTILINE)
     assert "Pareto front, fastest first:" in searched.stdout
     assert "champion = version" in searched.stdout
-    assert "Deployed person-detector version" in searched.stdout
-    command = r"Open the UI: (\S+) server --backend-store-uri (\S+) .*#/experiments/0/runs/\w+"
+    assert "person-detector" in searched.stdout
+    command = r"Open the UI: (\S+) server --backend-store-uri (\S+) .*#/experiments/\d+/runs/\w+"
     serve = re.search(command, searched.stdout)
     assert serve
     assert serve.group(2) == shell.tracking_uri
     assert (PROJECT / serve.group(1)).is_file(), "the command runs without an activated environment"
     assert "remaining" in searched.stderr, "the progress bar"
-    runs = shell.runs()
-    assert [run.data.tags["nas.role"] for run in runs] == ["study", "seed", "baseline", "trial"]
+    runs = [run for run in shell.runs() if run.data.tags["nas.study"] == "typed"]
+    assert [run.data.tags["nas.role"] for run in runs] == ["study", "seed", "reference", "trial"]
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
-@pytest.mark.usefixtures("searched")
-def test_promote_twice_changes_nothing(shell: Shell) -> None:
-    """The search has promoted already."""
-    for _ in range(2):
-        printed = shell.mlflow_run("-e", "promote", "-P", "model=person-detector").stdout
-        assert "person-detector: nothing changed." in printed
-
-
-def test_train_logs_exactly_one_run(shell: Shell) -> None:
-    """The run that `mlflow run` made, with the architecture's params and the int8 file's metrics."""
-    before = {run.info.run_id for run in shell.runs()}
-    choices = ("kernel_size=3", "groups=2", "channels=48", "img_width=256")
-    shell.mlflow_run("-e", "train", *(word for choice in choices for word in ("-P", choice)), *DATA)
-    (run,) = [run for run in shell.runs() if run.info.run_id not in before]
-    assert run.info.status == "FINISHED"
-    assert run.data.params["arch.channels"] == "48"
-    assert {"map", "map_50", "map_fp32", "latency_ms", "latency_ratio"} <= run.data.metrics.keys()
-
-
-@pytest.mark.usefixtures("searched")
-def test_a_profile_by_mlflow_run_leads_to_a_focused_space(shell: Shell) -> None:
-    """Any file of the search is profiled in the project's run; focus reads what it leaves."""
-    model = next((shell.folder / "work").rglob("model.int8.onnx"))
-    printed = shell.mlflow_run("-e", "profile", "-P", f"model={model}").stdout
-    assert "By module, the slowest first:" in printed
-    run = shell.runs()[-1]
-    assert (run.info.status, run.data.tags["nas.role"]) == ("FINISHED", "profile")
-    profile = shell.folder / "work/profile/local/profile.json"
-    words = ["-m", "mlflow_nas", "focus", "--profile", str(profile), "--json"]
-    assert json.loads(shell(sys.executable, *words).stdout)["suggested"]["focused_size"] > 1
-
-
-def test_a_mistake_ends_the_project_with_one_sentence(shell: Shell) -> None:
-    """The run is FAILED, the sentence has value, bound and remedy."""
-    done = shell.mlflow_run("-e", "train", "-P", "channels=97", code=1)
-    assert "channels=97 is not in the space" in done.stderr
-    assert "Traceback" not in done.stderr.partition("channels=97 is not")[0]
-    assert shell.runs()[-1].info.status == "FAILED"
-
-
-def test_a_killed_search_goes_on_with_the_same_command(shell: Shell) -> None:
-    """Kill -9 in the middle of the second trial: nothing is trained twice, nothing stays RUNNING."""
-    words = ["-m", "mlflow_nas", "search", "--study", "killed", "--experiment", "killed", "--board", "fake"]
-    words += [
-        "--data",
-        "synthetic:train=8,val=4,size=96",
-        "--epochs",
-        "1",
-        "--seed-epochs",
-        "1",
-        "--max-int8-drop",
-        "1",
-    ]
-    words += ["--trials", "3", "--device", "fake", "--model", "killed", "--json"]
-    process = shell.start(sys.executable, *words)
-    client = MlflowClient(shell.tracking_uri)
-
-    def states() -> dict[str, str]:
-        experiment = client.get_experiment_by_name("killed")
-        runs = client.search_runs([experiment.experiment_id]) if experiment else []
-        return {run.data.tags.get("nas.trial", run.data.tags["nas.role"]): run.info.status for run in runs}
-
-    while states().get("1") != "RUNNING":
-        assert process.poll() is None, "the search ended before its second trial began"
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    done = json.loads(shell(sys.executable, *words).stdout)
-    complete = [row["key"] for row in done["trials"] if row["state"] == "complete"]
-    assert len(set(complete)) == len(complete) == 3
-    assert [row["trial"] for row in done["trials"] if row["state"] == "failed"] == [1]
-    assert "RUNNING" not in states().values()
-
-
-def test_a_killed_training_goes_on_to_the_same_bits(shell: Shell, tmp_path: Path) -> None:
-    """Kill -9 after its first epoch: the same command trains the others only, and leaves the same network."""
-    words = [sys.executable, "-m", "mlflow_nas", "train", "--board", "fake", "--precision", "fp32", "--json"]
-    words += ["--data", "synthetic:train=16,val=2,size=96", "--val-views", "1"]
-    words += ["--epochs", "3", "--batch-size", "4", "--img-width", "220", "--experiment", "resumed"]
-    whole = json.loads(Shell(tmp_path)(*words).stdout)
-    checkpoint = shell.folder / "work/train" / whole["key"] / "training.ckpt"
-    process = shell.start(*words)
-    while not checkpoint.is_file():
-        assert process.poll() is None, "the training ended before its first epoch did"
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    kept = torch.load(checkpoint, weights_only=True)
-    progress = kept["callbacks"]["Progress"]
-    assert 1 <= len(progress["epochs"]) < 3, "it was killed in the middle"
-    progress["seconds"] += 86_400  # a day, which shows in the end whether these epochs were taken over
-    torch.save(kept, checkpoint)
-    resumed = json.loads(shell(*words).stdout)
-    assert resumed["metrics"]["train_s"] > 86_400 > whole["metrics"]["train_s"]
-    assert resumed["history"] == whole["history"]
-    for file in ("weights", "fp32"):
-        left, expected = (Path(done["files"][file]).read_bytes() for done in (resumed, whole))
-        assert left == expected, file
-    assert not checkpoint.exists()
-
-
-@pytest.mark.usefixtures("searched")
-def test_json_is_one_object_on_standard_output(shell: Shell) -> None:
-    """Everything else goes to standard error."""
-    done = shell(sys.executable, "-m", "mlflow_nas", "promote", "--model", "person-detector", "--json")
-    assert json.loads(done.stdout)["model"] == "person-detector"
-
-
+@pytest.mark.slow
 @pytest.mark.usefixtures("searched")
 def test_life_of_a_deployment(shell: Shell) -> None:
     """create, list, get, predict, update, delete, each by MLflow's own command."""
@@ -236,44 +236,29 @@ def test_life_of_a_deployment(shell: Shell) -> None:
     assert "door" not in shell.deployments("list")
 
 
-@pytest.mark.usefixtures("searched")
-def test_deploy_is_the_same_by_mlflow_run(shell: Shell) -> None:
-    """The device keeps the file under its sha256, the manifest and the version before."""
-    shell.mlflow_run("-e", "deploy", "-P", "model=person-detector", "-P", "device=local")
-    (path,) = (shell.folder / "home").rglob("person-detector/manifest.json")
-    manifest = json.loads(path.read_text())
-    wanted = {"model", "version", "run_id", "sha256", "input_size", "classes", "metrics", "previous"}
-    assert wanted <= manifest.keys()
-    assert (path.parent / f"models/{manifest['sha256']}.onnx").is_file()
-
-
-@pytest.mark.usefixtures("searched")
-def test_help_and_run_local(shell: Shell) -> None:
-    """The commands without a device in the target."""
-    assert "nas-edge://DEVICE" in shell("mlflow", "deployments", "help", "-t", "nas-edge").stdout
-    model = ["-m", "models:/person-detector@champion"]
-    shell("mlflow", "deployments", "run-local", "-t", "nas-edge", "--name", "here", *model)
-    assert "here" in shell.deployments("list")
-
-
-def test_an_unknown_model_is_one_sentence(shell: Shell) -> None:
-    """MLflow's command line prints our MlflowException."""
-    words = ["-t", "nas-edge://local", "--name", "cat", "-m", "models:/cat@champion"]
-    done = shell("mlflow", "deployments", "create", *words, code=1)
-    assert "cat" in done.stderr
-
-
+@pytest.mark.slow
 def test_a_training_on_photographs(shell: Shell, penn_fudan: Path, fastestdet_weights: Path) -> None:
-    """Penn-Fudan from the published detector: after one epoch it still finds people."""
+    """The project's run is the training's; from the published detector one epoch still finds people."""
     data, weights = (os.path.relpath(path, PROJECT) for path in (penn_fudan, fastestdet_weights))
-    shell.mlflow_run(
-        "-e", "train", "-P", f"data=coco:{data}", "-P", f"weights={weights}", "-P", "epochs=1"
-    )  # fmt: skip
-    run = shell.runs()[-1]
+    before = {run.info.run_id for run in shell.runs()}
+    words = ["-P", f"data=coco:{data}", "-P", f"weights={weights}", "-P", "set=training.epochs=1"]
+    shell.mlflow_run("-e", "train", *words)
+    (run,) = [run for run in shell.runs() if run.info.run_id not in before]
     assert run.data.metrics["map_50"] > 0.8
     assert run.data.tags["nas.dataset"].startswith("coco@")
+    assert run.info.status == "FINISHED"
 
 
+@pytest.mark.slow
+def test_a_mistake_ends_the_project_with_one_sentence(shell: Shell) -> None:
+    """The run is FAILED, the sentence has value, bound and remedy."""
+    done = shell.mlflow_run("-e", "train", "-P", "arch=channels=97", code=1)
+    assert "channels=97 is not in the space" in done.stderr
+    assert "Traceback" not in done.stderr.partition("channels=97 is not")[0]
+    assert shell.runs()[-1].info.status == "FAILED"
+
+
+@pytest.mark.slow
 def test_an_installed_wheel_works_in_another_folder(shell: Shell, tmp_path: Path) -> None:
     """The wheel holds the command under both spellings, the runtime for devices, and the target nas-edge."""
     source = tmp_path / "source"

@@ -1,4 +1,4 @@
-"""Which choices act on the bottleneck."""
+"""Parameters that act on the bottleneck."""
 
 import pytest
 

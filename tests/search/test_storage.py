@@ -1,51 +1,107 @@
+"""Optuna's storage of a study: journals and databases that can't be used, or were damaged."""
+
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
+from studies import OBJECTIVES, open_loop
 
-from mlflow_nas.api.runs import as_params
-from mlflow_nas.config import SearchConfig, load_config
-from mlflow_nas.errors import ConfigError
-from mlflow_nas.search import open_storage, open_study
-
-
-def _study(storage: str | None, folder: Path) -> int:
-    """Ask for one trial; how many the study then has."""
-    study = open_study("s", storage=open_storage(storage, folder), sampler="random", seed=0, trials=4)
-    study.ask()
-    return len(study.get_trials())
+from mlflow_nas.errors import ConfigError, MachineError
+from mlflow_nas.search.storage import open_storage
+from mlflow_nas.search.store import open_study
 
 
-@pytest.mark.parametrize("storage", [None, "here.journal", "sqlite:///here.db"])
-def test_a_study_lives_in_its_storage(
-    storage: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The default journal, a journal that is named and a database remember the trials."""
-    monkeypatch.chdir(tmp_path)
-    assert [_study(storage, tmp_path / "folder") for _ in range(2)] == [1, 2]
+def test_the_default_is_a_journal_in_the_studys_folder(tmp_path: Path) -> None:
+    """The folder is made, and a second process reads what the first has written."""
+    open_study("test", storage=open_storage(None, tmp_path / "new"), objectives=OBJECTIVES)
+    assert (tmp_path / "new" / "optuna.journal").is_file()
+    again = open_storage(None, tmp_path / "new")
+    assert [one.study_name for one in again.get_all_studies()] == ["test"]
+
+
+def test_a_torn_last_line_is_cut_off_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """After a full disk or a power cut the study continues with all that was whole."""
+    journal = tmp_path / "journal"
+    open_loop(journal).run(2)
+    with journal.open("ab") as file:
+        file.write(b'{"op_code":8,"worker_id":"x","trial')
+    loop = open_loop(journal)
+    loop.run(4)
+    assert "torn" in caplog.text
+    assert len(open_loop(journal).claims.store.results()) == 4
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal stays readable, the sentence names it, and the study continues when there is space."""
+    journal = tmp_path / "journal"
+    open_loop(journal).run(2)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(_descriptor: int) -> None:
+        raise full
+
+    loop = open_loop(journal)
+    before = journal.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        with pytest.raises(MachineError, match=r"journal.*can't be written: No space left.*Free some space"):
+            loop.run(3)
+    assert journal.read_bytes() == before
+    open_loop(journal).run(4)
+    assert len(open_loop(journal).claims.store.results()) == 4
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    """What a process held when it was killed is free at once."""
+    journal = tmp_path / "journal"
+    open_loop(journal).run(1)
+    script = (
+        "import os, sys; from pathlib import Path; from mlflow_nas.search.storage import _SystemLock; "
+        f"_SystemLock(Path({str(journal)!r} + '.lock')).acquire(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    loop = open_loop(journal)
+    loop.run(2)
+    assert {trial.state for trial in loop.claims.store.study.trials} == {TrialState.COMPLETE}
 
 
 @pytest.mark.parametrize(
-    ("storage", "said"),
+    ("storage", "message"),
     [
-        ("sqlite:////nowhere/at/all/o.db", "unable to open database file"),
-        ("ftp://example", "Can't load plugin: sqlalchemy.dialects:ftp"),
+        ("sqlite:////nowhere/at/all.db", "can't be opened"),
+        ("nosuch://host/db", "can't be opened"),
+        ("postgresql+nosuch://nas:s3cret@host/db", r"nas:\*\*\*@host.*can't be opened"),
     ],
 )
-def test_a_database_that_cannot_be_opened_is_the_users_mistake(
-    storage: str, said: str, tmp_path: Path
-) -> None:
-    """One sentence with the URL and the remedy."""
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_a_database_that_cant_be_opened_is_one_sentence(storage: str, message: str, tmp_path: Path) -> None:
+    """It has the remedy, and no password."""
+    with pytest.raises(ConfigError, match=message) as refused:
         open_storage(storage, tmp_path)
-    assert "or a journal file" in str(caught.value)
+    assert "s3cret" not in str(refused.value)
 
 
-def test_a_password_is_neither_shown_nor_logged(tmp_path: Path) -> None:
-    """Not in the error, not in the run's params."""
-    url = "postgresql+nodriver://nas:geheim@db/optuna"
-    with pytest.raises(ConfigError) as caught:
-        open_storage(url, tmp_path)
-    config = load_config(SearchConfig, {"storage": url})
-    for text in (str(caught.value), str(as_params(config)["storage"])):
-        assert "geheim" not in text
-        assert "nas:***@db" in text
+def test_a_folder_is_no_journal(tmp_path: Path) -> None:
+    """The sentence says what is expected."""
+    with pytest.raises(ConfigError, match="is a folder: give a journal file, or a database URL"):
+        open_storage(str(tmp_path), tmp_path)
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """It is left as it is."""
+    file = tmp_path / "notes.txt"
+    file.write_text("these are my notes\nof Monday\n")
+    with pytest.raises(ConfigError, match=r"notes.txt is no journal of Optuna, or damaged"):
+        open_storage(str(file), tmp_path)
+    assert file.read_text() == "these are my notes\nof Monday\n"
+
+
+def test_other_objectives_are_another_study(tmp_path: Path) -> None:
+    """A study is not continued with other objectives."""
+    storage = open_storage(None, tmp_path)
+    open_study("test", storage=storage, objectives=OBJECTIVES)
+    with pytest.raises(ConfigError, match="objectives map, latency_ms, this call has latency_ms, map"):
+        open_study("test", storage=storage, objectives=OBJECTIVES[::-1])

@@ -1,0 +1,29 @@
+"""Results as text for the terminal."""
+
+from mlflow_nas.cli.formats.boards import format_boards, format_doctor
+from mlflow_nas.cli.formats.cache import format_cache
+from mlflow_nas.cli.formats.deployment import format_deploy, format_promote, format_rollback
+from mlflow_nas.cli.formats.profile import format_focus, format_profile
+from mlflow_nas.cli.formats.report import format_report
+from mlflow_nas.cli.formats.search import format_evaluate, format_search, format_status, format_train
+from mlflow_nas.cli.formats.select import format_select
+from mlflow_nas.cli.formats.table import format_table, format_ui
+
+__all__ = [
+    "format_boards",
+    "format_cache",
+    "format_deploy",
+    "format_doctor",
+    "format_evaluate",
+    "format_focus",
+    "format_profile",
+    "format_promote",
+    "format_report",
+    "format_rollback",
+    "format_search",
+    "format_select",
+    "format_status",
+    "format_table",
+    "format_train",
+    "format_ui",
+]

@@ -1,0 +1,69 @@
+"""Changes of the registry and of devices as text."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlflow_nas.api import DeployResult
+from mlflow_nas.cli.formats.table import format_table
+
+if TYPE_CHECKING:
+    from mlflow_nas.registry import Reconciliation
+
+__all__ = ["format_deploy", "format_manifest", "format_promote", "format_rollback"]
+
+_SHA256_SHOWN = 12
+
+
+def format_promote(result: "Reconciliation") -> str:
+    """The changes, or that there are none, and the front."""
+    plain: Mapping[str, Any] = result.as_json()
+    verb = "would change" if plain["dry_run"] else "changed"
+    changes = [
+        "version {version}: {kind} {name}: {before} -> {after}".format(**change)
+        for change in plain["changes"]
+    ]
+    return "\n".join(
+        [
+            f"{plain['model']}: {len(changes) or 'nothing'} {verb}.",
+            *changes,
+            format_table([{**row, "aliases": ", ".join(row["aliases"])} for row in plain["front"]]),
+        ]
+    )
+
+
+def format_deploy(result: DeployResult) -> str:
+    """The version that is active now, its name, and where."""
+    return format_manifest(result.as_json())
+
+
+def format_manifest(manifest: Mapping[str, Any]) -> str:
+    """The active version of a device's manifest; `devices` names those of a group."""
+    before = manifest.get("previous")
+    replaced = f"; version {before['version']} is the previous one" if before else ""
+    found = manifest.get("verification", {})
+    unstable = " (unstable)" if found.get("latency_unstable") else ""
+    latency = (
+        f", {found['latency_raw_ms']:.3f} ms on the device{unstable}" if "latency_raw_ms" in found else ""
+    )
+    return (
+        f"Deployed {manifest['model']} version {manifest['version']} as {manifest['name']} "
+        f"(sha256 {_short(manifest)}{latency}){replaced}{_devices(manifest)}."
+    )
+
+
+def format_rollback(result: DeployResult) -> str:
+    """The version that is active again."""
+    manifest = result.as_json()
+    return (
+        f"{manifest['name']} is version {manifest['version']} of {manifest['model']} again "
+        f"(sha256 {_short(manifest)}){_devices(manifest)}."
+    )
+
+
+def _short(manifest: Mapping[str, Any]) -> str:
+    return str(manifest["sha256"])[:_SHA256_SHOWN]
+
+
+def _devices(manifest: Mapping[str, Any]) -> str:
+    """The devices of a group that have it."""
+    return f", on {', '.join(manifest['devices'])}" if manifest.get("devices") else ""

@@ -1,0 +1,84 @@
+"""A profile and the space that is focused on it as text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlflow_nas.api import FocusResult, ProfileResult
+from mlflow_nas.cli.formats.table import format_percent, format_table
+
+__all__ = ["format_focus", "format_profile"]
+
+_SLOWER_SHOWN = 10
+
+
+def format_profile(result: ProfileResult) -> str:
+    """The table by module, that by operator, and the nodes that int8 makes slower."""
+    runs = ", ".join(
+        f"{precision} {file['run_ms']:.3f} ms (nodes {file['nodes_ms']:.3f} ms, {file['runs']} runs)"
+        for precision, file in result.files.items()
+    )
+    emulated = " This board is emulated: its times are no latencies." if result.emulated else ""
+    parts = [
+        f"Under ONNX Runtime's profiler on {result.board}: {runs}.{emulated}",
+        "\nBy module, the slowest first:",
+        format_table([_shown(row) for row in result.modules]),
+        "\nBy operator:",
+        format_table([_shown(row) for row in result.operators]),
+    ]
+    if {"fp32", "int8"} <= result.files.keys():
+        parts += ["\nNodes that int8 makes slower, the most time lost first:", _slower(result.nodes)]
+    if result.int8_missing:
+        parts.append(f"\nOnly float: {result.int8_missing}")
+    return "\n".join([*parts, f"\nChart {result.chart}\nRun {result.run_id}"])
+
+
+def format_focus(result: FocusResult) -> str:
+    """The slowest modules, what each space acts on, and the command of the focused search."""
+    suggested = result.suggested
+    spaces = [
+        {
+            "space": one["space"],
+            "acts on": format_percent(one["share"]),
+            "architectures": f"{one['size']:,}",
+            "focused": f"{one['focused_size']:,}",
+        }
+        for one in result.spaces
+    ]
+    slowest = [{**row, "share": format_percent(row["share"])} for row in result.bottleneck]
+    emulated = " (emulated: no latencies)" if result.emulated else ""
+    parts = [
+        f"Slowest modules of the {result.precision} file on {result.board}{emulated}:",
+        format_table(slowest),
+        "\nShare of the time that each space acts on, the input's size left out:",
+        format_table(spaces),
+        f"\nFocused {suggested['space']}: {suggested['focused_size']:,} of {suggested['size']:,} "
+        "architectures.",
+        format_table([_parameter(one) for one in suggested["parameters"]]),
+    ]
+    if result.fixed:
+        fixed = ", ".join(f"{row['module']} {format_percent(row['share'])}" for row in result.fixed)
+        parts.append(f"No parameter of {suggested['space']} acts on: {fixed}")
+    return "\n".join([*parts, f"\nSearch it: {suggested['command']}"])
+
+
+def _parameter(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "parameter": one["name"],
+        "acts on": ", ".join(one["acts_on"]) or "(the whole network)",
+        "share": format_percent(one["share"]),
+        "choices": one["choices"] if one["free"] else "(the baseline's)",
+    }
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in per cent, millions and kilobytes."""
+    times = {name: value for name, value in row.items() if name not in ("share", "flops", "bytes")}
+    counts = {"MFLOPs": row["flops"] / 1e6, "kB": row["bytes"] / 1e3}
+    return {**times, "share": format_percent(row["share"]), **counts}
+
+
+def _slower(nodes: Sequence[Mapping[str, Any]]) -> str:
+    slower = [row for row in nodes if (row["int8_vs_fp32"] or 0) > 1]
+    slower.sort(key=lambda row: row["fp32_ms"] - row["int8_ms"])
+    shown = ("node", "operator", "fp32_ms", "int8_ms", "int8_vs_fp32")
+    return format_table([{name: row[name] for name in shown} for row in slower[:_SLOWER_SHOWN]])

@@ -1,0 +1,62 @@
+"""Rules for the sampler and for the number of full trainings."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mlflow_nas.search.samplers import SamplerName
+
+__all__ = ["SAMPLER_RULES", "Decision", "SamplerRule", "choose_sampler", "judge_budget"]
+
+
+class Decision(NamedTuple):
+    """A choice with its reason in one sentence."""
+
+    choice: str
+    because: str
+
+
+class SamplerRule(NamedTuple):
+    """A sampler, the condition on (size of the space, number of trials), and the reason."""
+
+    sampler: SamplerName
+    applies: Callable[[int, int], bool]
+    because: str
+
+
+# The first that applies. Optuna's documentation recommends TPE for 100 to 1,000 trials and NSGA-II for 100 to
+# 10,000; below 100 TPE stays, which starts at random.
+SAMPLER_RULES = (
+    SamplerRule(
+        "random",
+        lambda size, trials: trials >= size,
+        "every architecture is evaluated: the order does not matter",
+    ),
+    SamplerRule("random", lambda _size, trials: trials < 10, "fewer than 10 trials are too few for a model"),
+    SamplerRule("tpe", lambda _size, trials: trials <= 1000, "10 to 1,000 trials suit TPE"),
+    SamplerRule(
+        "nsga2", lambda _size, _trials: True, "more than 1,000 trials are enough generations for NSGA-II"
+    ),
+)
+
+
+def choose_sampler(size: int, trials: int) -> tuple[SamplerName, Decision]:
+    """The sampler for the size of a space and a number of trials, and the decision."""
+    rule = next(rule for rule in SAMPLER_RULES if rule.applies(size, trials))
+    return rule.sampler, Decision(rule.sampler, f"{trials} trials of {size} architectures: {rule.because}")
+
+
+def judge_budget(*, trials: int, trial_s: float, budget_s: float) -> Decision:
+    """Whether a number of trials fits into the time.
+
+    Args:
+        trials: the number.
+        trial_s: measured seconds of one.
+        budget_s: seconds available.
+    """
+    total = f"{trials} trials of {trial_s:.0f} s take {trials * trial_s:.0f} s of {budget_s:.0f} s"
+    if trials * trial_s <= budget_s:
+        return Decision("full training", total)
+    return Decision(
+        "estimate recommended",
+        f"{total}: only {int(budget_s // trial_s)} are trained, so rank by an estimate",
+    )

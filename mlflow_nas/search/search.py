@@ -1,0 +1,203 @@
+"""A search: its trials evaluated by an executor, its results read back from Optuna's storage."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mlflow_nas.search.executors import Executor
+from mlflow_nas.search.mirroring import trial_run
+from mlflow_nas.search.plan import Plan
+from mlflow_nas.search.progress import Progress
+from mlflow_nas.search.sampler_choice import judge_budget
+from mlflow_nas.search.seed import seed_seconds
+from mlflow_nas.search.session import Session
+from mlflow_nas.search.store import ORIGIN
+from mlflow_nas.trial import StudyContext, run_trial, screen
+from mlflow_nas.types import Architecture, TrialResult
+
+__all__ = ["Search", "StageListener"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StageListener:
+    """Shows the events of work outside of trials."""
+
+    display: Progress
+
+    def step(self, name: str) -> None:
+        """A step of the stage begins."""
+        self.display.step(None, name)
+
+    def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
+        """An epoch of the stage has ended."""
+        self.display.epoch(None, number, metrics)
+
+
+@dataclass(kw_only=True)
+class Search:
+    """A study whose trials are evaluated.
+
+    Attributes:
+        session: the study.
+        executor: evaluates trials.
+        display: shows the progress.
+        budget_s: no trial begins that would end later, counted from the first of this call; None for no end.
+    """
+
+    session: Session
+    executor: Executor
+    display: Progress
+    budget_s: float | None = None
+    _began: float = field(default=0.0, init=False)
+
+    @property
+    def progress(self) -> StageListener:
+        """Shows the events of work outside of trials."""
+        return StageListener(self.display)
+
+    @property
+    def context(self) -> StudyContext:
+        """What the trials share."""
+        return self.session.context
+
+    def prepare(self) -> None:
+        """Train the seed network and time the reference model, once per study."""
+        self.display.stage("preparation")
+        self.session.prepare(self.progress)
+
+    def run(self, trials: int) -> list[TrialResult]:
+        """Evaluate trials until the study has this number, the baseline and failed ones included.
+
+        Returns:
+            Every result of the study, also those of earlier calls.
+
+        Raises:
+            BoardError: two hardware failures in a row; MachineError: this machine can't evaluate.
+        """
+        self._execute(Plan(limit=trials, random=self.session.sampler.choice == "random"), trials)
+        return self.results()
+
+    def train(
+        self, wanted: Sequence[Architecture], *, count: int, chosen_by: str | None = None
+    ) -> list[TrialResult]:
+        """Evaluate the baseline, then the first of a list until `count` of it are trained.
+
+        Args:
+            wanted: best first; longer than `count`, as some may violate a limit before their training.
+            count: of the list that are trained, counting those of earlier calls.
+            chosen_by: the strategy that made the list; None for a random draw.
+
+        Returns:
+            Every result of the study.
+
+        Raises:
+            BoardError: two hardware failures in a row; MachineError: this machine can't evaluate.
+        """
+        known = len(self.session.store.trials())
+        plan = Plan(
+            limit=known + 1 + len(wanted),
+            wanted=tuple(wanted),
+            count=count,
+            chosen_by=chosen_by,
+            random=chosen_by is None,
+        )
+        self._execute(plan, known + count)
+        return self.results()
+
+    def _execute(self, plan: Plan, trials: int) -> None:
+        finished = len(self.results())
+        self.display.study(trials=trials, finished=finished, epochs=self.context.epochs)
+        self._began = time.monotonic()
+        self.executor.run(plan, may_begin=lambda evaluated: self._may_begin(evaluated, trials - finished))
+        if plan.wanted is None and self.budget_s is None and len(self.results()) < plan.limit:
+            _log.warning("All %d architectures of the space are evaluated.", self.context.space.size)
+
+    def _may_begin(self, evaluated: int, trials: int) -> bool:
+        """Whether one more trial fits into the budget; after the first one the number that fits is logged."""
+        if self.budget_s is None or evaluated == 0:
+            return True
+        elapsed_s = time.monotonic() - self._began
+        trial_s = elapsed_s / evaluated
+        if evaluated == 1:
+            judged = judge_budget(trials=trials, trial_s=trial_s, budget_s=self.budget_s)
+            _log.warning("%s: %s.", judged.choice, judged.because)
+            self.session.mirror.set_tags(
+                None, {"nas.plan": judged.choice, "nas.plan_because": judged.because}
+            )
+        if elapsed_s + trial_s <= self.budget_s:
+            return True
+        _log.warning("The budget of %.0f s ends the search after %d trials.", self.budget_s, evaluated)
+        return False
+
+    def screen(self, architecture: Architecture) -> dict[str, float]:
+        """Counts and latency metrics of the untrained int8 file on the board, through the step cache.
+
+        Raises:
+            CandidateError: the network can't be built, exported or run; BoardError: the board failed.
+        """
+        return screen(self.context, architecture)
+
+    def results(self) -> list[TrialResult]:
+        """The finished trials, by number."""
+        return self.session.store.results()
+
+    def sampled(self) -> list[TrialResult]:
+        """Those that no estimate chose: strategies are evaluated and fitted on them."""
+        return self._of_origin(lambda origin: not origin.get("chosen_by"))
+
+    def drawn(self) -> list[TrialResult]:
+        """Those that were drawn at random: an unbiased sample of the space."""
+        return self._of_origin(lambda origin: bool(origin.get("random")) and not origin.get("chosen_by"))
+
+    def _of_origin(self, wanted: Any) -> list[TrialResult]:
+        origins: dict[int | None, Any] = {
+            one.number: one.user_attrs.get(ORIGIN, {}) for one in self.session.store.trials()
+        }
+        return [one for one in self.results() if wanted(origins[one.number])]
+
+    def repeat(self, result: TrialResult) -> TrialResult:
+        """A second training of a trial, with the next seed; once per study.
+
+        Raises:
+            BoardError: the board failed; MachineError: this machine can't evaluate.
+        """
+        name = f"nas.repeat.{result.key}"
+        known = self.get(name)
+        if known is not None:
+            return TrialResult.from_json(known)
+        context = replace(self.context, seed=self.context.seed + 1)
+        run = trial_run(context, result.architecture, role="repeat", number=result.number)
+        mirror = self.session.mirror
+        mirror.start_trial(run)
+        self.display.stage(f"second training of {result.key}")
+        try:
+            repeated = run_trial(
+                context,
+                result.architecture,
+                role="repeat",
+                number=result.number,
+                listener=self.progress,
+            )
+        except BaseException:
+            mirror.interrupt_trial(run)
+            raise
+        mirror.finish_trial(run, repeated)
+        self.set(name, repeated.as_json())
+        return repeated
+
+    def get(self, key: str) -> Any:
+        """A value of the study; None where there is none."""
+        return self.session.store.value(key)
+
+    def set(self, key: str, value: object) -> None:
+        """Store a value of the study, as plain JSON."""
+        self.session.store.keep(key, value)
+
+    @property
+    def seed_s(self) -> float:
+        """Seconds that the seed network's training took; 0 without one."""
+        return seed_seconds(self.session.store)

@@ -1,0 +1,248 @@
+"""A study, opened by one process: its context, its storage and its mirror in MLflow."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import optuna
+
+from mlflow_nas.config import SearchConfig, as_params, cache_limit_bytes, work_root
+from mlflow_nas.data import DetectionDataset
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.search.claims import Claims
+from mlflow_nas.search.context import StudyConfig, open_context
+from mlflow_nas.search.loop import Callback, Loop
+from mlflow_nas.search.mirroring import Mirroring, publish_model, trial_run
+from mlflow_nas.search.once import once
+from mlflow_nas.search.sampler_choice import Decision, choose_sampler
+from mlflow_nas.search.samplers import Proposer, SamplerName, make_sampler
+from mlflow_nas.search.seed import has_seed_network, with_seed_network
+from mlflow_nas.search.storage import open_storage
+from mlflow_nas.search.store import Claim, StudyStore, open_study
+from mlflow_nas.tracking import DatasetLink, Mirror, StudyRun, default_uri
+from mlflow_nas.train import free_cores
+from mlflow_nas.trial import Listener, StepCache, StudyContext, reference_latency_ms, run_trial
+from mlflow_nas.types import Architecture, Role, TrialResult
+
+__all__ = ["Session", "dataset_links", "load_store", "open_cache", "open_session", "study_folder"]
+
+
+def open_cache() -> StepCache:
+    """The step cache of this machine."""
+    return StepCache(work_root() / "cache", limit_bytes=cache_limit_bytes())
+
+
+@dataclass(kw_only=True)
+class Session:
+    """A study that this process evaluates trials of.
+
+    Attributes:
+        config: of the command.
+        context: what the trials share.
+        store: the study in Optuna's storage.
+        claims: hands out its trials.
+        mirror: into MLflow.
+        sampler: the choice of the sampler and its reason.
+    """
+
+    config: StudyConfig
+    context: StudyContext
+    store: StudyStore
+    claims: Claims
+    mirror: Mirror
+    sampler: Decision
+
+    def prepare(self, listener: Listener) -> None:
+        """Train the seed network and time the reference model, once per study, by one of its workers.
+
+        Raises:
+            CandidateError: the seed network can't be trained; BoardError: the board failed.
+        """
+        self.context = with_seed_network(
+            self.context,
+            self.store,
+            epochs=self.config.training.seed_epochs,
+            listener=listener,
+            on_trained=self._log_seed,
+        )
+        listener.step("reference latency")
+        reference_ms = once(
+            self.store, "nas.reference_latency_ms", lambda: reference_latency_ms(self.context)
+        )
+        self.context = replace(self.context, reference_ms=float(reference_ms))
+
+    def _log_seed(self, result: TrialResult) -> None:
+        run = trial_run(self.context, result.architecture, role="seed")
+        self.mirror.start_trial(run)
+        self.mirror.log_step(run, "train", result.artefacts["weights"].parent)
+        self.mirror.finish_trial(run, result)
+
+    def loop(self, callbacks: Sequence[Callback] = (), *, may_begin: Callable[[int], bool]) -> Loop:
+        """A worker of the study in this process."""
+        mirroring = Mirroring(context=self.context, store=self.store, mirror=self.mirror)
+        return Loop(
+            claims=self.claims,
+            evaluate=self._evaluate,
+            callbacks=[mirroring, *callbacks],
+            may_begin=may_begin,
+            board=self.context.board.name,
+        )
+
+    def _evaluate(self, claim: Claim, listener: Listener) -> TrialResult:
+        return run_trial(
+            self.context,
+            claim.architecture,
+            role=self.role_of(claim.architecture),
+            number=claim.number,
+            listener=listener,
+        )
+
+    def role_of(self, architecture: Architecture) -> Role:
+        """Of a trial of the study."""
+        return "reference" if architecture == self.context.space.baseline else "trial"
+
+    def publish(self, result: TrialResult) -> None:
+        """Log the model of a finished trial, unless it is logged; missing files are computed again."""
+        run = trial_run(
+            self.context, result.architecture, role=self.role_of(result.architecture), number=result.number
+        )
+        if not all(path.is_file() for path in result.artefacts.values()):
+            result = replace(
+                result, artefacts=run_trial(self.context, result.architecture, role=result.role).artefacts
+            )
+        publish_model(self.context, self.mirror, run, result)
+
+    def close(self) -> None:
+        """Close the board and the mirror; events that are not delivered wait in the outbox."""
+        self.mirror.close()
+        self.context.board.close()
+
+
+def study_folder(study: str) -> Path:
+    """Folder of a study's journal on this machine."""
+    return work_root() / "studies" / study
+
+
+def load_store(study: str, storage: str | None) -> StudyStore:
+    """The store of an existing study, to read it.
+
+    Raises:
+        ConfigError: the storage can't be opened, or has no such study.
+    """
+    opened = open_storage(storage, study_folder(study))
+    try:
+        return StudyStore(study=optuna.load_study(study_name=study, storage=opened))
+    except KeyError as error:
+        known = ", ".join(sorted(one.study_name for one in opened.get_all_studies())) or "none"
+        raise ConfigError(
+            f"There is no study {study!r} in this storage, known are {known}: give --study, and the "
+            "--storage of its search."
+        ) from error
+
+
+def open_session(
+    config: StudyConfig,
+    *,
+    project_run: str | None = None,
+    params: Mapping[str, str] | None = None,
+    index: int = 0,
+    workers: int = 1,
+    parent: int | None = None,
+) -> Session:
+    """Open or create a study.
+
+    Args:
+        config: of the command.
+        project_run: the run that `mlflow run` created, or None.
+        params: of the study's run; None for the whole configuration.
+        index: of this worker among those of one call.
+        workers: number of workers of one call, which share the cores.
+        parent: process without which this one ends; None for none.
+
+    Raises:
+        ConfigError: data, weights, board or storage can't be used, or the study was made with other ones.
+    """
+    name, cache = str(config.study), open_cache()
+    folder = study_folder(name)
+    context = open_context(config, cache=cache)
+    if workers > 1 and context.threads is None:
+        context = replace(context, threads=max(free_cores() // workers, 1))
+    storage = open_storage(config.search.storage, folder)
+    sampler_name, decision = _decide_sampler(config, context)
+    study = open_study(name, storage=storage, objectives=context.objectives)
+    # A continued study and each worker draw with other seeds, or they would propose the same again.
+    seed = config.seed + index + len(study.get_trials(deepcopy=False))
+    proposer = Proposer(
+        make_sampler(sampler_name, seed=seed, trials=_trials(config)), context.space, seed=seed
+    )
+    store = StudyStore(study=study, parent=parent)
+    seed_epochs = 0 if has_seed_network(context) else config.training.seed_epochs
+    store.fix({**context.fixed_inputs(), "seed_epochs": seed_epochs})
+    mirror = _open_mirror(config, context, store, project_run, params)
+    cache.fetch = mirror.fetch_step
+    claims = Claims(store=store, space=context.space, proposer=proposer, lock=folder / "claims.lock")
+    return Session(
+        config=config, context=context, store=store, claims=claims, mirror=mirror, sampler=decision
+    )
+
+
+def _trials(config: StudyConfig) -> int:
+    return config.search.trials if isinstance(config, SearchConfig) else config.selection.samples
+
+
+def _decide_sampler(config: StudyConfig, context: StudyContext) -> tuple[SamplerName, Decision]:
+    """The sampler; samples that strategies are selected on are drawn at random."""
+    if not isinstance(config, SearchConfig):
+        return "random", Decision("random", "a random sample of the space")
+    name = config.search.sampler
+    if name == "auto":
+        return choose_sampler(context.space.size, config.search.trials)
+    return name, Decision(name, "chosen with --sampler")
+
+
+def _open_mirror(
+    config: StudyConfig,
+    context: StudyContext,
+    store: StudyStore,
+    project_run: str | None,
+    params: Mapping[str, str] | None,
+) -> Mirror:
+    uid = str(once(store, "nas.uid", lambda: uuid.uuid4().hex))
+    return Mirror(
+        tracking_uri=default_uri(),
+        folder=work_root() / "outbox" / uid,
+        study=StudyRun(
+            experiment=config.tracking.experiment,
+            study=str(config.study),
+            uid=uid,
+            params=as_params(config) if params is None else params,
+            tags={
+                **context.tags,
+                "nas.choices": context.space.describe(),
+                "nas.skipped_images": str(context.skipped_images),
+            },
+            datasets=dataset_links(context),
+            project_run_id=project_run,
+        ),
+        objectives=[one.name for one in context.objectives],
+    )
+
+
+def dataset_links(context: StudyContext) -> list[DatasetLink]:
+    """The splits, as runs link them."""
+    links = [_link(context.train, "training"), _link(context.val, "validation")]
+    return links if context.test is None else [*links, _link(context.test, "test")]
+
+
+def _link(split: DetectionDataset, name: Literal["training", "validation", "test"]) -> DatasetLink:
+    return DatasetLink(
+        name=split.name,
+        digest=split.digest,
+        uri=split.uri,
+        context=name,
+        images=len(split),
+        boxes=int(np.sum([len(record.boxes) for record in split.records])),
+    )

@@ -1,0 +1,28 @@
+"""One trial: an architecture and a study's context go in, a TrialResult comes out."""
+
+from mlflow_nas.trial.cache import Entry, StepCache, file_digest, fingerprint
+from mlflow_nas.trial.context import StudyContext
+from mlflow_nas.trial.limits import METRICS, Metric, check_limits, parse_limits, parse_objectives
+from mlflow_nas.trial.listener import Listener, Silent
+from mlflow_nas.trial.schedule import default_epochs
+from mlflow_nas.trial.steps import STEPS, reference_latency_ms, run_trial, screen
+
+__all__ = [
+    "METRICS",
+    "STEPS",
+    "Entry",
+    "Listener",
+    "Metric",
+    "Silent",
+    "StepCache",
+    "StudyContext",
+    "check_limits",
+    "default_epochs",
+    "file_digest",
+    "fingerprint",
+    "parse_limits",
+    "parse_objectives",
+    "reference_latency_ms",
+    "run_trial",
+    "screen",
+]

@@ -1,0 +1,48 @@
+"""Agreement of the shipped file with the trained network, and of the board with the host."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_nas.errors import CandidateError
+from mlflow_nas.runtime import OnnxDetector, allowed_drift, worst_drift
+from mlflow_nas.types import Board
+
+__all__ = ["check_board_outputs", "check_int8_accuracy"]
+
+
+def check_int8_accuracy(*, fp32: float, int8: float, max_drop: float) -> None:
+    """Compare the accuracy of the int8 file with the float network's, each 0..1.
+
+    Raises:
+        CandidateError: it is lower by more than `max_drop`.
+    """
+    if fp32 - int8 > max_drop:
+        raise CandidateError(
+            f"Quantization costs {fp32 - int8:.3f}: {int8:.3f} instead of {fp32:.3f} in float, while "
+            f"{max_drop:g} is allowed. Raise quantization.max_drop to keep such architectures."
+        )
+
+
+def check_board_outputs(board: Board, *, shipped: Path, fp32: Path, images: NDArray[np.float32]) -> float:
+    """Compare a file's outputs on the board with the host's, on images [n, 3, H, W].
+
+    Returns:
+        The largest difference of a channel, as a share of its tolerance (see `runtime/drift.py`).
+
+    Raises:
+        CandidateError: it is above 1; the sentence holds the numbers.
+        BoardError: the board failed.
+    """
+    host = OnnxDetector(shipped)(images)
+    allowed = allowed_drift(fp32=OnnxDetector(fp32)(images), int8=host)
+    worst = worst_drift(device=board.infer(shipped, images), host=host, allowed=allowed)
+    if not worst.is_allowed:
+        raise CandidateError(
+            f"On {board.name} the outputs of {shipped.name} differ from the host's: channel {worst.channel} "
+            f"by {worst.found:.3g} (root mean square), while int8 may change it by {worst.allowed:.3g}. The "
+            "accuracy measured here is not the board's: compare ONNX Runtime's versions and providers "
+            "(mlflow_nas doctor)."
+        )
+    return worst.found / worst.allowed

@@ -1,0 +1,180 @@
+"""The context that all trials of a study share: space, data, board, first weights, recipe."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from torch import nn
+
+from mlflow_nas.data import DetectionDataModule, DetectionDataset
+from mlflow_nas.space import (
+    BackboneWeights,
+    SearchSpace,
+    SeedWeights,
+    build_detector,
+    keeps_backbone,
+    state_digest,
+)
+from mlflow_nas.train import Recipe, Teacher, fine_tuning
+from mlflow_nas.trial.cache import StepCache, fingerprint
+from mlflow_nas.trial.schedule import is_short
+from mlflow_nas.types import Architecture, Board, Limit, Objective
+
+__all__ = ["StudyContext"]
+
+_TAG_CHARACTERS = 12
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudyContext:
+    """The inputs of a trial beside its architecture.
+
+    Attributes:
+        space: of the architectures.
+        train: training split; also the source of calibration images.
+        val: split on which the objective of the task is measured.
+        test: split that is measured at the end and decides nothing; None for none.
+        board: where latency is measured.
+        cache: of the steps' outputs.
+        epochs: of one training.
+        batch_size: images per training step.
+        seed: of weights, training and calibration, the same for every architecture.
+        recipe: the numbers of the training.
+        objectives: what the search optimizes.
+        limits: an architecture that violates one is infeasible.
+        freeze_unchanged: a short training freezes a transferred backbone that all architectures share.
+        aspect: width / height of the network's input.
+        weights: a trained seed network whose weights are transferred, or None.
+        backbone_weights: ImageNet weights, used without a seed network; or None.
+        precision: of the file that is measured; float files are for comparison.
+        max_int8_drop: largest drop of accuracy by int8; an architecture above it fails.
+        threads: of a training; None for the cores that are free.
+        reference_ms: latency of the reference model, milliseconds, measured once per study; None before.
+    """
+
+    space: SearchSpace
+    train: DetectionDataset
+    val: DetectionDataset
+    board: Board
+    cache: StepCache
+    epochs: int
+    batch_size: int
+    seed: int
+    recipe: Recipe
+    objectives: tuple[Objective, ...]
+    limits: tuple[Limit, ...] = ()
+    aspect: float = 1.0
+    weights: SeedWeights | None = None
+    backbone_weights: BackboneWeights | None = None
+    test: DetectionDataset | None = None
+    precision: Literal["int8", "fp32"] = "int8"
+    max_int8_drop: float = 0.02
+    freeze_unchanged: bool = False
+    threads: int | None = None
+    reference_ms: float | None = None
+
+    @cached_property
+    def dataset_tag(self) -> str:
+        """The data's format and a digest of the training and validation splits, independent of their place.
+
+        Results of different tags are never compared.
+        """
+        both = fingerprint(train=self.train.digest, val=self.val.digest)
+        return f"{self.val.uri.partition(':')[0]}@{both[:_TAG_CHARACTERS]}"
+
+    @property
+    def skipped_images(self) -> int:
+        """Number of images that could not be used and were left out."""
+        return len({*self.train.skipped, *self.val.skipped, *(self.test.skipped if self.test else ())})
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """The values that must be equal for two results to be compared, as tags of every run."""
+        return {
+            "nas.board": self.board.name,
+            "nas.protocol": self.board.protocol,
+            "nas.runtime": "onnxruntime",
+            "nas.space": self.space.name,
+            "nas.task": "detection",
+            "nas.dataset": self.dataset_tag,
+            "nas.precision": self.precision,
+        }
+
+    def input_size(self, architecture: Architecture) -> tuple[int, int]:
+        """Height and width in pixels, of the study's aspect ratio."""
+        return self.space.input_size(architecture, self.aspect)
+
+    def build(self, architecture: Architecture) -> nn.Module:
+        """The network with its first weights; the same seed gives the same weights.
+
+        Raises:
+            CandidateError: the space can't build it.
+        """
+        return build_detector(
+            architecture,
+            num_classes=len(self.val.classes),
+            space=self.space,
+            backbone_weights=self.backbone_weights,
+            weights=self.weights,
+            seed=self.seed,
+        )
+
+    def with_seed_network(self, weights: SeedWeights) -> "StudyContext":
+        """The context whose architectures start from a whole trained network: lower rates, frozen parts."""
+        recipe = fine_tuning(self.recipe)
+        if (
+            self.freeze_unchanged
+            and is_short(self.epochs, len(self.train), self.batch_size)
+            and keeps_backbone(self.space)
+        ):
+            recipe = replace(recipe, freeze="backbone")
+        return replace(self, recipe=recipe, weights=weights)
+
+    def teacher(self, architecture: Architecture) -> Teacher | None:
+        """The seed network at an architecture's input size, for distillation.
+
+        None without one, where it has another number of classes, or has other weights at that size.
+        """
+        if self.weights is None or not self.recipe.distillation:
+            return None
+        full, classes = self.weights.full, self.weights.class_indexes
+        baseline = {**self.space.baseline}
+        if "img_width" in baseline:
+            baseline["img_width"] = architecture["img_width"]
+        num_classes = full.num_classes if classes else len(self.val.classes)
+        network = build_detector(baseline, num_classes=num_classes, space=self.space)
+        if not full.fits(network):
+            return None
+        full.fill(network)
+        return Teacher(network, classes=classes)
+
+    def data(self, architecture: Architecture) -> DetectionDataModule:
+        """Both splits at the architecture's input size."""
+        return DetectionDataModule(
+            self.train,
+            self.val,
+            img_size=self.input_size(architecture),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            augmentation=self.recipe.augmentation,
+        )
+
+    @cached_property
+    def weights_digest(self) -> str | None:
+        """SHA-256 of the seed network's weights; None without one."""
+        return None if self.weights is None else state_digest(self.weights.full.state)
+
+    def fixed_inputs(self) -> dict[str, Any]:
+        """The inputs that a continued study can't change, by name, as plain values."""
+        return {
+            **self.tags,
+            "choices": self.space.describe(),
+            "objectives": [f"{one.name} ({one.direction})" for one in self.objectives],
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "recipe": repr(self.recipe),
+            "aspect": self.aspect,
+            "seed": self.seed,
+            "weights": self.weights_digest,
+            "test": self.test.digest[:_TAG_CHARACTERS] if self.test else None,
+        }

@@ -1,0 +1,65 @@
+"""The steps `export` and `quantize`: their inputs and their work."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.runtime import check_parity
+from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, WEIGHTS_FILE, Candidate
+
+__all__ = ["export", "export_inputs", "quantization_inputs", "quantize"]
+
+PARITY_IMAGES = 2
+PARITY_ATOL = 5e-3
+"""Largest difference of torch's and ONNX Runtime's float outputs; box terms reach about 10."""
+
+
+def export_inputs(candidate: Candidate) -> Mapping[str, object]:
+    """Inputs of `export`: network, weights, input size, metadata of the file."""
+    trained = candidate.entries["train"].digests[WEIGHTS_FILE] if candidate.is_trained else None
+    return {
+        "network": candidate.identity,
+        "weights": trained,
+        "img_size": candidate.img_size,
+        "metadata": _metadata(candidate),
+        "onnx": version("onnx"),
+    }
+
+
+def _metadata(candidate: Candidate) -> dict[str, str]:
+    val = candidate.context.val
+    return {
+        "mlflow_nas.architecture": json.dumps(dict(candidate.architecture)),
+        "mlflow_nas.classes": json.dumps(list(val.classes)),
+        "mlflow_nas.eval_augmentations": json.dumps(val.eval_augmentations),
+        "mlflow_nas.key": candidate.key,
+    }
+
+
+def export(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
+    """Write the float ONNX file and compare it with torch."""
+    network = candidate.final_network
+    fp32 = export_onnx(
+        network, folder / FP32_FILE, img_size=candidate.img_size, metadata=_metadata(candidate)
+    )
+    difference = check_parity(network, fp32, candidate.calibration[:PARITY_IMAGES], atol=PARITY_ATOL)
+    return {"parity": difference}
+
+
+def quantization_inputs(candidate: Candidate) -> Mapping[str, object]:
+    """Inputs of `quantize`: float file, calibration images."""
+    context = candidate.context
+    return {
+        "fp32": candidate.entries["export"].digests[FP32_FILE],
+        "calibration": [context.train.digest, context.seed, CALIBRATION_IMAGES, candidate.img_size],
+        "onnxruntime": version("onnxruntime"),
+    }
+
+
+def quantize(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
+    """Write the int8 file, calibrated on training images."""
+    quantize_int8(candidate.fp32_file, folder / INT8_FILE, calibration=candidate.calibration)
+    return {}

@@ -1,0 +1,83 @@
+"""The steps `evaluate` and `measure`: their inputs and their work."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlflow_nas.runtime import OnnxDetector
+from mlflow_nas.tasks import evaluate_detector, evaluate_network
+from mlflow_nas.trial.agreement import check_board_outputs, check_int8_accuracy
+from mlflow_nas.trial.candidate import WEIGHTS_FILE, Candidate
+
+__all__ = ["evaluate", "evaluation_inputs", "measure", "measurement_inputs"]
+
+_log = logging.getLogger(__name__)
+
+BOARD_IMAGES = 2
+"""Images of the validation split on which the board's outputs are compared with the host's."""
+
+
+def evaluation_inputs(candidate: Candidate) -> Mapping[str, object]:
+    """Inputs of `evaluate`: files, validation images, tolerance of the int8 file."""
+    return {
+        "shipped": candidate.shipped_digest,
+        "weights": candidate.entries["train"].digests[WEIGHTS_FILE],
+        "val": candidate.context.val.digest,
+        "img_size": candidate.img_size,
+        "max_int8_drop": candidate.context.max_int8_drop,
+        "onnxruntime": version("onnxruntime"),
+    }
+
+
+def evaluate(candidate: Candidate, _folder: Path) -> Mapping[str, Any]:
+    """Accuracy of the float network, and of the file that ships.
+
+    Raises:
+        CandidateError: quantization costs too much accuracy.
+    """
+    fp32 = evaluate_network(candidate.final_network, candidate.data)
+    accuracy = evaluate_detector(OnnxDetector(candidate.shipped_file), candidate.data.batches("val"))
+    check_int8_accuracy(fp32=fp32["map_fp32"], int8=accuracy["map"], max_drop=candidate.context.max_int8_drop)
+    return {"metrics": {**accuracy, **fp32}}
+
+
+def measurement_inputs(candidate: Candidate, reference: Candidate) -> Mapping[str, object]:
+    """Inputs of `measure`: file, reference model, board with its protocol."""
+    context = candidate.context
+    return {
+        "shipped": candidate.shipped_digest,
+        "reference": reference.shipped_digest,
+        "board": context.board.identity(),
+        "images": context.val.digest if candidate.is_trained else None,
+    }
+
+
+def measure(candidate: Candidate, reference: Candidate) -> Mapping[str, Any]:
+    """Compare the board's outputs with the host's, then time the file in turn with the reference model.
+
+    An unstable latency is not cached.
+
+    Raises:
+        CandidateError: the board refuses the file, or its outputs differ; BoardError: the board failed.
+    """
+    context, shipped = candidate.context, candidate.shipped_file
+    metrics = {"model_size_bytes": float(shipped.stat().st_size)}
+    if candidate.is_trained:
+        metrics["board_drift"] = check_board_outputs(
+            context.board,
+            shipped=shipped,
+            fp32=candidate.fp32_file,
+            images=candidate.val_images(BOARD_IMAGES),
+        )
+    latency = context.board.measure(shipped, reference=reference.shipped_file)
+    if latency.unstable:
+        _log.warning(
+            "The latency of %s on %s is unstable: %s. Free the board of other work, then rerun the command.",
+            candidate.key,
+            latency.board,
+            latency.unstable_cause,
+        )
+    return {"metrics": metrics, "latency": asdict(latency), "keep": not latency.unstable}

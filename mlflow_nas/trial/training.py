@@ -1,0 +1,55 @@
+"""The step `train`: its inputs and its work."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlflow_nas.space import save_weights
+from mlflow_nas.train import fit
+from mlflow_nas.trial.candidate import WEIGHTS_FILE, Candidate
+
+__all__ = ["train", "training_inputs"]
+
+
+def training_inputs(candidate: Candidate) -> Mapping[str, object]:
+    """Inputs of `train`: network with its first weights, data, recipe, schedule, teacher."""
+    context = candidate.context
+    weights = context.weights
+    has_teacher = context.teacher(candidate.architecture) is not None
+    return {
+        "network": candidate.identity,
+        "data": [context.train.digest, context.val.digest],
+        "img_size": candidate.img_size,
+        "batch_size": context.batch_size,
+        "epochs": context.epochs,
+        "seed": context.seed,
+        "recipe": context.recipe,
+        "unchanged": _unchanged(candidate),
+        "teacher": [context.weights_digest, weights.class_indexes] if weights and has_teacher else None,
+    }
+
+
+def _unchanged(candidate: Candidate) -> list[str]:
+    weights = candidate.context.weights
+    return sorted(weights.unchanged_in(candidate.network)) if weights else []
+
+
+def train(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
+    """Train in place, from the checkpoint of an interrupted training if the folder has one."""
+    context = candidate.context
+    found = fit(
+        candidate.network,
+        candidate.data,
+        epochs=context.epochs,
+        seed=context.seed,
+        recipe=context.recipe,
+        unchanged=_unchanged(candidate),
+        teacher=context.teacher(candidate.architecture),
+        on_epoch=candidate.listener.epoch,
+        checkpoint_dir=folder / "checkpoint",
+        threads=context.threads,
+    )
+    save_weights(candidate.network, folder / WEIGHTS_FILE)
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return {"metrics": found.metrics, "history": list(found.history), "seconds": found.train_s}
