@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 VOC := --data voc:../shared/data/voc-persons/VOCdevkit
-BENCH_SPEED := start_up.py trial_start.py "trial_start.py --freeze backbone" evaluation_speed.py \
+BENCH_SPEED := start_up.py bookkeeping.py trial_start.py "trial_start.py --freeze backbone" evaluation_speed.py \
 	training_throughput.py selection_protocol.py estimator_throughput.py latency_repeats.py
 BENCH_ACCURACY := "ranking.py --long 70" "ranking.py --long 20 $(VOC)" int8_accuracy.py "int8_accuracy.py $(VOC)" \
 	"recipes.py --epochs 10,30,60" "recipes.py --epochs 10,30,60 --measure-last $(VOC)"
@@ -17,7 +17,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint check bench bench-speed bench-accuracy board-arm64 clean
+.PHONY: help setup demo test test-services generate lint check bench bench-speed bench-accuracy board-arm64 clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -31,23 +31,29 @@ $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml .ci/setup
 demo: setup ## search, promote and deploy once, on generated scenes
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local
 
-test: setup ## run the tests, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile
+test: setup ## run the tests that need no server, browser or board, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile -m "not services and not board and not slow"
+
+test-services: setup ## run the others: real servers, a browser, the emulated board (see .ci/run for their packages)
+	$(BIN)/pytest -n 2 --dist loadfile -m "services or board or slow"
+
+generate: setup ## write MLproject and docs/reference from the configuration
+	$(BIN)/python tools/generate_reference.py
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint test ## what CI runs: lint, then test
+check: lint test ## lint, then test; CI runs test-services as well
 
 bench: setup ## measure all that follows (hours; build/ keeps what bench-accuracy has)
 	$(call measure,$(BENCH_SPEED) $(BENCH_ACCURACY))
 
-bench-speed: setup ## measure start-up, training, evaluation, estimates, and how well latency repeats (minutes)
+bench-speed: setup ## measure start-up, bookkeeping, training, evaluation, estimates, how well latency repeats (minutes)
 	$(call measure,$(BENCH_SPEED))
 
-bench-accuracy: setup ## measure rankings, int8's cost and the recipe on photographs (hours; build/ keeps results)
+bench-accuracy: setup ## measure rankings, int8's cost and the recipe on real images (hours; build/ keeps results)
 	$(call measure,$(BENCH_ACCURACY))
 
 board-arm64: setup ## build the emulated arm64 board in .nas/arm64-board (Debian, qemu-user-static)

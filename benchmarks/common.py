@@ -1,32 +1,39 @@
-"""What the measuring scripts share: options, spread architectures, a bench, a file of results, goals."""
+"""What the measuring scripts share: options, a study's context, spread architectures, results, goals."""
 
 import argparse
 import json
 import os
 import random
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import torch
+from torch import nn
 
-from mlflow_nas.board import get_board
-from mlflow_nas.config import find_device
-from mlflow_nas.data import DetectionDataModule, load_splits
-from mlflow_nas.search import Workbench
-from mlflow_nas.space import (
-    FastestDet,
-    SearchSpace,
-    fastestdet_head,
-    load_backbone_weights,
-    load_seed_weights,
-)
-from mlflow_nas.train import Recipe, evaluate_network, fine_tuning, fit
+from mlflow_nas.config import SearchConfig, load_config
+from mlflow_nas.data import DetectionDataModule
+from mlflow_nas.search import open_context, seeded
+from mlflow_nas.space import SearchSpace, load_backbone_weights
+from mlflow_nas.tasks import evaluate_network
+from mlflow_nas.train import Recipe, fine_tuning, fit
+from mlflow_nas.trial import StepCache, StudyContext
 from mlflow_nas.types import Architecture
 
-__all__ = ["Goal", "Results", "end", "make_parser", "open_bench", "spread", "table", "train"]
+__all__ = [
+    "Goal",
+    "Results",
+    "end",
+    "make_parser",
+    "open_study",
+    "scratch_folder",
+    "spread",
+    "table",
+    "train",
+]
 
 
 def make_parser(purpose: str | None) -> argparse.ArgumentParser:
@@ -38,82 +45,93 @@ def make_parser(purpose: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, default=Path("../shared/weights/fastestdet_coco.pth"))
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--batch-size", type=int, default=8)
-    ours = fine_tuning()
+    default = fine_tuning()
     parser.add_argument(
-        "--learning-rate", type=float, default=ours.learning_rate, help="its peak for weights cut to fit"
+        "--learning-rate", type=float, default=default.learning_rate, help="its peak for sliced weights"
     )
     parser.add_argument(
-        "--kept-rate", type=float, default=ours.kept_rate, help="its peak for weights inherited as they were"
+        "--unchanged-rate",
+        type=float,
+        default=default.unchanged_rate,
+        help="its peak for weights that equal the seed network's",
     )
     parser.add_argument(
         "--distillation",
         type=float,
-        default=ours.distillation,
-        help="weight of what the seed network teaches",
+        default=default.distillation,
+        help="weight of the loss on the seed network's soft targets",
     )
     return parser
 
 
-def open_bench(options: argparse.Namespace, *, seed: int = 0, val_views: int | None = None) -> Workbench:
-    """The bench of a search with these options; no board is asked.
+def open_study(options: argparse.Namespace, **settings: object) -> StudyContext:
+    """What the trials of a search with these options share, on the fake board.
 
     Args:
         options: of `make_parser`.
-        seed: of weights, order and augmentation.
-        val_views: on how many views of val is measured; None for as many as in a search.
+        settings: further ones of a search, by option or dotted name.
     """
     torch.set_num_threads(options.threads)
-    rates = (options.learning_rate, options.kept_rate)
-    recipe = Recipe(fine_tuning_rates=rates, distillation=options.distillation)
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / "mlflow_nas-benchmarks" / str(os.getpid())  # noqa: S108 - scratch
-    data = load_splits(options.data, ("person",), val_views=val_views)
-    return Workbench(
-        space=fastestdet_head(),
-        train=data.train,
-        val=data.val,
-        board=get_board(replace(find_device("fake"), directory=str(folder)), threads=1),
-        folder=folder,
-        epochs=1,
-        batch_size=options.batch_size,
-        seed=seed,
-        recipe=fine_tuning(recipe),
-        weights=load_seed_weights(options.weights).for_classes(("person",)),
-        backbone_weights=load_backbone_weights(options.weights),
-    )
+    given = {
+        "data": options.data,
+        "weights": options.weights,
+        "board": "fake",
+        "training.batch_size": options.batch_size,
+        "training.distillation": options.distillation,
+        "training.freeze": "none",
+        "training.threads": options.threads,
+        **settings,
+    }
+    config = load_config(SearchConfig, given)
+    context = seeded(open_context(config, cache=StepCache(scratch_folder() / "cache")))
+    rates = {"learning_rate": options.learning_rate, "unchanged_rate": options.unchanged_rate}
+    return replace(context, recipe=replace(context.recipe, **rates))
+
+
+def scratch_folder() -> Path:
+    """Of this process, for files that nobody needs afterwards."""
+    folder = Path(tempfile.gettempdir()) / "mlflow_nas-benchmarks" / str(os.getpid())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def train(
-    bench: Workbench, architecture: Architecture, *, fresh_head: bool = False, measure_last: bool = False
-) -> tuple[FastestDet, DetectionDataModule, dict[str, float]]:
+    context: StudyContext,
+    architecture: Architecture,
+    *,
+    fresh_head: bool = False,
+    measure_last: bool = False,
+) -> tuple[nn.Module, DetectionDataModule, dict[str, float]]:
     """The network, trained on the CPU as a trial trains it, its data and its metrics.
 
     Args:
-        bench: of `open_bench`.
+        context: of `open_study`.
         architecture: what is trained.
-        fresh_head: inherit the published detector's backbone only, at the rates of a fresh head.
+        fresh_head: transfer the published detector's backbone only, at the rates of a fresh head.
         measure_last: measure no epoch, only the trained network, which takes less time.
     """
-    own = _with_fresh_head(bench) if fresh_head else bench
+    own = _with_fresh_head(context) if fresh_head else context
     network, data = own.build(architecture), own.data(architecture)
-    hardly_measured = replace(bench, val=bench.val.part(bench.val.records[:1]))
-    fitted = fit(
+    hardly_measured = replace(context, val=context.val.part(context.val.records[:1]))
+    trained = fit(
         network,
         hardly_measured.data(architecture) if measure_last else data,
         epochs=own.epochs,
         seed=own.seed,
         recipe=own.recipe,
-        kept=own.kept(network),
-        teacher=bench.teacher(architecture),
+        unchanged=own.weights.unchanged_in(network) if own.weights else (),
+        teacher=context.teacher(architecture),
         accelerator="cpu",
+        threads=context.threads,
     )
-    metrics = {**fitted.metrics, **evaluate_network(network, data)}
-    return network, data, metrics
+    return network, data, {**trained.metrics, **evaluate_network(network, data)}
 
 
-def _with_fresh_head(bench: Workbench) -> Workbench:
-    own = Recipe()
-    recipe = replace(bench.recipe, learning_rate=own.learning_rate, kept_rate=own.kept_rate)
-    return replace(bench, weights=None, recipe=recipe)
+def _with_fresh_head(context: StudyContext) -> StudyContext:
+    fresh = Recipe()
+    recipe = replace(context.recipe, learning_rate=fresh.learning_rate, unchanged_rate=fresh.unchanged_rate)
+    backbone = load_backbone_weights(Path(context.weights.source)) if context.weights else None
+    return replace(context, weights=None, backbone_weights=backbone, recipe=recipe)
 
 
 def spread(space: SearchSpace, count: int, *, seed: int = 0) -> list[Architecture]:
@@ -129,11 +147,11 @@ def spread(space: SearchSpace, count: int, *, seed: int = 0) -> list[Architectur
 
 
 class Results:
-    """A file of results, one JSON object a line: an interrupted script goes on where it was.
+    """A file of results, one JSON object a line: an interrupted script continues with it.
 
     Args:
         path: the file; made when the first result comes.
-        identity: names of the fields that tell one result from another.
+        identity: names of the fields in which two results differ.
     """
 
     def __init__(self, path: Path, identity: tuple[str, ...]) -> None:
@@ -183,11 +201,11 @@ class Goal(NamedTuple):
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def __str__(self) -> str:
-        side, said = "at most" if self.at_most else "at least", "reached" if self.reached else "MISSED"
-        return f"{self.name}: {self.value:.3g}, goal {side} {self.bound:g}: {said}"
+        side, state = "at most" if self.at_most else "at least", "reached" if self.reached else "MISSED"
+        return f"{self.name}: {self.value:.3g}, goal {side} {self.bound:g}: {state}"
 
 
 def end(report: str, *goals: Goal) -> NoReturn:
-    """Print what was measured and how it stands to the goals; the exit status is 1 when one was missed."""
+    """Print the report and the goals; the exit status is 1 when one is missed."""
     sys.stdout.write("\n".join([report, *map(str, goals), ""] if goals else [report]))
     sys.exit(not all(goal.reached for goal in goals))

@@ -7,10 +7,10 @@ import statistics
 import time
 
 import torch
-from common import Goal, end, make_parser, open_bench, table
+from common import Goal, end, make_parser, open_study, table
 
 from mlflow_nas.data import Batch
-from mlflow_nas.train import CocoMap, decode
+from mlflow_nas.tasks import CocoMap, decode
 
 MOST = 0.15
 
@@ -40,15 +40,15 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    bench = open_bench(options)
-    baseline = bench.space.baseline
-    network = bench.build(baseline).eval().to(memory_format=torch.channels_last)
-    batches = list(bench.data(baseline).batches("val"))
+    context = open_study(options)
+    baseline = context.space.baseline
+    network = context.build(baseline).eval().to(memory_format=torch.channels_last)
+    batches = list(context.data(baseline).batches("val"))
     rounds = []
     for _ in range(options.rounds + 1):
         seconds, outputs = forward_s(network, batches)
         rounds.append((seconds, *rest_s(outputs, batches)))
-    per_ms = 1000 / len(bench.val)
+    per_ms = 1000 / len(context.val)
     forward, decoding, matching = (
         statistics.median(column) * per_ms for column in zip(*rounds[1:], strict=True)
     )

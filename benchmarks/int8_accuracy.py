@@ -1,9 +1,9 @@
 """What quantization costs, in mAP and in milliseconds, by what is quantized and how.
 
 Trains the baseline and spread architectures from the published detector, as a search does unless --epochs
-says otherwise, quantizes each in every way, and measures the mAP of every file and its time in turn with the
-float file on this machine. Results go to --out, one line each; the same command goes on where it was
-interrupted. Once per data set:
+says otherwise, quantizes each in each way, and measures the mAP of every file and its time in turn with the
+float file on this machine. Results go to --out, one line each; the same command continues after an
+interruption. Once per data set:
 
     python benchmarks/int8_accuracy.py --data voc:../shared/data/voc-persons/VOCdevkit
 """
@@ -11,20 +11,20 @@ interrupted. Once per data set:
 import argparse
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from common import Goal, Results, end, make_parser, open_bench, spread, table, train
+from common import Goal, Results, end, make_parser, open_study, scratch_folder, spread, table, train
 
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
 from mlflow_nas.data import calibration_images
-from mlflow_nas.export import OUTPUT_BRANCHES, OnnxDetector, Quantization, export_onnx, quantize_int8
-from mlflow_nas.search import Workbench, default_epochs
-from mlflow_nas.train import evaluate_detector
+from mlflow_nas.export import OUTPUT_BRANCHES, Quantization, export_onnx, quantize_int8
+from mlflow_nas.runtime import OnnxDetector
+from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "views", "key", "freeze", "rates", "distillation", "epochs", "choice")
+IDENTITY = ("data", "eval_augmentations", "key", "freeze", "rates", "distillation", "epochs", "choice")
 FLOAT = "float"
 SHIPS = "float outputs, averaged ranges (ships)"
 MOST = 0.005
@@ -50,43 +50,48 @@ def training_of(options: argparse.Namespace) -> dict[str, object]:
     """What tells the measurements of one call from those of another in the same file."""
     return {
         "data": options.data,
-        "views": options.val_views,
+        "eval_augmentations": options.eval_augmentations,
         "freeze": options.freeze,
-        "rates": [options.learning_rate, options.kept_rate],
+        "rates": [options.learning_rate, options.unchanged_rate],
         "distillation": options.distillation,
         "epochs": options.epochs,
     }
 
 
-def measure(bench: Workbench, architecture: Architecture) -> Iterator[tuple[str, float, float, float]]:
+def measure(context: StudyContext, architecture: Architecture) -> Iterator[tuple[str, float, float, float]]:
     """Choice, mAP, median milliseconds and ratio to the float file's, of one trained architecture."""
-    network, data, _ = train(bench, architecture)
-    size, folder = bench.input_size(architecture), bench.folder / bench.space.key(architecture)
+    network, data, _ = train(context, architecture)
+    size, folder = context.input_size(architecture), scratch_folder() / context.space.key(architecture)
     folder.mkdir(parents=True, exist_ok=True)
     fp32 = export_onnx(network, folder / "float.onnx", img_size=size, metadata={})
     board = get_board(find_device("local"), threads=1)
     files = {FLOAT: fp32}
     for name, (choices, count) in CHOICES.items():
-        images = calibration_images(bench.train, img_size=size, count=count, seed=bench.seed)
+        images = calibration_images(context.train, img_size=size, count=count, seed=context.seed)
         path = folder / f"{len(files)}.onnx"
         files[name] = quantize_int8(fp32, path, calibration=images, choices=choices)
     for name, file in files.items():
         accuracy = evaluate_detector(OnnxDetector(file), data.batches("val"))
-        latency = board.measure(file, baseline=fp32)
+        latency = board.measure(file, reference=fp32)
         yield name, accuracy["map"], latency.p50_ms, latency.ratio or 1.0
+
+
+def open_own(options: argparse.Namespace) -> StudyContext:
+    """The context with the options of this script."""
+    own = {"epochs": options.epochs, "data.eval_augmentations": options.eval_augmentations}
+    return open_study(options, **own, **{"training.freeze": options.freeze})
 
 
 def run(options: argparse.Namespace, results: Results) -> list[str]:
     """Measure what is not in the results yet; the keys of all architectures."""
-    opened = open_bench(options, val_views=options.val_views)
-    bench = replace(opened, epochs=options.epochs, freeze_inherited=options.freeze == "auto").inheriting()
+    context = open_own(options)
     keys = []
-    for architecture in spread(bench.space, options.architectures):
-        keys.append(bench.space.key(architecture))
+    for architecture in spread(context.space, options.architectures):
+        keys.append(context.space.key(architecture))
         row = {**training_of(options), "key": keys[-1]}
         if all(results.has({**row, "choice": choice}) for choice in (FLOAT, *CHOICES)):
             continue
-        for choice, map_, p50_ms, ratio in measure(bench, architecture):
+        for choice, map_, p50_ms, ratio in measure(context, architecture):
             if not results.has({**row, "choice": choice}):
                 results.add({**row, "choice": choice, "map": map_, "latency_ms": p50_ms, "ratio": ratio})
     return keys
@@ -120,13 +125,12 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=9, help="the baseline and spread ones")
     parser.add_argument("--freeze", choices=("auto", "none"), default="auto", help="as for search")
-    parser.add_argument("--val-views", type=int, help="of each image; unset: those of a search")
+    parser.add_argument("--eval-augmentations", type=int, help="of each image; unset: those of a search")
     parser.add_argument("--epochs", type=int, help="of one training; unset: those of a search")
     parser.add_argument("--out", type=Path, default=Path("build/int8_accuracy.jsonl"))
     options = parser.parse_args()
-    bench = open_bench(options, val_views=options.val_views)
-    options.val_views = bench.val.views
-    options.epochs = options.epochs or default_epochs(len(bench.train), bench.batch_size)
+    context = open_own(options)
+    options.eval_augmentations, options.epochs = context.val.eval_augmentations, context.epochs
     results = Results(options.out, IDENTITY)
     keys = run(options, results)
     end(*report(options, results, keys))

@@ -48,7 +48,7 @@ def measure(options: argparse.Namespace, model: Path, baseline: Path) -> list[La
     found = []
     for number in range(options.sessions):
         board = get_board(device, threads=options.threads, budget_s=options.budget_s)
-        found.append(board.measure(model, baseline=baseline))
+        found.append(board.measure(model, reference=baseline))
         board.close()
         sys.stderr.write(f"session {number}: {found[-1].ratio:.4f}, {found[-1].p50_ms:.3f} ms\n")
     return found

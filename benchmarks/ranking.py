@@ -1,13 +1,13 @@
 """Does a short training rank architectures, or noise?
 
-Trains spread architectures with two seeds at each schedule asked for, by default that of a search, and says
+Trains spread architectures with two seeds at each given schedule, by default that of a search, and prints
 how well the two rankings agree (Kendall's tau-b of mAP). With --long, the same architectures are trained that
 long from a fresh head with --long-seeds seeds, the seed network being their teacher too, and the mean is what
 each short schedule is compared with; --long-freeze none trains their backbone as well.
 With --trainings 2, each of the two rankings is by the mean of two trainings, which take twice as long.
 With --freeze none,backbone, trainings of the head alone are compared with the longest whole ones. `map_alone`
-is mAP on the validation images as they are, without their further views. Results go to --out, one line
-each; the same command goes on where it was interrupted.
+is mAP on the validation images as they are, without augmented copies. Results go to --out, one line
+each; the same command continues after an interruption.
 
     python benchmarks/ranking.py
 """
@@ -19,24 +19,25 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from common import Goal, Results, end, make_parser, open_bench, spread, table, train
+from common import Goal, Results, end, make_parser, open_study, scratch_folder, spread, table, train
 
-from mlflow_nas.data import in_order
+from mlflow_nas.data import calibration_images, in_order
 from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weighted_tau_b
-from mlflow_nas.export import OnnxDetector
-from mlflow_nas.search import Workbench, default_epochs
-from mlflow_nas.search.artefact import make_artefact
+from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.space import SearchSpace, read_architecture
-from mlflow_nas.train import Freeze, Recipe, evaluate_detector
+from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.train import Freeze, Recipe
+from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture
 
-IDENTITY = ("data", "views", "key", "start", "freeze", "rates", "distillation", "epochs", "seed")
-INHERITED, FRESH = "inherited", "fresh head"
+IDENTITY = ("data", "eval_augmentations", "key", "start", "freeze", "rates", "distillation", "epochs", "seed")
+TRANSFERRED, FRESH = "transferred", "fresh head"
+CALIBRATION_IMAGES = 32
 RANKINGS = 2
 """That are compared, each by the mean of --trainings trainings of every architecture."""
 DRAWS = 2_000
@@ -45,20 +46,29 @@ LEAST_REPEATED, LEAST_TO_FRESH = 0.9, 0.8
 """Goals for the tau of `map`: between two seeds, and of their mean to the long trainings."""
 
 
-def train_once(bench: Workbench, architecture: Architecture, *, fresh_head: bool = False) -> dict[str, float]:
+def train_once(
+    context: StudyContext, architecture: Architecture, *, fresh_head: bool = False
+) -> dict[str, float]:
     """Train, quantize and measure one architecture as a trial does, without its latency.
 
-    The epochs of a training from a fresh head are not measured one by one: nobody waits for them.
+    The epochs of a training from a fresh head are not measured one by one.
     """
     started = time.perf_counter()
-    network, data, metrics = train(bench, architecture, fresh_head=fresh_head, measure_last=fresh_head)
-    folder = bench.folder / bench.space.key(architecture)
-    int8 = make_artefact(network, architecture, bench=bench, folder=folder).shipped
+    network, data, metrics = train(context, architecture, fresh_head=fresh_head, measure_last=fresh_head)
+    size, folder = context.input_size(architecture), scratch_folder()
+    images = calibration_images(context.train, img_size=size, count=CALIBRATION_IMAGES, seed=context.seed)
+    fp32 = export_onnx(network, folder / "float.onnx", img_size=size, metadata={})
+    int8 = quantize_int8(fp32, folder / "int8.onnx", calibration=images)
     accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
     trial_s = time.perf_counter() - started
-    batches = in_order(bench.val.photographs, img_size=bench.input_size(architecture))
+    batches = in_order(context.val.originals, img_size=size)
     alone = evaluate_detector(OnnxDetector(int8), batches)
     return {**metrics, **accuracy, "map_alone": alone["map"], "trial_s": trial_s}
+
+
+def open_own(options: argparse.Namespace, **settings: object) -> StudyContext:
+    """The context with the options of this script."""
+    return open_study(options, **{"data.eval_augmentations": options.eval_augmentations}, **settings)
 
 
 def chosen(options: argparse.Namespace, space: SearchSpace) -> list[Architecture]:
@@ -71,22 +81,21 @@ def run(
 ) -> None:
     """Train what is not in the results yet."""
     for seed in range(seeds):
-        opened = open_bench(options, seed=seed, val_views=options.val_views)
-        bench = replace(opened, epochs=epochs, recipe=replace(opened.recipe, freeze=freeze))
-        paced = Recipe() if start == FRESH else bench.recipe
+        context = open_own(options, seed=seed, epochs=epochs, **{"training.freeze": freeze})
+        paced = Recipe() if start == FRESH else context.recipe
         own = {
             "data": options.data,
-            "views": options.val_views,
+            "eval_augmentations": options.eval_augmentations,
             "start": start,
             "freeze": freeze,
-            "rates": [paced.learning_rate, paced.kept_rate],
-            "distillation": bench.recipe.distillation,
+            "rates": [paced.learning_rate, paced.unchanged_rate],
+            "distillation": context.recipe.distillation,
             "epochs": epochs,
         }
-        for architecture in chosen(options, bench.space):
-            row = {**own, "key": bench.space.key(architecture), "seed": seed}
+        for architecture in chosen(options, context.space):
+            row = {**own, "key": context.space.key(architecture), "seed": seed}
             if not results.has(row):
-                metrics = train_once(bench, architecture, fresh_head=start == FRESH)
+                metrics = train_once(context, architecture, fresh_head=start == FRESH)
                 row |= {name: round(value, 4) for name, value in metrics.items()}
                 results.add(row)
                 sys.stderr.write(f"{row}\n")
@@ -134,10 +143,14 @@ def seed_noise(first: Sequence[float], second: Sequence[float]) -> tuple[float, 
 
 def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -> tuple[str, list[Goal]]:
     """What was measured, as Markdown; a schedule's agreement with others is that of its seeds' mean."""
-    rates = [options.learning_rate, options.kept_rate]
-    measured = {"data": options.data, "views": options.val_views}
-    taught = {"rates": rates, "distillation": options.distillation}
-    inherited = {**measured, "start": INHERITED, **taught}
+    rates = [options.learning_rate, options.unchanged_rate]
+    measured = {"data": options.data, "eval_augmentations": options.eval_augmentations}
+    transferred = {
+        **measured,
+        "start": TRANSFERRED,
+        "rates": rates,
+        "distillation": options.distillation,
+    }
     fresh = {
         **measured,
         "start": FRESH,
@@ -145,7 +158,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
         "distillation": options.distillation,
         "epochs": options.long,
     }
-    whole = {**inherited, "freeze": "none", "epochs": max(options.epochs)}
+    whole = {**transferred, "freeze": "none", "epochs": max(options.epochs)}
 
     def columns(metric: str, seeds: int, wanted: Mapping[str, object]) -> list[list[float]]:
         return [column(results, keys, metric, seed=seed, **wanted) for seed in range(seeds)]
@@ -153,7 +166,7 @@ def report(options: argparse.Namespace, results: Results, keys: Sequence[str]) -
     rows: list[tuple[object, ...]] = []
     goals: list[Goal] = []
     for freeze, epochs, metric in itertools.product(options.freeze, options.epochs, METRICS):
-        own = {**inherited, "freeze": freeze, "epochs": epochs}
+        own = {**transferred, "freeze": freeze, "epochs": epochs}
         each = columns(metric, RANKINGS * options.trainings, own)
         first, second = _means(each[: options.trainings]), _means(each[options.trainings :])
         gap = statistics.fmean(abs(one - other) for one, other in zip(first, second, strict=True))
@@ -229,19 +242,19 @@ def main() -> None:
     parser.add_argument(
         "--long-freeze", default="backbone", choices=("none", "backbone"), help="what it leaves as it is"
     )
-    parser.add_argument("--val-views", type=int, help="of each image; unset: those of a search")
+    parser.add_argument("--eval-augmentations", type=int, help="of each image; unset: those of a search")
     parser.add_argument("--out", type=Path, default=Path("build/ranking.jsonl"))
     parser.add_argument(
         "--freeze", type=lambda text: text.split(","), default=["backbone"], help="none,backbone"
     )
     options = parser.parse_args()
-    bench = open_bench(options, val_views=options.val_views)
-    options.val_views = bench.val.views
-    options.epochs = options.epochs or [default_epochs(len(bench.train), bench.batch_size)]
+    context = open_own(options)
+    options.eval_augmentations = context.val.eval_augmentations
+    options.epochs = options.epochs or [context.epochs]
     results = Results(options.out, IDENTITY)
     seeds = RANKINGS * options.trainings
     for freeze, epochs in itertools.product(options.freeze, options.epochs):
-        run(options, results, start=INHERITED, freeze=freeze, epochs=epochs, seeds=seeds)
+        run(options, results, start=TRANSFERRED, freeze=freeze, epochs=epochs, seeds=seeds)
     if options.long:
         run(
             options,
@@ -251,7 +264,7 @@ def main() -> None:
             epochs=options.long,
             seeds=options.long_seeds,
         )
-    keys = [bench.space.key(architecture) for architecture in chosen(options, bench.space)]
+    keys = [context.space.key(architecture) for architecture in chosen(options, context.space)]
     text, goals = report(options, results, keys)
     end(text, *goals)
 

@@ -1,8 +1,8 @@
-"""What the training recipe is worth: ours against the published one, by the length of the training.
+"""What the training recipe is worth: the default one against FastestDet's, by the length of the training.
 
 Trains the baseline of the search space from the published detector's weights, at every length with every
 seed, and measures the float network on the validation split, each image as it is: so are published
-figures. Results go to --out, one line each; the same command goes on where it was interrupted. Once per data
+figures. Results go to --out, one line each; the same command continues after an interruption. Once per data
 set:
 
     python benchmarks/recipes.py --epochs 10,30,60 --seeds 3
@@ -16,44 +16,52 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from common import Goal, Results, end, make_parser, open_bench, table, train
+from common import Goal, Results, end, make_parser, open_study, table, train
 
-from mlflow_nas.train import Freeze, RecipeName, fine_tuning, named_recipe
+from mlflow_nas.train import Freeze, Recipe, RecipeName, fine_tuning, named_recipe
 
 IDENTITY = ("data", "recipe", "freeze", "rates", "distillation", "epochs", "seed")
 METRICS = ("map_fp32", "map_50_fp32")
 GOALS = {"penn-fudan": {"map_fp32": 0.6, "map_50_fp32": 0.92}}
-"""What our recipe should reach at least, on average over the seeds, by data set and metric."""
+"""What the default recipe should reach at least, on average over the seeds, by data set and metric."""
 GOAL_EPOCHS = 60
+
+
+def recipe_of(options: argparse.Namespace, name: RecipeName) -> Recipe:
+    """The recipe of that name for transferred weights; the rates of the options are the default's."""
+    recipe = fine_tuning(named_recipe(name, freeze=options.freeze))
+    if name != "default":
+        return recipe
+    rates = {"learning_rate": options.learning_rate, "unchanged_rate": options.unchanged_rate}
+    return replace(recipe, distillation=options.distillation, **rates)
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
     """Train what is not in the results yet, the short trainings first."""
     for epochs, seed, name in itertools.product(options.epochs, range(options.seeds), options.recipes):
-        bench = open_bench(options, seed=seed, val_views=1)
-        recipe = bench.recipe if name == "ours" else fine_tuning(named_recipe(name))
-        recipe = replace(recipe, freeze=options.freeze)
+        recipe = recipe_of(options, name)
         row = {
             "data": options.data,
             "recipe": name,
             "freeze": options.freeze,
-            "rates": [recipe.learning_rate, recipe.kept_rate],
+            "rates": [recipe.learning_rate, recipe.unchanged_rate],
             "distillation": recipe.distillation,
             "epochs": epochs,
             "seed": seed,
         }
         if results.has(row):
             continue
-        bench = replace(bench, recipe=recipe, epochs=epochs)
-        metrics = train(bench, bench.space.baseline, measure_last=options.measure_last)[-1]
+        own = {"seed": seed, "epochs": epochs, "data.eval_augmentations": 1}
+        context = replace(open_study(options, **own), recipe=recipe)
+        metrics = train(context, context.space.baseline, measure_last=options.measure_last)[-1]
         results.add(row | {key: round(value, 4) for key, value in metrics.items()})
 
 
 def of(options: argparse.Namespace, results: Results, *, epochs: int, name: str) -> list[dict[str, Any]]:
     """The results of one length and recipe, with the rates that were asked for."""
     wanted = {"data": options.data, "recipe": name, "freeze": options.freeze, "epochs": epochs}
-    if name == "ours":
-        wanted["rates"] = [options.learning_rate, options.kept_rate]
+    if name == "default":
+        wanted["rates"] = [options.learning_rate, options.unchanged_rate]
         wanted["distillation"] = options.distillation
     return [row for row in results if all(row[key] == value for key, value in wanted.items())]
 
@@ -71,10 +79,10 @@ def report(options: argparse.Namespace, results: Results) -> str:
 
 
 def goals(options: argparse.Namespace, results: Results) -> Iterator[Goal]:
-    """What our recipe should reach on this data set."""
-    if GOAL_EPOCHS not in options.epochs or "ours" not in options.recipes:
+    """What the default recipe should reach on this data set."""
+    if GOAL_EPOCHS not in options.epochs or "default" not in options.recipes:
         return
-    own = of(options, results, epochs=GOAL_EPOCHS, name="ours")
+    own = of(options, results, epochs=GOAL_EPOCHS, name="default")
     for metric, least in GOALS.get(Path(options.data).name, {}).items():
         mean = statistics.fmean(row[metric] for row in own)
         yield Goal(f"{metric} after {GOAL_EPOCHS} epochs", mean, least)

@@ -1,6 +1,6 @@
-"""Is the selection honest? Its error, its intervals and its profit on public tables of NAS-Bench-201.
+"""Error, interval coverage and profit of the selection on public tables of NAS-Bench-201.
 
-Prints what the regression tests (tests/estimate/test_public_tables.py) hold with fewer draws. The tables are
+The regression tests (tests/estimate/test_public_tables.py) use fewer draws. The tables are
 read from --tables: zc_nasbench201.csv.gz and nb201_full.csv.gz of the shared data.
 
     python benchmarks/selection_protocol.py --tables ../shared/data/nasbench
@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from common import table as markdown
 from numpy.typing import NDArray
 
 from mlflow_nas.estimate import (
-    Chooser,
     MeasuredTable,
+    StrategySelector,
     candidate_scores,
-    choose_from_table,
     read_table,
+    select_from_table,
     strategy_named,
 )
 from mlflow_nas.estimate.selection import (
@@ -54,7 +53,7 @@ class Agreement(NamedTuple):
 
 
 class Optimism(NamedTuple):
-    """How much the winner's tau flatters, and what is left after the correction; means over the draws."""
+    """Bias of the winner's tau, without and with the correction; means over the draws."""
 
     naive: float
     corrected: float
@@ -94,7 +93,7 @@ def cells(tables: Path) -> MeasuredTable:
 def true_taus(table: MeasuredTable) -> dict[str, float]:
     """tau-b of every score over the whole table."""
     truth = pairs_of(table.target)
-    return {name: tau_b(pairs_of(values), truth) for name, values in table.facts.scores.items()}
+    return {name: tau_b(pairs_of(values), truth) for name, values in table.features.scores.items()}
 
 
 def model_agreement(table: MeasuredTable, *, draws: int, unseen: int = 1_000) -> Agreement:
@@ -103,9 +102,9 @@ def model_agreement(table: MeasuredTable, *, draws: int, unseen: int = 1_000) ->
     assert fit is not None  # noqa: S101 - a model has a fit
     found = []
     for seed in range(draws):
-        rows = np.random.default_rng(seed).permutation(len(table.facts))
+        rows = np.random.default_rng(seed).permutation(len(table.features))
         drawn, rest = rows[:N], rows[N : N + unseen]
-        x, y = table.facts.encoding, table.target
+        x, y = table.features.encoding, table.target
         predicted = fit(x[drawn], y[drawn])(x[rest])
         estimated = tau_b(leave_pair_out(x[drawn], y[drawn], fit), pairs_of(y[drawn]))
         found.append((estimated, tau_b(pairs_of(predicted), pairs_of(y[rest]))))
@@ -142,7 +141,7 @@ def _sampled(
     """tau-b of the scores on 40 cells: in bag [B, s], out of bag [B, s], on the sample [s]."""
     rows = table.sample(N, seed=seed)
     target = pairs_of(table.target[rows])
-    pairs = [pairs_of(table.facts.scores[name][rows]) for name in scores]
+    pairs = [pairs_of(table.features.scores[name][rows]) for name in scores]
     weights = draw_weights(N, boots, seed=seed)
     taus = np.array([tau_b(item, target) for item in pairs])
     return (
@@ -153,14 +152,14 @@ def _sampled(
 
 
 def two_stage(table: MeasuredTable, *, seed: int, boots: int = 1_000) -> float:
-    """Train 40 cells, choose a strategy, score 1,000 others, train 8 of them: the best accuracy of the 48.
+    """Train 40 cells, select a strategy, score 1,000 others, train 8 of them: the best accuracy of the 48.
 
     Where nothing is selected, the FLOPs and the winner share the 8.
     """
-    chooser = Chooser(strategies=[strategy_named(name) for name in MODELS], draws=boots)
-    result = choose_from_table(table, chooser, samples=N, seed=seed)
+    selector = StrategySelector(strategies=[strategy_named(name) for name in MODELS], draws=boots)
+    result = select_from_table(table, selector, samples=N, seed=seed)
     sample = table.sample(N, seed=seed)
-    others = np.setdiff1d(np.arange(len(table.facts)), sample)
+    others = np.setdiff1d(np.arange(len(table.features)), sample)
     candidates = np.random.default_rng(10_000 + seed).permutation(others)[:CANDIDATES]
     trusted = [result.selected] if result.selected else list(result.fallback)
     best = table.target[sample].max()
@@ -172,12 +171,12 @@ def two_stage(table: MeasuredTable, *, seed: int, boots: int = 1_000) -> float:
 
 
 def _scores(table: MeasuredTable, name: str, *, candidates: Rows, sample: Rows) -> Floats:
-    facts = table.facts
-    if name in facts.scores:
-        return facts.take(candidates).scores[name]
+    features = table.features
+    if name in features.scores:
+        return features.take(candidates).scores[name]
     strategy = strategy_named(name)
-    known, target = facts.take(sample), table.target[sample]
-    return candidate_scores(strategy, facts.take(candidates), sample=known, target=target, pool=facts)
+    known, target = features.take(sample), table.target[sample]
+    return candidate_scores(strategy, features.take(candidates), sample=known, target=target, pool=features)
 
 
 def profit(table: MeasuredTable, *, repeats: int) -> Profit:
@@ -215,6 +214,8 @@ def main() -> None:
         start = time.perf_counter()
         value = np.round(np.atleast_1d(np.array(measure())), 3).tolist()
         rows.append((name, ", ".join(map(str, value)), f"{time.perf_counter() - start:.0f}"))
+    from common import table as markdown  # here: the tests that use this file need no search
+
     sys.stdout.write(markdown(("measure", "value", "s"), rows))
 
 

@@ -5,36 +5,26 @@ python benchmarks/trial_start.py --data voc:../shared/data/voc-persons/VOCdevkit
 
 import statistics
 import time
-from dataclasses import replace
 from typing import NoReturn, get_args
 
-from common import Goal, end, make_parser, open_bench, spread, table
+from common import Goal, end, make_parser, open_study, spread, table, train
 
-from mlflow_nas.search import Workbench, default_epochs
-from mlflow_nas.train import DetectorModule, Freeze, fit
+from mlflow_nas.train import DetectorModule, Freeze
+from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture
 
 MOST_S = 1.0
 
 
-class _FirstStep(Exception):  # noqa: N818 - no error: the measurement ends there
+class _FirstStep(BaseException):  # no error: `fit` lets it pass
     """Reached."""
 
 
-def start_s(bench: Workbench, architecture: Architecture) -> float:
+def start_s(context: StudyContext, architecture: Architecture) -> float:
     """Seconds until the first batch lies before the network."""
     start = time.perf_counter()
     try:
-        network, data = bench.build(architecture), bench.data(architecture)
-        fit(
-            network,
-            data,
-            epochs=bench.epochs,
-            seed=0,
-            recipe=bench.recipe,
-            teacher=bench.teacher(architecture),
-            accelerator="cpu",
-        )
+        train(context, architecture)
     except _FirstStep:
         return time.perf_counter() - start
     raise AssertionError("no step was taken")
@@ -50,15 +40,13 @@ def main() -> None:
     parser.add_argument("--architectures", type=int, default=6)
     parser.add_argument("--freeze", choices=get_args(Freeze), default="none")
     options = parser.parse_args()
-    bench = open_bench(options)
-    epochs = default_epochs(len(bench.train), bench.batch_size)
-    bench = replace(bench, epochs=epochs, recipe=replace(bench.recipe, freeze=options.freeze))
+    context = open_study(options, **{"training.freeze": options.freeze})
     DetectorModule.training_step = _stop  # type: ignore[method-assign,assignment]  # the measurement ends there
     first, *rest = [
-        start_s(bench, architecture) for architecture in spread(bench.space, options.architectures)
+        start_s(context, architecture) for architecture in spread(context.space, options.architectures)
     ]
     row = (
-        len(bench.train) + len(bench.val),
+        len(context.train) + len(context.val),
         f"{first:.2f}",
         f"{statistics.median(rest):.2f}",
         f"{max(rest):.2f}",

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
 import pytest
 from ssh_server import MISSING, SshServer, running_ssh_server
+
+if TYPE_CHECKING:
+    from user_folder import UserFolder
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"
@@ -124,16 +127,36 @@ def _empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return database
 
 
+@pytest.fixture(scope="session")
+def make_store(_empty_mlflow_database: Path) -> Callable[[Path], str]:
+    """Makes an MLflow store in a folder; its tracking URI."""
+
+    def make(folder: Path) -> str:
+        database = folder / "mlflow.db"
+        shutil.copy(_empty_mlflow_database, database)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE experiments SET artifact_location = ?", (str(folder / "mlruns/0"),))
+        return f"sqlite:///{database}"
+
+    return make
+
+
 @pytest.fixture
-def tracking_uri(_empty_mlflow_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def tracking_uri(make_store: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An MLflow store of the test's own, in its folder, which is also the working directory."""
-    database = tmp_path / "mlflow.db"
-    shutil.copy(_empty_mlflow_database, database)
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE experiments SET artifact_location = ?", (str(tmp_path / "mlruns/0"),))
+    uri = make_store(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
-    return f"sqlite:///{database}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    return uri
+
+
+@pytest.fixture(scope="module")
+def user_folder(make_store: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> "UserFolder":
+    """A folder for searches whose results many tests look at."""
+    from user_folder import UserFolder  # here, so that only the tests of searches wait for its imports
+
+    folder = tmp_path_factory.mktemp("user")
+    return UserFolder(folder, make_store(folder))
 
 
 def _answers(url: str) -> bool:

@@ -13,21 +13,6 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[1]
-COMMANDS = {
-    "main": "search",
-    "select": "select",
-    "report": "report",
-    "train": "train",
-    "evaluate": "evaluate",
-    "profile": "profile",
-    "focus": "focus",
-    "boards": "boards",
-    "doctor": "doctor",
-    "promote": "promote",
-    "deploy": "deploy",
-    "rollback": "rollback",
-}
-TERMINAL_ONLY = {"json"}  # how a result is printed; `mlflow run` keeps it in the run
 
 
 def _read(name: str) -> str:
@@ -123,79 +108,105 @@ def _entry_points() -> dict[str, dict[str, Any]]:
     return dict(yaml.safe_load(_read("MLproject"))["entry_points"])
 
 
-def _options(entry_point: str) -> dict[str, click.Option]:
-    """The options of the command behind an entry point, by their MLproject spelling."""
+def _command(name: str) -> click.Command:
     from mlflow_nas.cli import main  # here, so that the other tests run without the command line
 
-    command = main.get_command(click.Context(main), COMMANDS[entry_point])
-    assert command is not None, f"no command {COMMANDS[entry_point]}"
-    options = [option for option in command.params if isinstance(option, click.Option)]
-    spelled = {max(option.opts, key=len).removeprefix("--").replace("-", "_"): option for option in options}
-    return {name: option for name, option in spelled.items() if name not in TERMINAL_ONLY}
+    command = main.get_command(click.Context(main), name)
+    assert command is not None, f"no command {name}"
+    return command
 
 
-def _same_default(written: object, option: click.Option) -> bool:
-    """Whether an MLproject default and a click default mean the same; "" stands for not set."""
-    default = option.get_default(click.Context(click.Command("none")))
-    if default is None or default == ():
-        return written == ""
-    if isinstance(default, bool):
-        return str(written).lower() == str(default).lower()
-    if isinstance(default, int | float):
-        return float(str(written)) == float(default)
-    return str(written) == str(default)
+def test_mlproject_and_the_reference_are_what_the_configuration_says() -> None:
+    """`make generate` writes them; an option that changes changes them."""
+    from generate_reference import generated
+
+    stale = [name for name, text in generated().items() if _read(name) != text]
+    assert stale == [], "run `make generate`"
 
 
-def test_mlproject_and_the_command_line_have_the_same_commands() -> None:
-    """One command per entry point: main is `search`, the others keep their names."""
-    from mlflow_nas.cli import main
+def test_what_is_generated_is_written_where_it_belongs(tmp_path: Path) -> None:
+    """Folders are made where they are missing."""
+    from generate_reference import generated, write
 
-    assert _entry_points().keys() == COMMANDS.keys()
-    assert set(COMMANDS.values()) <= set(main.list_commands(click.Context(main)))
-
-
-@pytest.mark.parametrize("entry_point", COMMANDS)
-def test_an_entry_point_has_its_commands_options(entry_point: str) -> None:
-    """MLproject's parameters are the command's options, with underscores for dashes."""
-    assert _entry_points()[entry_point]["parameters"].keys() == _options(entry_point).keys()
+    write(tmp_path)
+    assert {name: (tmp_path / name).read_text(encoding="utf-8") for name in generated()} == generated()
 
 
-@pytest.mark.parametrize("entry_point", COMMANDS)
-def test_an_entry_point_has_its_commands_defaults(entry_point: str) -> None:
-    """`mlflow run` without -P does what the command does without options."""
-    options = _options(entry_point)
-    parameters = _entry_points()[entry_point]["parameters"]
-    different = {
-        name: (value["default"], options[name].default)
-        for name, value in parameters.items()
-        if "default" in value and not _same_default(value["default"], options[name])
-    }
-    without = {name for name, value in parameters.items() if "default" not in value}
-    assert different == {}
-    assert without == {name for name, option in options.items() if option.required}
-
-
-@pytest.mark.parametrize("entry_point", COMMANDS)
-def test_an_entry_point_passes_each_parameter_once(entry_point: str) -> None:
-    """The template hands every parameter to the option of its name, in the environment's Python."""
-    entry = _entry_points()[entry_point]
-    words = shlex.split(entry["command"])
-    assert words[:4] == ["python", "-m", "mlflow_nas", COMMANDS[entry_point]]
-    passed = list(zip(words[4::2], words[5::2], strict=True))
-    expected = [(f"--{name.replace('_', '-')}", f"{{{name}}}") for name in entry["parameters"]]
-    assert sorted(passed) == sorted(expected)
-
-
-def test_the_readme_lists_every_entry_point_and_parameter() -> None:
-    """The table of parameters in README.md is complete."""
-    readme = _read("README.md")
-    missing = [
-        f"{entry_point}: {name}"
-        for entry_point, entry in _entry_points().items()
-        for name in entry["parameters"]
-        if f"`{name}`" not in readme
+def test_entry_points_are_what_logs_a_run_or_changes_something() -> None:
+    """The others are commands only and leave no empty runs."""
+    assert list(_entry_points()) == [
+        *("main", "train", "evaluate", "select", "profile", "promote", "deploy", "rollback", "report")
     ]
-    assert missing == []
+
+
+def test_the_main_entry_point_has_few_parameters() -> None:
+    """MLflow logs each of them, given or not."""
+    assert list(_entry_points()["main"]["parameters"]) == [
+        *("data", "classes", "weights", "space", "board", "study", "trials", "limit", "model", "device"),
+        *("config", "set"),
+    ]
+
+
+def test_no_parameter_has_a_default_or_may_hold_a_password() -> None:
+    """Not given is empty: the configuration has the defaults, the environment the passwords."""
+    parameters = [entry["parameters"] for entry in _entry_points().values()]
+    assert all(value == {"type": "string", "default": ""} for one in parameters for value in one.values())
+    assert all("storage" not in one for one in parameters)
+
+
+@pytest.mark.parametrize("entry_point", _entry_points())
+def test_an_entry_point_passes_each_parameter_as_it_was_given(entry_point: str) -> None:
+    """With blanks, quotes, commas and what a shell would read; MLflow quotes each value."""
+    entry = _entry_points()[entry_point]
+    given = {name: f"a b='{name}', \"$HOME\"; 24..64:8 <=2" for name in entry["parameters"]}
+    words = shlex.split(entry["command"].format(**{name: shlex.quote(one) for name, one in given.items()}))
+    assert words[:3] == ["python", "-m", "mlflow_nas"]
+    assert words[3] == ("search" if entry_point == "main" else entry_point)
+    parsed = _command(words[3]).make_context(words[3], words[4:]).params
+    passed = {name: one[0] if isinstance(one, tuple) and one else one for name, one in parsed.items()}
+    assert {name: passed[name] for name in given} == given
+
+
+def _documents() -> list[str]:
+    return [name for name in _tracked() if name.endswith(".md") and name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("document", _documents())
+def test_documents_name_commands_and_entry_points_that_exist(document: str) -> None:
+    """`mlflow_nas COMMAND` and `mlflow run . -e ENTRY`."""
+    text = _read(document)
+    for name in set(re.findall(r"(?<!from )\bmlflow_nas ([a-z]+)", text)):
+        _command(name)
+    entry_points = {
+        one for call in re.findall(r"mlflow run .*", text) for one in re.findall(r" -e (\w+)", call)
+    }
+    assert entry_points <= _entry_points().keys()
+
+
+def _documented_calls() -> list[tuple[str, str]]:
+    """(document, call) of every complete call of our commands in a shell block."""
+    blocks = [
+        (name, re.sub(r"\\\n\s*", "", block))
+        for name in _documents()
+        for block in re.findall(r"```sh\n(.*?)```", _read(name), flags=re.DOTALL)
+    ]
+    lines = [(name, re.sub(r"\s+#.*", "", line)) for name, block in blocks for line in block.splitlines()]
+    return [(name, line) for name, line in lines if re.match(r"mlflow(_nas | run )", line)]
+
+
+@pytest.mark.parametrize(("document", "call"), _documented_calls())
+def test_documented_calls_have_options_that_exist(document: str, call: str) -> None:
+    """Every option is one of its command, and every `-P` parameter one of its entry point."""
+    words = shlex.split(call)
+    if words[0] == "mlflow":
+        entry = words[words.index("-e") + 1] if "-e" in words else "main"
+        given = {words[at + 1].partition("=")[0] for at, word in enumerate(words) if word == "-P"}
+        assert given <= _entry_points()[entry]["parameters"].keys(), document
+        return
+    command, arguments = _command(words[1]), words[2:]
+    if isinstance(command, click.Group):
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    command.make_context(words[1], arguments)
 
 
 def test_make_help_lists_every_target() -> None:
@@ -204,7 +215,19 @@ def test_make_help_lists_every_target() -> None:
     done = subprocess.run(make, cwd=PROJECT, capture_output=True, text=True, check=True)
     listed = {line.split()[0] for line in done.stdout.splitlines()}
     measured = {"bench", "bench-speed", "bench-accuracy"}
-    assert listed == {"help", "setup", "demo", "test", "lint", "check", "board-arm64", "clean"} | measured
+    daily = {
+        "help",
+        "setup",
+        "demo",
+        "test",
+        "test-services",
+        "generate",
+        "lint",
+        "check",
+        "board-arm64",
+        "clean",
+    }
+    assert listed == daily | measured
 
 
 def _setup(python: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ _PROPOSALS = 2
 """Proposals of a sampler before a neighbour of its last one is taken."""
 _NEIGHBOURS = 50
 _TPE_TRIALS = 120
-"""That TPE reads: it weighs all of them for each proposal (docs/results/bookkeeping.md)."""
+"""That TPE reads: it weighs all of them for each proposal (benchmarks/bookkeeping.py)."""
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
