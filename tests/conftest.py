@@ -39,6 +39,8 @@ for setting in [name for name in os.environ if name.startswith("MLFLOW_")]:
     del os.environ[setting]  # the user's own server and experiment stay out of the tests
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MPLBACKEND"] = "agg"
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # `nohup make test`
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Before any test imports torch: sums, and so results, then don't depend on how many cores a machine has, and
 # tests that run side by side (`make test`) don't take the cores from each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -10,7 +10,7 @@ from mlflow_nas.search.estimation import (
     search_estimated,
 )
 from mlflow_nas.search.executors import Executor, LocalExecutor, ProcessExecutor
-from mlflow_nas.search.focus import Acting, Focus, focus, most_covering
+from mlflow_nas.search.focus import Focus, ParameterShare, focus, most_covering
 from mlflow_nas.search.loop import Callback, Evaluate, Loop
 from mlflow_nas.search.mirroring import trial_run
 from mlflow_nas.search.plan import Plan
@@ -24,7 +24,6 @@ from mlflow_nas.search.stored import stored_costs
 from mlflow_nas.search.training_batch import log_training_batch
 
 __all__ = [
-    "Acting",
     "Callback",
     "Claim",
     "Conclusion",
@@ -37,6 +36,7 @@ __all__ = [
     "LocalExecutor",
     "Loop",
     "NoProgress",
+    "ParameterShare",
     "Plan",
     "ProcessExecutor",
     "Progress",

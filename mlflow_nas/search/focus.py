@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from mlflow_nas.space import Parameter, SearchSpace, narrow
 
-__all__ = ["Acting", "Focus", "focus", "most_covering"]
+__all__ = ["Focus", "ParameterShare", "focus", "most_covering"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acting:
+class ParameterShare:
     """The modules that a parameter acts on, their share of the time, and whether the focused space has it."""
 
     name: str
@@ -38,7 +38,7 @@ class Focus:
     size: int
     focused_size: int
     settings: tuple[str, ...]
-    parameters: tuple[Acting, ...]
+    parameters: tuple[ParameterShare, ...]
 
 
 def focus(space: SearchSpace, times_ms: Mapping[str, float], *, min_share: float) -> Focus:
@@ -50,7 +50,7 @@ def focus(space: SearchSpace, times_ms: Mapping[str, float], *, min_share: float
         min_share: 0..1, of the time.
     """
     parameters = [
-        _acting(name, parameter, times_ms, min_share) for name, parameter in space.parameters.items()
+        _share_of(name, parameter, times_ms, min_share) for name, parameter in space.parameters.items()
     ]
     settings = tuple(f"{one.name}={space.baseline[one.name]}" for one in parameters if not one.free)
     prefixes = tuple(prefix for one in parameters for prefix in one.acts_on if prefix)
@@ -69,9 +69,11 @@ def most_covering(found: Sequence[Focus]) -> Focus:
     return max(found, key=lambda one: (round(one.share, 6), -one.focused_size))
 
 
-def _acting(name: str, parameter: Parameter, times_ms: Mapping[str, float], min_share: float) -> Acting:
+def _share_of(
+    name: str, parameter: Parameter, times_ms: Mapping[str, float], min_share: float
+) -> ParameterShare:
     share = _share(parameter.acts_on, times_ms)
-    return Acting(
+    return ParameterShare(
         name=name,
         acts_on=parameter.acts_on,
         share=share,

@@ -17,7 +17,7 @@ from mlflow_nas.tracking import Mirror, ModelFiles, TrialRun
 from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture, Role, TrialResult
 
-__all__ = ["Mirroring", "publish_model", "trial_run"]
+__all__ = ["MirrorCallback", "publish_model", "trial_run"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def trial_run(
 
 
 @dataclass(kw_only=True)
-class Mirroring:
+class MirrorCallback:
     """A worker's callback: runs of trials, their curves and results, models of those on the front.
 
     Attributes:

@@ -18,8 +18,6 @@ __all__ = ["Proposal", "Proposer", "SamplerName", "distributions", "make_sampler
 
 SamplerName: TypeAlias = Literal["tpe", "nsga2", "random"]
 
-_PROPOSALS = 2
-"""Proposals of a sampler before a neighbour of its last one is taken."""
 _NEIGHBOURS = 50
 _TPE_TRIALS = 120
 """That TPE reads: it weighs all of them for each proposal (benchmarks/bookkeeping.py)."""
@@ -85,9 +83,9 @@ class _History(InMemoryStorage):
 class Proposer:
     """Proposes architectures of a space that were not evaluated before.
 
-    A sampler that proposes what is known has converged there: a neighbour of its last proposal is taken, then
-    a random architecture; of the random sampler at once, whose draws stay a fair sample. The trial is created
-    with the proposal: its storage has one write of it.
+    Where a sampler proposes what is known, it has converged: a neighbour of that is taken, then a random
+    architecture; of the random sampler only the latter, so that its trials stay a fair sample. The trial is
+    created with the proposal: its storage has one write of it.
 
     Args:
         sampler: one of Optuna's.
@@ -113,12 +111,8 @@ class Proposer:
         """
         trials = [one for one in study.get_trials(deepcopy=False) if one.params]
         self._history.trials = self._for_tpe(trials, study.directions) if self._is_tpe else trials
-        proposal: dict[str, Value] = {}
-        for _ in range(_PROPOSALS):
-            proposal = self._sample(study.directions)
-            if self._is_unseen(proposal, seen):
-                break
-        else:
+        proposal = self._sample(study.directions)
+        if not self._is_unseen(proposal, seen):
             near = None if isinstance(self._sampler, RandomSampler) else self._neighbour(proposal, seen)
             proposal = near or self._random(seen)
         return Proposal(proposal, self._history.system_attrs)

@@ -15,7 +15,7 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.search.claims import Claims
 from mlflow_nas.search.context import StudyConfig, open_context
 from mlflow_nas.search.loop import Callback, Loop
-from mlflow_nas.search.mirroring import Mirroring, publish_model, trial_run
+from mlflow_nas.search.mirroring import MirrorCallback, publish_model, trial_run
 from mlflow_nas.search.once import once
 from mlflow_nas.search.sampler_choice import Decision, choose_sampler
 from mlflow_nas.search.samplers import Proposer, SamplerName, make_sampler
@@ -82,7 +82,7 @@ class Session:
 
     def loop(self, callbacks: Sequence[Callback] = (), *, may_begin: Callable[[int], bool]) -> Loop:
         """A worker of the study in this process."""
-        mirroring = Mirroring(context=self.context, store=self.store, mirror=self.mirror)
+        mirroring = MirrorCallback(context=self.context, store=self.store, mirror=self.mirror)
         return Loop(
             claims=self.claims,
             evaluate=self._evaluate,
@@ -132,15 +132,21 @@ def load_store(study: str, storage: str | None) -> StudyStore:
     Raises:
         ConfigError: the storage can't be opened, or has no such study.
     """
-    opened = open_storage(storage, study_folder(study))
+    folder = study_folder(study)
+    if storage is None and not folder.is_dir():
+        raise _unknown(study, [one.name for one in folder.parent.glob("*/")])
+    opened = open_storage(storage, folder)
     try:
         return StudyStore(study=optuna.load_study(study_name=study, storage=opened))
     except KeyError as error:
-        known = ", ".join(sorted(one.study_name for one in opened.get_all_studies())) or "none"
-        raise ConfigError(
-            f"There is no study {study!r} in this storage, known are {known}: give --study, and the "
-            "--storage of its search."
-        ) from error
+        raise _unknown(study, [one.study_name for one in opened.get_all_studies()]) from error
+
+
+def _unknown(study: str, known: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"There is no study {study!r} in this storage, known are {', '.join(sorted(known)) or 'none'}: give "
+        "--study, and the --storage of its search."
+    )
 
 
 def open_session(

@@ -50,6 +50,7 @@ def study_costs(client: MlflowClient, experiment: str, study: str) -> StudyCosts
     if not terms:
         raise ConfigError(f"No search of the study {study!r} has ended: its costs are logged at the end.")
     selection = run.data.tags.get(names.SELECTION)
+    objective = run.data.params.get("search.objectives", "map").partition(",")[0]
     results = [
         result_of(trial)
         for trial in trial_runs(client, run)
@@ -61,9 +62,9 @@ def study_costs(client: MlflowClient, experiment: str, study: str) -> StudyCosts
         tags=dict(run.data.tags),
         selection=dict(client.get_run(selection).data.metrics) if selection else {},
         qualities=tuple(
-            result.metrics["map"]
+            result.metrics[objective]
             for result in sorted(results, key=lambda one: one.number or 0)
-            if "map" in result.metrics
+            if objective in result.metrics
         ),
     )
 

@@ -66,13 +66,17 @@ class Sender:
             self._state.notify_all()
 
     def flush(self, timeout_s: float) -> int:
-        """Wait until everything is delivered; the number of events that are not."""
+        """Wait until everything is delivered, or nothing was for the time; the number of events that wait."""
         with self._state:
             self._flushes += 1
             self._looked = float("-inf")
             self._is_called = True
             self._state.notify_all()
-            self._state.wait_for(self._is_idle, timeout_s)
+            waiting = None
+            while waiting != self._waiting():
+                waiting = self._waiting()
+                if self._state.wait_for(self._is_idle, timeout_s):
+                    break
             self._flushes -= 1
         return self._waiting()
 

@@ -1,5 +1,6 @@
 """The processor that trains networks: its name and its free cores."""
 
+import math
 import os
 import platform
 import time
@@ -11,6 +12,8 @@ __all__ = ["free_cores", "training_processor"]
 
 _INTERVAL_S = 0.2
 _IDLE_COLUMNS = (3, 4)  # of /proc/stat: idle, iowait
+_GROUP = Path("/sys/fs/cgroup")
+_UNLIMITED = 1 << 16
 _GUEST_COLUMN = 8  # guest time, which user time holds already
 
 
@@ -21,20 +24,31 @@ def training_processor() -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
-def free_cores(interval_s: float = _INTERVAL_S) -> int:
+def free_cores(interval_s: float = _INTERVAL_S, *, group: Path = _GROUP) -> int:
     """Number of cores that this process may use and that other processes leave free, at least 1.
 
-    Cores are those of the process' affinity; what others use of them is measured over an interval.
+    Cores are those of the process' affinity, at most as many as its control group's quota (a container's
+    `--cpus`); what others use of them is measured over an interval.
 
     Args:
         interval_s: seconds of the measurement.
+        group: folder of the process' control group (version 2).
     """
     cores = os.sched_getaffinity(0)
     start, busy_s, own_s = time.perf_counter(), _busy_s(cores), time.process_time()
     time.sleep(interval_s)
     elapsed_s = time.perf_counter() - start
     others_s = max(_busy_s(cores) - busy_s - (time.process_time() - own_s), 0.0)
-    return max(len(cores) - round(others_s / elapsed_s), 1)
+    return max(min(len(cores) - round(others_s / elapsed_s), _quota(group)), 1)
+
+
+def _quota(group: Path) -> int:
+    """Cores that the control group may use, rounded up; a large number without a limit."""
+    try:
+        limit, period = (group / "cpu.max").read_text(encoding="ascii").split()
+        return math.ceil(int(limit) / int(period))
+    except (OSError, ValueError):
+        return _UNLIMITED
 
 
 def _busy_s(cores: set[int]) -> float:

@@ -127,7 +127,7 @@ def test_help_and_version_are_there_at_once(shell: Shell) -> None:
 @pytest.mark.slow
 def test_a_search_that_dies_in_its_first_trial_is_finished_by_the_same_command(shell: Shell) -> None:
     """Kill -9: the trial continues after its last epoch, in the same run; nothing stays RUNNING."""
-    words = ["search", "--study", "killed", "--trials", "1", "--epochs", "60", *TINY]
+    words = ["search", "--study", "killed", "--model", "killed", "--trials", "1", "--epochs", "60", *TINY]
     words += ["--set", "training.seed_epochs=0"]
     process = shell.start(*NAS, *words)
     _wait(lambda: list(shell.work.glob("cache/train/*.unfinished/checkpoint/*.ckpt")), process)
@@ -201,7 +201,7 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert "Trials of study typed (* Pareto front):" in searched.stdout
     assert re.search(r"^[* ]  0      k5-g1-c96-w320  complete", searched.stdout, re.MULTILINE)
     assert "Pareto front, fastest first:" in searched.stdout
-    assert "champion = version" in searched.stdout
+    assert "champion = version" in searched.stdout, searched.stdout
     assert "person-detector" in searched.stdout
     command = r"Open the UI: (\S+) server --backend-store-uri (\S+) .*#/experiments/\d+/runs/\w+"
     serve = re.search(command, searched.stdout)
@@ -224,10 +224,10 @@ def test_life_of_a_deployment(shell: Shell) -> None:
     found = shell.deployments("get", "--name", "door")
     assert "sha256" in found
     assert "input_size" in found
-    photograph = shell.folder / "photo.png"
-    Image.new("RGB", (120, 80), "grey").save(photograph)
+    image = shell.folder / "photo.png"
+    Image.new("RGB", (120, 80), "grey").save(image)
     images = shell.folder / "images.json"
-    images.write_text(json.dumps({"image": [str(photograph)]}))
+    images.write_text(json.dumps({"image": [str(image)]}))
     predicted = json.loads(shell.deployments("predict", "--name", "door", "-I", str(images)))
     (prediction,) = predicted["predictions"]
     assert prediction.keys() == {"boxes", "scores", "classes"}
@@ -237,7 +237,7 @@ def test_life_of_a_deployment(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_a_training_on_photographs(shell: Shell, penn_fudan: Path, fastestdet_weights: Path) -> None:
+def test_a_training_on_real_images(shell: Shell, penn_fudan: Path, fastestdet_weights: Path) -> None:
     """The project's run is the training's; from the published detector one epoch still finds people."""
     data, weights = (os.path.relpath(path, PROJECT) for path in (penn_fudan, fastestdet_weights))
     before = {run.info.run_id for run in shell.runs()}

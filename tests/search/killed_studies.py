@@ -14,7 +14,7 @@ from typing import Any
 from studies import OBJECTIVES, evaluate, open_loop
 
 from mlflow_nas.search import worker as worker_module
-from mlflow_nas.search.mirroring import Mirroring
+from mlflow_nas.search.mirroring import MirrorCallback
 from mlflow_nas.search.store import Claim
 from mlflow_nas.space import fastestdet_head
 from mlflow_nas.tracking import Mirror, StudyRun
@@ -55,7 +55,7 @@ def work(storage: Path, folder: Path, tracking_uri: str) -> None:
     context: Any = SimpleNamespace(space=space, tags={"nas.board": "fake"}, objectives=OBJECTIVES)
     mirror = open_mirror(folder, tracking_uri)
     mirror.start_study()
-    loop.callbacks = [Mirroring(context=context, store=loop.claims.store, mirror=mirror)]
+    loop.callbacks = [MirrorCallback(context=context, store=loop.claims.store, mirror=mirror)]
     loop.run(TRIALS)
     mirror.finish_study()
     results = [

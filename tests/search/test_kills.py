@@ -46,13 +46,17 @@ def test_twenty_kills_cost_no_trial(tmp_path: Path, workers: int, tracking_uri: 
 
 
 def test_of_two_folders_one_dies(tmp_path: Path, tracking_uri: str) -> None:
-    """Two machines share a storage; one dies for good, and the other one finishes its trials."""
+    """Two machines share a storage; one dies for good, and the other one finishes its trials.
+
+    A last call of the survivor's command closes the study's run, which a worker may open after its end.
+    """
     storage = tmp_path / "journal"
     survivor = start(storage, tmp_path / "a", tracking_uri)
     for _ in range(3):
         other = start(storage, tmp_path / "b", tracking_uri)
         other.join(0.3)
         kill([other])
-    survivor.join(60)
-    assert survivor.exitcode == 0
+    for process in (survivor, start(storage, tmp_path / "a", tracking_uri)):
+        process.join(60)
+        assert process.exitcode == 0
     _check(storage, tracking_uri, tmp_path)

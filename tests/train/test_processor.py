@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from mlflow_nas.train import free_cores
 
@@ -21,3 +22,12 @@ def test_cores_that_others_use_are_not_free() -> None:
     finally:
         os.sched_setaffinity(0, before)
     assert 1 <= free_cores(0.1) <= len(before)
+
+
+def test_a_containers_quota_limits_the_cores(tmp_path: Path) -> None:
+    """Half a core counts as one; without a limit, or without control groups, the affinity counts."""
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    assert free_cores(0.01, group=tmp_path) == 1
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert free_cores(0.01, group=tmp_path) >= 1
+    assert free_cores(0.01, group=tmp_path / "none") >= 1
