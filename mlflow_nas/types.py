@@ -26,7 +26,7 @@ __all__ = [
 Choice: TypeAlias = int | float | str
 Architecture: TypeAlias = Mapping[str, Choice]
 TrialState: TypeAlias = Literal["complete", "infeasible", "failed", "pruned"]
-Role: TypeAlias = Literal["study", "trial", "reference", "seed", "repeat", "finalist"]
+Role: TypeAlias = Literal["study", "trial", "baseline", "reference", "seed", "repeat", "finalist"]
 Direction: TypeAlias = Literal["maximize", "minimize"]
 
 
@@ -146,7 +146,7 @@ class Latency:
     emulated: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
 
-    def metrics(self, *, reference_ms: float | None = None) -> dict[str, float]:
+    def metrics(self, *, reference_ms: float | None = None, given_ratio: float = 1.0) -> dict[str, float]:
         """The measurement under the names that every run and model version uses.
 
         `latency_ms` is the ratio times the study's reference latency: it does not drift with the machine's
@@ -154,12 +154,13 @@ class Latency:
 
         Args:
             reference_ms: the study's reference latency, milliseconds; None leaves `latency_ms` out.
+            given_ratio: of the detector as it was given, to the reference model: `speedup` is relative to it.
         """
         scaled = None if self.ratio is None or reference_ms is None else self.ratio * reference_ms
         named = {
             "latency_ms": scaled,
             "latency_ratio": self.ratio,
-            "speedup": None if self.ratio is None else 1 / self.ratio,
+            "speedup": None if self.ratio is None else given_ratio / self.ratio,
             "latency_raw_ms": self.p50_ms,
             "latency_raw_ms_p90": self.p90_ms,
             "latency_raw_ms_p99": self.p99_ms,
@@ -230,14 +231,15 @@ class TrialResult:
         key: the architecture's stable key; it has no weights in it.
         architecture: the choices.
         state: complete, infeasible (a limit is violated), failed, or pruned.
-        role: why the architecture was evaluated; "reference" is the baseline's trial.
+        role: why the architecture was evaluated; "baseline" is the trial of the space's baseline,
+            "reference" the detector as it was given, "finalist" a training to the end.
         number: the trial's number in the study; None outside of one.
         metrics: name to value; a failed measurement is absent.
         constraints: limit to its violation, feasible when <= 0.
         history: one mapping of metrics per trained epoch, measured on the validation images as they are.
         seconds: wall-clock seconds of each step, of earlier calls where its output was cached.
         facts: the board's facts while it measured.
-        artefacts: role ("int8", "fp32", "weights") to path on this machine.
+        artefacts: role ("int8", "fp32", "weights", "detections") to path on this machine.
         latency_unstable: the latency is not to be trusted.
         error: why it failed, one sentence.
         run_id: the trial's MLflow run, where it is known.

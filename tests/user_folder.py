@@ -23,6 +23,7 @@ SMALL: dict[str, Any] = {
     "data.eval_augmentations": 2,
     "epochs": 1,
     "quantization.max_drop": 1,  # one epoch on eight images is noise
+    "finalists": 0,
     "board": "fake",
     "seed": 1,
 }

@@ -55,16 +55,18 @@ class SearchResult(Result):
 
     Attributes:
         study: its name.
-        run_id: of the study's MLflow run; None when MLflow was never reached.
-        experiment_id: of its experiment; None likewise.
+        run_id, experiment_id: of the study's MLflow run; None when MLflow was never reached.
         tracking_uri: of MLflow; `as_json` masks a password in it.
         trials: all of the study, in their order.
         front: the Pareto front, fastest first.
+        given: the detector as it was given, the reference; None without one.
+        finalists: trained to the end, the baseline first; empty where none were.
+        answer: what to ship, how much faster and how accurate it is, in sentences.
         estimate: what an estimator did, as plain values; None without one.
         registry: model, front, aliases and changes of the registered model; None when nothing was registered.
         deployed: the manifest that the device keeps; None when nothing was deployed.
         not_deployed: why the champion was not deployed; None when it was, or without a device.
-        notes: further sentences for the user, such as that no candidate met the goal.
+        notes: further sentences for the user.
     """
 
     study: str
@@ -73,6 +75,9 @@ class SearchResult(Result):
     tracking_uri: str
     trials: tuple[TrialResult, ...]
     front: tuple[TrialResult, ...]
+    given: TrialResult | None = None
+    finalists: tuple[TrialResult, ...] = ()
+    answer: tuple[str, ...] = ()
     estimate: Mapping[str, Any] | None = None
     registry: Mapping[str, Any] | None = None
     deployed: Mapping[str, Any] | None = None
@@ -88,8 +93,7 @@ class SelectResult(Result):
         selection: `mlflow_nas.estimate.SelectionResult` as plain values: selected, winner, reason, fallback,
             tau, strategies (a row each, best first) and so on, at the top level of `as_json`.
         study: whose samples the strategies were evaluated on; None for a table.
-        run_id: of the selection's run.
-        experiment_id: of its experiment.
+        run_id, experiment_id: of the selection's run.
         tracking_uri: of MLflow.
     """
 
@@ -120,9 +124,7 @@ class EvaluateResult(Result):
         detector: what was evaluated.
         precision: of the detector, int8 or fp32.
         img_size: height and width of its input in pixels.
-        data: the data set.
-        split: of it.
-        dataset: digest of the split.
+        data, split, dataset: the data set, its split, and the split's digest.
         seconds: wall-clock.
     """
 
@@ -160,9 +162,7 @@ class ProfileResult(Result):
         nodes: times by node.
         int8_missing: why there is no int8 file; None when there is one.
         facts: of the board.
-        chart: PNG file; None when the profile was not logged, and so for the next two.
-        run_id: of the profile's MLflow run.
-        tracking_uri: of MLflow.
+        chart, run_id, tracking_uri: PNG file, MLflow run and MLflow; None when the profile was not logged.
     """
 
     board: str

@@ -1,6 +1,6 @@
 """`mlflow_nas search`: the main job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
     from mlflow_nas.registry import Reconciliation
-    from mlflow_nas.search import Conclusion, EstimatedResult, Progress, Search
+    from mlflow_nas.search import Conclusion, EstimatedResult, Goal, Progress, Search
+    from mlflow_nas.types import TrialResult
 
 __all__ = ["search"]
 
@@ -49,6 +50,7 @@ def search(
         session = search.session
         log_training_batch(session)
         estimated = _evaluate(chosen, search)
+        finalists = _finish(chosen, search)
         search.display.stage("report")
         described = {
             "space": session.context.space.name,
@@ -58,9 +60,42 @@ def search(
             "data": session.context.dataset_tag,
         }
         conclusion = conclude(
-            session, model=chosen.registry.model, max_drop=chosen.registry.max_drop, settings=described
+            session,
+            finalists=finalists,
+            goal=_goal(chosen),
+            model=chosen.registry.model,
+            settings=described,
         )
     return _result(chosen, conclusion, estimated, device)
+
+
+def _finish(config: SearchConfig, search: "Search") -> "Sequence[TrialResult]":
+    """The best of the search, trained to the end."""
+    from mlflow_nas.search import choose_finalists
+    from mlflow_nas.trial import finishing_epochs
+
+    context = search.context
+    chosen = choose_finalists(
+        search.results(), context.objectives, count=config.finalists.count, given=search.session.given()
+    )
+    epochs = config.finalists.epochs or finishing_epochs(len(context.train), context.batch_size)
+    finalists = search.finish(chosen, epochs=epochs)
+    if finalists:
+        seconds = sum(one.metrics["trial_s"] for one in finalists)
+        search.session.mirror.log_metrics(None, {"cost.finalists_s": seconds})
+    return finalists
+
+
+def _goal(config: SearchConfig) -> "Goal":
+    from mlflow_nas.search import Goal
+
+    accuracy = next((one for one in config.search.objectives if one.startswith("map")), "map")
+    return Goal(
+        accuracy=accuracy,
+        max_drop=config.registry.max_drop,
+        speedup=config.finalists.speedup,
+        max_latency_ms=config.finalists.max_latency_ms,
+    )
 
 
 def _evaluate(config: SearchConfig, search: "Search") -> "EstimatedResult | None":
@@ -144,6 +179,9 @@ def _result(
         tracking_uri=default_uri(),
         trials=conclusion.results,
         front=conclusion.front,
+        given=conclusion.given,
+        finalists=conclusion.finalists,
+        answer=conclusion.answer,
         estimate=estimated.as_json() if estimated else None,
         registry=conclusion.registry.as_json() if conclusion.registry else None,
         deployed=deployed,

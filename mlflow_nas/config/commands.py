@@ -10,6 +10,7 @@ from mlflow_nas.config.sections import (
     MAX_SEED,
     BoardSection,
     DataSection,
+    FinalistsSection,
     NetworkSection,
     QuantizationSection,
     RegistrySection,
@@ -53,6 +54,7 @@ class SearchConfig(CommandConfig):
     quantization: QuantizationSection = QuantizationSection()
     board: BoardSection = BoardSection()
     search: SearchSection = SearchSection()
+    finalists: FinalistsSection = FinalistsSection()
     registry: RegistrySection = RegistrySection()
     tracking: TrackingSection = TrackingSection()
 

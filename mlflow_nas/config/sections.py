@@ -9,6 +9,7 @@ from mlflow_nas.config.fields import Choices, File, LimitTexts, Name, Names, Sec
 __all__ = [
     "BoardSection",
     "DataSection",
+    "FinalistsSection",
     "NetworkSection",
     "QuantizationSection",
     "RegistrySection",
@@ -77,6 +78,13 @@ class TrainingSection(Section):
         None,
         description="Trained detector (state dict) whose weights are transferred to every candidate",
         json_schema_extra=option("weights"),
+    )
+    weights_img_width: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="Input width of the given weights, measured as they are; unset: 352 for the published "
+        "detector, else the baseline's",
     )
     backbone_weights: File | None = Field(
         None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"
@@ -206,6 +214,38 @@ class SearchSection(StorageSection):
     )
     latency_samples: int = Field(
         24, ge=10, le=100_000, description="Measured latencies that the prediction is fitted on"
+    )
+
+
+class FinalistsSection(Section):
+    """Finalists: the best of a search, trained to the end; they are registered."""
+
+    count: int = Field(
+        4,
+        ge=0,
+        le=100,
+        description="Members of the Pareto front, beside the baseline, that are trained to the end and "
+        "registered; 0: the front is registered as it was searched",
+        json_schema_extra=option("finalists"),
+    )
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Epochs of their training; unset: as many as 900 steps take, at least 3",
+    )
+    speedup: float | None = Field(
+        None,
+        gt=0,
+        description="Goal: how many times faster than the detector as given; the champion is the most "
+        "accurate that meets it",
+        json_schema_extra=option("speedup"),
+    )
+    max_latency_ms: float | None = Field(
+        None,
+        gt=0,
+        description="Goal: latency in milliseconds; the champion is the most accurate that meets it",
+        json_schema_extra=option("max_latency_ms"),
     )
 
 

@@ -34,15 +34,15 @@ def _groups(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> 
     measured = [one for one in results if is_measured(one, objectives)]
     front = front_of(results, objectives)
     on_front = {id(one) for one in front}
-    reference = [one for one in measured if one.role == "reference"]
-    others = [one for one in measured if one.role != "reference" and id(one) not in on_front]
+    reference = [one for one in measured if one.role == "baseline"]
+    others = [one for one in measured if one.role != "baseline" and id(one) not in on_front]
     complete = [one for one in others if one.state == "complete"]
     infeasible = [one for one in others if one.state != "complete"]
     groups = [
         _Group("dominated", "#999999", "o", "circle", complete),
         _Group("outside a limit", "#CC79A7", "x", "x", infeasible),
         _Group("Pareto front", "#0072B2", "s", "square", front, is_front=True),
-        _Group("reference", "#D55E00", "D", "diamond-open", reference),
+        _Group("baseline", "#D55E00", "D", "diamond-open", reference),
     ]
     return [group for group in groups if group.members]
 
@@ -79,7 +79,7 @@ def pareto_png(results: Sequence[TrialResult], objectives: Sequence[Objective], 
                 axes.annotate(member.key, (x, y), xytext=(4, -10), textcoords="offset points", fontsize=7)
             if len(objectives) == 2:
                 axes.step(xs, ys, where="post", color=group.colour, linewidth=1)
-        hollow = group.label == "reference"  # the reference may be on the front, too
+        hollow = group.label == "baseline"  # the reference may be on the front, too
         axes.scatter(
             xs,
             ys,

@@ -81,7 +81,7 @@ def _result(
 
 def _against(results: Sequence[TrialResult], objective: Objective) -> str:
     """The reference's value."""
-    reference = next((one for one in results if one.role == "reference"), None)
+    reference = next((one for one in results if one.role == "baseline"), None)
     if reference is None or objective.name not in reference.metrics:
         return ""
     return f"; reference {_value(reference, objective.name)}"

@@ -1,5 +1,6 @@
 """The search: workers that claim, evaluate and store trials; estimates; the report of a study."""
 
+from mlflow_nas.search.answer import Goal
 from mlflow_nas.search.conclude import Conclusion, conclude
 from mlflow_nas.search.context import StudyConfig, open_context
 from mlflow_nas.search.estimation import (
@@ -10,6 +11,7 @@ from mlflow_nas.search.estimation import (
     search_estimated,
 )
 from mlflow_nas.search.executors import Executor, LocalExecutor, ProcessExecutor
+from mlflow_nas.search.finalists import choose_finalists
 from mlflow_nas.search.focus import Focus, ParameterShare, focus, most_covering
 from mlflow_nas.search.loop import Callback, Evaluate, Loop
 from mlflow_nas.search.mirroring import trial_run
@@ -33,6 +35,7 @@ __all__ = [
     "Evaluate",
     "Executor",
     "Focus",
+    "Goal",
     "LocalExecutor",
     "Loop",
     "NoProgress",
@@ -45,6 +48,7 @@ __all__ = [
     "StudyConfig",
     "StudySelection",
     "StudyStore",
+    "choose_finalists",
     "choose_sampler",
     "conclude",
     "dataset_links",

@@ -16,10 +16,11 @@ from mlflow_nas.report import (
     table_columns,
 )
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.search.mirroring import trial_run
+from mlflow_nas.search.answer import Goal, answer
+from mlflow_nas.search.intervals import interval_metrics, with_intervals
 from mlflow_nas.search.session import Session
 from mlflow_nas.tasks import evaluate_detector
-from mlflow_nas.tracking import TrialRun, connect, default_uri
+from mlflow_nas.tracking import connect, default_uri
 from mlflow_nas.trial.cache import file_digest
 from mlflow_nas.types import TrialResult
 
@@ -39,6 +40,9 @@ class Conclusion:
     Attributes:
         results: all of them; the front and the baseline with the metrics of the test split, if there is one.
         front: non-dominated, fastest first.
+        given: the detector as it was given; None without one.
+        finalists: trained to the end, the baseline first; they are registered.
+        answer: what to ship, and why, in sentences.
         registry: after it; None without a front, for float files, and where MLflow does not answer.
         notes: sentences for the user.
         run_id: of the study; None where MLflow was never reached, and so for the next.
@@ -47,19 +51,30 @@ class Conclusion:
 
     results: tuple[TrialResult, ...]
     front: tuple[TrialResult, ...]
+    given: TrialResult | None
+    finalists: tuple[TrialResult, ...]
+    answer: tuple[str, ...]
     registry: Reconciliation | None
     notes: tuple[str, ...] = ()
     run_id: str | None = None
     experiment_id: str | None = None
 
 
-def conclude(session: Session, *, model: str, max_drop: float, settings: Mapping[str, object]) -> Conclusion:
-    """Measure the test split, report on the study's run, register the front, reconcile the registry.
+def conclude(
+    session: Session,
+    *,
+    finalists: Sequence[TrialResult] = (),
+    goal: Goal,
+    model: str,
+    settings: Mapping[str, object],
+) -> Conclusion:
+    """Measure the test split, report on the study's run, register the finalists, reconcile the registry.
 
     Args:
         session: the study.
+        finalists: trained to the end; without any the front is registered.
+        goal: what the champion has to reach.
         model: the registered model.
-        max_drop: by which the champion's accuracy may be below the reference's.
         settings: of the search, for its description.
 
     Raises:
@@ -68,25 +83,34 @@ def conclude(session: Session, *, model: str, max_drop: float, settings: Mapping
     context, mirror = session.context, session.mirror
     results = _with_test_metrics(session, session.store.results())
     front = front_of(results, context.objectives)
-    for result in front:
+    given = session.given()
+    finalists = with_intervals(context, finalists, given)
+    shipped = [one for one in finalists if one.state == "complete"] or front
+    for result in shipped:
         session.publish(result)
     running = {str(one.number) for one in session.store.unfinished()}
-    notes = mirror.reconcile([(_run_of(session, one), one) for one in results], running=running)
-    front = [replace(one, run_id=mirror.run_id(_run_of(session, one))) for one in front]
+    notes = mirror.reconcile([(session.run_of(one), one) for one in results], running=running)
+    for result in finalists:
+        mirror.log_metrics(session.run_of(result), interval_metrics(result))
+    front = [replace(one, run_id=mirror.run_id(session.run_of(one))) for one in front]
     run_id = mirror.run_id(None)
     _log_report(session, _with_runs(results, front), settings, described=run_id is not None)
+    reference = _reference(results, finalists, given)
     registry = None
-    if front and context.precision == "int8":
+    if shipped and context.precision == "int8":
         if waiting := mirror.flush(FLUSH_S):
             notes.append(
                 f"MLflow does not answer: {waiting} events wait in the outbox, nothing is registered yet. "
                 "Start the server and rerun the command."
             )
         else:
-            registry = _register(session, results, front, model, max_drop)
+            registry = _register(session, shipped, reference, model, goal)
     return Conclusion(
         results=tuple(results),
         front=tuple(front),
+        given=given,
+        finalists=tuple(finalists),
+        answer=tuple(answer(shipped, reference, goal)),
         registry=registry,
         notes=tuple(notes),
         run_id=run_id,
@@ -94,23 +118,33 @@ def conclude(session: Session, *, model: str, max_drop: float, settings: Mapping
     )
 
 
-def _run_of(session: Session, result: TrialResult) -> TrialRun:
-    return trial_run(
-        session.context, result.architecture, role=session.role_of(result.architecture), number=result.number
-    )
+def _reference(
+    results: Sequence[TrialResult], finalists: Sequence[TrialResult], given: TrialResult | None
+) -> TrialResult | None:
+    """What versions are compared with: the detector as given, else the baseline, trained as they are."""
+    if given is not None and given.state == "complete":
+        return given
+    trained = [one for one in finalists if one.key == _baseline_key(results)] or [
+        one for one in results if one.role == "baseline"
+    ]
+    return next((one for one in trained if one.state == "complete"), None)
+
+
+def _baseline_key(results: Sequence[TrialResult]) -> str | None:
+    return next((one.key for one in results if one.role == "baseline"), None)
 
 
 def _register(
     session: Session,
-    results: Sequence[TrialResult],
-    front: Sequence[TrialResult],
+    shipped: Sequence[TrialResult],
+    reference: TrialResult | None,
     model: str,
-    max_drop: float,
+    goal: Goal,
 ) -> Reconciliation:
     client = connect(default_uri())
-    reference = next((one for one in results if one.role == "reference" and one.state == "complete"), None)
-    for result in front:
-        run = _run_of(session, result)
+    as_given = [reference] if reference is not None and reference.role == "reference" else []
+    for result in (*as_given, *shipped):
+        run = session.run_of(result)
         register_model(
             client,
             model,
@@ -118,7 +152,7 @@ def _register(
             model_id=str(session.mirror.model_id(run)),
             tags=_version_tags(session, result, reference),
         )
-    return reconcile(client, model, objectives=session.context.objectives, max_drop=max_drop)
+    return reconcile(client, model, objectives=session.context.objectives, max_drop=goal.max_drop)
 
 
 def _version_tags(session: Session, result: TrialResult, reference: TrialResult | None) -> dict[str, str]:
@@ -126,10 +160,12 @@ def _version_tags(session: Session, result: TrialResult, reference: TrialResult 
     tags = {
         **session.context.tags,
         "nas.study": str(session.config.study),
-        "nas.trial": str(result.number),
+        "nas.role": result.role,
         "nas.key": result.key,
         "nas.sha256": file_digest(result.artefacts["int8"]),
     }
+    if result.number is not None:
+        tags["nas.trial"] = str(result.number)
     measured = {name: result.metrics.get(name) for name in (*objectives, "map_50", *_VERSION_METRICS)}
     tags |= {name: repr(value) for name, value in measured.items() if value is not None}
     if result.latency_unstable:
@@ -166,7 +202,7 @@ def _with_test_metrics(session: Session, results: Sequence[TrialResult]) -> list
         return list(results)
     chosen = {one.number for one in front_of(results, session.context.objectives)}
     return [
-        _tested(session, one, test) if one.number in chosen or one.role == "reference" else one
+        _tested(session, one, test) if one.number in chosen or one.role == "baseline" else one
         for one in results
     ]
 
@@ -182,5 +218,5 @@ def _tested(session: Session, result: TrialResult, test: DetectionDataset) -> Tr
     accuracy = evaluate_detector(detector, in_order(test, img_size=detector.img_size))
     metrics = {f"test_{name}": value for name, value in accuracy.items()}
     session.store.add_metrics(int(result.number or 0), metrics)
-    session.mirror.log_metrics(_run_of(session, result), metrics)
+    session.mirror.log_metrics(session.run_of(result), metrics)
     return replace(result, metrics={**result.metrics, **metrics})

@@ -4,9 +4,27 @@ from mlflow_nas.board import get_board
 from mlflow_nas.config import SearchConfig, SelectConfig, TrainConfig, find_device
 from mlflow_nas.data import load_splits
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.space import load_backbone_weights, load_seed_weights, load_space, narrow
+from mlflow_nas.space import (
+    COCO_CLASSES,
+    PUBLISHED_IMG_WIDTH,
+    SearchSpace,
+    SeedWeights,
+    input_size,
+    load_backbone_weights,
+    load_seed_weights,
+    load_space,
+    narrow,
+)
 from mlflow_nas.train import named_recipe
-from mlflow_nas.trial import StepCache, StudyContext, default_epochs, parse_limits, parse_objectives
+from mlflow_nas.trial import (
+    GivenDetector,
+    StepCache,
+    StudyContext,
+    default_epochs,
+    given_detector,
+    parse_limits,
+    parse_objectives,
+)
 
 __all__ = ["StudyConfig", "open_context"]
 
@@ -43,9 +61,10 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         test_fraction=config.data.test_fraction,
         eval_augmentations=config.data.eval_augmentations,
     )
+    space = narrow(load_space(config.space.name), config.space.choices)
     search = config.search if isinstance(config, SearchConfig) else SearchConfig().search
     return StudyContext(
-        space=narrow(load_space(config.space.name), config.space.choices),
+        space=space,
         train=data.train,
         val=data.val,
         test=data.test,
@@ -64,4 +83,17 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         max_int8_drop=config.quantization.max_drop,
         freeze_unchanged=automatic,
         threads=training.threads,
+        given=_given(config, weights, space) if not isinstance(config, TrainConfig) else None,
     )
+
+
+def _given(config: StudyConfig, weights: SeedWeights | None, space: SearchSpace) -> GivenDetector | None:
+    """The detector of the given weights, with all of its classes, at its own input size."""
+    if weights is None:
+        return None
+    is_published = weights.full.num_classes == len(COCO_CLASSES)
+    width = config.training.weights_img_width or (
+        PUBLISHED_IMG_WIDTH if is_published else space.width_of(space.baseline)
+    )
+    size = input_size(width, config.space.aspect)
+    return given_detector(weights, space, classes=config.data.classes, img_size=size)

@@ -14,7 +14,7 @@ from mlflow_nas.runtime import GOLDEN_FILE, OnnxDetector, write_golden
 from mlflow_nas.search.store import Claim, StudyStore
 from mlflow_nas.tasks import predict_boxes
 from mlflow_nas.tracking import Mirror, ModelFiles, TrialRun
-from mlflow_nas.trial import StudyContext
+from mlflow_nas.trial import AS_GIVEN, StudyContext
 from mlflow_nas.types import Architecture, Role, TrialResult
 
 __all__ = ["MirrorCallback", "publish_model", "trial_run"]
@@ -43,14 +43,15 @@ def trial_run(
         number: in the study; None for what is no trial of it.
         origin: what chose it: {"chosen_by": a strategy or None, "random": drawn at random or not}.
     """
-    key, origin = context.space.key(architecture), origin or {}
+    key = AS_GIVEN if role == "reference" else context.space.key(architecture)
+    origin = origin or {}
     chosen_by, random = origin.get("chosen_by"), origin.get("random")
     chosen = {"nas.estimator": str(chosen_by)} if chosen_by else {}
     drawn = {"nas.drawn": "random"} if random and not chosen_by else {}
     named = f"{number:03d}-{key}" if number is not None else key
     return TrialRun(
-        uid=str(number) if role in ("trial", "reference") and number is not None else f"{role}-{key}",
-        name=named if role in ("trial", "reference") else f"{role}-{named}",
+        uid=str(number) if role in ("trial", "baseline") and number is not None else f"{role}-{key}",
+        name=named if role in ("trial", "baseline", "reference") else f"{role}-{named}",
         role=role,
         number=number,
         key=key,
@@ -81,7 +82,7 @@ class MirrorCallback:
         return trial_run(
             self.context,
             claim.architecture,
-            role="reference" if is_baseline else "trial",
+            role="baseline" if is_baseline else "trial",
             number=claim.number,
             origin=claim.origin,
         )
@@ -119,6 +120,8 @@ class MirrorCallback:
 def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: TrialResult) -> None:
     """Log a trial's int8 file as an MLflow model, with golden samples and drawn detections; once per file."""
     int8, fp32 = result.artefacts.get("int8"), result.artefacts.get("fp32")
+    as_given = context.given if result.role == "reference" else None
+    classes = as_given.classes if as_given else context.val.classes
     if int8 is None or fp32 is None or not int8.is_file():
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -128,15 +131,15 @@ def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: 
                 onnx=int8,
                 key=result.key,
                 model_type=context.tags["nas.task"],
-                img_size=context.input_size(result.architecture),
-                classes=tuple(context.val.classes),
+                img_size=OnnxDetector(int8).img_size,
+                classes=tuple(classes),
                 metrics={
                     name: value for name, value in result.metrics.items() if not name.startswith("test_")
                 },
                 golden=_golden(context, int8, fp32, Path(folder) / GOLDEN_FILE),
             ),
         )
-        mirror.log_artifact(run, _examples(context, int8, Path(folder) / "detections.png"))
+        mirror.log_artifact(run, _examples(context, int8, classes, Path(folder) / "detections.png"))
 
 
 def _golden(context: StudyContext, int8: Path, fp32: Path, path: Path) -> Path:
@@ -147,14 +150,14 @@ def _golden(context: StudyContext, int8: Path, fp32: Path, path: Path) -> Path:
     return write_golden(path, int8, np.stack(images), fp32=fp32)
 
 
-def _examples(context: StudyContext, int8: Path, path: Path) -> Path:
+def _examples(context: StudyContext, int8: Path, classes: Sequence[str], path: Path) -> Path:
     detector, val = OnnxDetector(int8), context.val
     drawn: list[tuple[np.ndarray, np.ndarray, Sequence[str]]] = []
     for index in range(min(_EXAMPLES, len(val))):
         image = val[index].image
         found = predict_boxes(detector, image, img_size=detector.img_size)
         labels = [
-            f"{val.classes[label]} {score:.2f}"
+            f"{classes[label]} {score:.2f}"
             for label, score in zip(found.labels.tolist(), found.scores.tolist(), strict=True)
         ]
         drawn.append((image, found.boxes.numpy(), labels))

@@ -15,7 +15,7 @@ from mlflow_nas.search.seed import seed_seconds
 from mlflow_nas.search.session import Session
 from mlflow_nas.search.store import ORIGIN
 from mlflow_nas.trial import StudyContext, run_trial, screen
-from mlflow_nas.types import Architecture, TrialResult
+from mlflow_nas.types import Architecture, Role, TrialResult
 
 __all__ = ["Search", "StageListener"]
 
@@ -165,29 +165,45 @@ class Search:
         Raises:
             BoardError: the board failed; MachineError: this machine can't evaluate.
         """
-        name = f"nas.repeat.{result.key}"
+        context = replace(self.context, seed=self.context.seed + 1)
+        return self._train_again(result, context, "repeat", f"second training of {result.key}")
+
+    def finish(self, results: Sequence[TrialResult], *, epochs: int) -> list[TrialResult]:
+        """Train architectures to the end, each once per study.
+
+        Args:
+            results: of their trials.
+            epochs: of the training of the whole network.
+
+        Raises:
+            BoardError: the board failed; MachineError: this machine can't evaluate.
+        """
+        context = self.context.finishing(epochs)
+        return [
+            self._train_again(one, context, "finalist", f"finalist {place} of {len(results)}, {one.key}")
+            for place, one in enumerate(results, start=1)
+        ]
+
+    def _train_again(self, result: TrialResult, context: StudyContext, role: Role, stage: str) -> TrialResult:
+        """A further training of a trial's architecture; once per study."""
+        name = f"nas.{role}.{result.key}"
         known = self.get(name)
         if known is not None:
             return TrialResult.from_json(known)
-        context = replace(self.context, seed=self.context.seed + 1)
-        run = trial_run(context, result.architecture, role="repeat", number=result.number)
+        run = trial_run(context, result.architecture, role=role, number=result.number)
         mirror = self.session.mirror
         mirror.start_trial(run)
-        self.display.stage(f"second training of {result.key}")
+        self.display.stage(stage)
         try:
-            repeated = run_trial(
-                context,
-                result.architecture,
-                role="repeat",
-                number=result.number,
-                listener=self.progress,
+            found = run_trial(
+                context, result.architecture, role=role, number=result.number, listener=self.progress
             )
         except BaseException:
             mirror.interrupt_trial(run)
             raise
-        mirror.finish_trial(run, repeated)
-        self.set(name, repeated.as_json())
-        return repeated
+        mirror.finish_trial(run, found)
+        self.set(name, found.as_json())
+        return found
 
     def get(self, key: str) -> Any:
         """A value of the study; None where there is none."""

@@ -1,5 +1,6 @@
 """A study, opened by one process: its context, its storage and its mirror in MLflow."""
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +23,24 @@ from mlflow_nas.search.samplers import Proposer, SamplerName, make_sampler
 from mlflow_nas.search.seed import has_seed_network, with_seed_network
 from mlflow_nas.search.storage import open_storage
 from mlflow_nas.search.store import Claim, StudyStore, open_study
-from mlflow_nas.tracking import DatasetLink, Mirror, StudyRun, default_uri
+from mlflow_nas.tracking import DatasetLink, Mirror, StudyRun, TrialRun, default_uri
 from mlflow_nas.train import free_cores
-from mlflow_nas.trial import Listener, StepCache, StudyContext, reference_latency_ms, run_trial
+from mlflow_nas.trial import (
+    Listener,
+    StepCache,
+    StudyContext,
+    measure_given,
+    reference_latency_ms,
+    run_trial,
+)
 from mlflow_nas.types import Architecture, Role, TrialResult
 
 __all__ = ["Session", "dataset_links", "load_store", "open_cache", "open_session", "study_folder"]
+
+_log = logging.getLogger(__name__)
+
+GIVEN = "nas.given"
+"""Attribute of the study: the result of the detector as it was given."""
 
 
 def open_cache() -> StepCache:
@@ -73,6 +86,32 @@ class Session:
             self.store, "nas.reference_latency_ms", lambda: reference_latency_ms(self.context)
         )
         self.context = replace(self.context, reference_ms=float(reference_ms))
+        if self.context.given is not None:
+            listener.step("detector as given")
+            once(self.store, GIVEN, lambda: self._measure_given(listener).as_json())
+            given = self.given()
+            if given is not None and "latency_ratio" in given.metrics:
+                self.context = replace(self.context, given_ratio=given.metrics["latency_ratio"])
+
+    def given(self) -> TrialResult | None:
+        """The detector as it was given, measured before any training; None without one."""
+        known = self.store.value(GIVEN)
+        return None if known is None else TrialResult.from_json(known)
+
+    def _measure_given(self, listener: Listener) -> TrialResult:
+        result = measure_given(self.context, listener)
+        run = self.run_of(result)
+        self.mirror.start_trial(run)
+        self.mirror.finish_trial(run, result)
+        if result.state == "complete":
+            publish_model(self.context, self.mirror, run, result)
+        else:
+            _log.warning("The detector as given can't be measured: %s", result.error)
+        return result
+
+    def run_of(self, result: TrialResult) -> TrialRun:
+        """The MLflow run of a result."""
+        return trial_run(self.context, result.architecture, role=result.role, number=result.number)
 
     def _log_seed(self, result: TrialResult) -> None:
         run = trial_run(self.context, result.architecture, role="seed")
@@ -102,18 +141,18 @@ class Session:
 
     def role_of(self, architecture: Architecture) -> Role:
         """Of a trial of the study."""
-        return "reference" if architecture == self.context.space.baseline else "trial"
+        return "baseline" if architecture == self.context.space.baseline else "trial"
 
     def publish(self, result: TrialResult) -> None:
         """Log the model of a finished trial, unless it is logged; missing files are computed again."""
-        run = trial_run(
-            self.context, result.architecture, role=self.role_of(result.architecture), number=result.number
-        )
         if not all(path.is_file() for path in result.artefacts.values()):
+            context = self.context
+            if result.role == "finalist":
+                context = context.finishing(len(result.history))
             result = replace(
-                result, artefacts=run_trial(self.context, result.architecture, role=result.role).artefacts
+                result, artefacts=run_trial(context, result.architecture, role=result.role).artefacts
             )
-        publish_model(self.context, self.mirror, run, result)
+        publish_model(self.context, self.mirror, self.run_of(result), result)
 
     def close(self) -> None:
         """Close the board and the mirror; events that are not delivered wait in the outbox."""

@@ -5,10 +5,12 @@ from mlflow_nas.tasks.detection import (
     Detections,
     Detector,
     NetworkDetector,
+    bootstrap_map,
     decode,
     evaluate_detector,
     evaluate_network,
     image_boxes,
+    interval,
     predict_boxes,
 )
 
@@ -17,9 +19,11 @@ __all__ = [
     "Detections",
     "Detector",
     "NetworkDetector",
+    "bootstrap_map",
     "decode",
     "evaluate_detector",
     "evaluate_network",
     "image_boxes",
+    "interval",
     "predict_boxes",
 ]

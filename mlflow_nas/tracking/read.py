@@ -67,7 +67,7 @@ def find_study(client: MlflowClient, experiment: str, study: str) -> Run:
 
 
 def trial_runs(
-    client: MlflowClient, study: Run, *, roles: Collection[str] = ("trial", "reference")
+    client: MlflowClient, study: Run, *, roles: Collection[str] = ("trial", "baseline")
 ) -> list[Run]:
     """All runs of these roles below a study's run, in the order they started, running ones included.
 

@@ -2,15 +2,18 @@
 
 from mlflow_nas.trial.cache import Entry, StepCache, file_digest, fingerprint
 from mlflow_nas.trial.context import StudyContext
+from mlflow_nas.trial.given import AS_GIVEN, GivenDetector, given_detector
 from mlflow_nas.trial.limits import METRICS, Metric, check_limits, parse_limits, parse_objectives
 from mlflow_nas.trial.listener import Listener, Silent
-from mlflow_nas.trial.schedule import default_epochs
-from mlflow_nas.trial.steps import STEPS, reference_latency_ms, run_trial, screen
+from mlflow_nas.trial.schedule import default_epochs, finishing_epochs
+from mlflow_nas.trial.steps import STEPS, measure_given, reference_latency_ms, run_trial, screen
 
 __all__ = [
+    "AS_GIVEN",
     "METRICS",
     "STEPS",
     "Entry",
+    "GivenDetector",
     "Listener",
     "Metric",
     "Silent",
@@ -20,6 +23,9 @@ __all__ = [
     "default_epochs",
     "file_digest",
     "fingerprint",
+    "finishing_epochs",
+    "given_detector",
+    "measure_given",
     "parse_limits",
     "parse_objectives",
     "reference_latency_ms",

@@ -22,7 +22,7 @@ from mlflow_nas.train import classify
 from mlflow_nas.trial.cache import Entry, file_digest, fingerprint
 from mlflow_nas.trial.context import StudyContext
 from mlflow_nas.trial.listener import Listener, Silent
-from mlflow_nas.types import Architecture, Latency
+from mlflow_nas.types import Architecture, Latency, Limit
 
 __all__ = ["Candidate", "Step"]
 
@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 CALIBRATION_IMAGES = 32
 FP32_FILE, INT8_FILE, WEIGHTS_FILE = "model.onnx", "model.int8.onnx", "weights.pth"
+DETECTIONS_FILE = "detections.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,8 @@ class Candidate:
         if "latency" in entry.values:
             latency = Latency(**entry.values["latency"])
             self.metrics |= latency.metrics(
-                reference_ms=self.context.reference_ms or latency.reference_p50_ms
+                reference_ms=self.context.reference_ms or latency.reference_p50_ms,
+                given_ratio=self.context.given_ratio,
             )
         return entry
 
@@ -116,6 +118,31 @@ class Candidate:
     def untrained(self) -> "Candidate":
         """The same architecture with its first weights; it shares no entries."""
         return Candidate(context=self.context, architecture=self.architecture, is_trained=False)
+
+    @property
+    def trained_digest(self) -> str | None:
+        """Digest of the final weights; None for the first ones."""
+        return self.entries["train"].digests[WEIGHTS_FILE] if self.is_trained else None
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the network's classes."""
+        return self.context.val.classes
+
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """Bounds on its metrics."""
+        return self.context.limits
+
+    @property
+    def max_int8_drop(self) -> float:
+        """Largest drop of accuracy by int8; the architecture fails above it."""
+        return self.context.max_int8_drop
+
+    @property
+    def class_indexes(self) -> Sequence[int] | None:
+        """For each class of the data the network's index of it; None where both have the same."""
+        return None
 
     @property
     def key(self) -> str:

@@ -17,6 +17,7 @@ from mlflow_nas.space import (
 )
 from mlflow_nas.train import Recipe, Teacher, fine_tuning
 from mlflow_nas.trial.cache import StepCache, fingerprint
+from mlflow_nas.trial.given import GivenDetector
 from mlflow_nas.trial.schedule import is_short
 from mlflow_nas.types import Architecture, Board, Limit, Objective
 
@@ -50,6 +51,8 @@ class StudyContext:
         max_int8_drop: largest drop of accuracy by int8; an architecture above it fails.
         threads: of a training; None for the cores that are free.
         reference_ms: latency of the reference model, milliseconds, measured once per study; None before.
+        given: the detector as it was given, to compare with; None for none.
+        given_ratio: its latency, relative to the reference model's; 1 without one.
     """
 
     space: SearchSpace
@@ -72,6 +75,8 @@ class StudyContext:
     freeze_unchanged: bool = False
     threads: int | None = None
     reference_ms: float | None = None
+    given: GivenDetector | None = None
+    given_ratio: float = 1.0
 
     @cached_property
     def dataset_tag(self) -> str:
@@ -130,6 +135,10 @@ class StudyContext:
             recipe = replace(recipe, freeze="backbone")
         return replace(self, recipe=recipe, weights=weights)
 
+    def finishing(self, epochs: int) -> "StudyContext":
+        """The context of trainings to the end: longer, of everything."""
+        return replace(self, epochs=epochs, recipe=replace(self.recipe, freeze="none"), limits=())
+
     def teacher(self, architecture: Architecture) -> Teacher | None:
         """The seed network at an architecture's input size, for distillation.
 
@@ -150,10 +159,14 @@ class StudyContext:
 
     def data(self, architecture: Architecture) -> DetectionDataModule:
         """Both splits at the architecture's input size."""
+        return self.data_at(self.input_size(architecture))
+
+    def data_at(self, img_size: tuple[int, int]) -> DetectionDataModule:
+        """Both splits at an input size, height and width in pixels."""
         return DetectionDataModule(
             self.train,
             self.val,
-            img_size=self.input_size(architecture),
+            img_size=img_size,
             batch_size=self.batch_size,
             seed=self.seed,
             augmentation=self.recipe.augmentation,
@@ -176,5 +189,6 @@ class StudyContext:
             "aspect": self.aspect,
             "seed": self.seed,
             "weights": self.weights_digest,
+            "given": self.given.digest if self.given else None,
             "test": self.test.digest[:_TAG_CHARACTERS] if self.test else None,
         }

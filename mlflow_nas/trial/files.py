@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow_nas.export import export_onnx, quantize_int8
 from mlflow_nas.runtime import check_parity
-from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, WEIGHTS_FILE, Candidate
+from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, Candidate
 
 __all__ = ["export", "export_inputs", "quantization_inputs", "quantize"]
 
@@ -19,10 +19,9 @@ PARITY_ATOL = 5e-3
 
 def export_inputs(candidate: Candidate) -> Mapping[str, object]:
     """Inputs of `export`: network, weights, input size, metadata of the file."""
-    trained = candidate.entries["train"].digests[WEIGHTS_FILE] if candidate.is_trained else None
     return {
         "network": candidate.identity,
-        "weights": trained,
+        "weights": candidate.trained_digest,
         "img_size": candidate.img_size,
         "metadata": _metadata(candidate),
         "onnx": version("onnx"),
@@ -33,7 +32,7 @@ def _metadata(candidate: Candidate) -> dict[str, str]:
     val = candidate.context.val
     return {
         "mlflow_nas.architecture": json.dumps(dict(candidate.architecture)),
-        "mlflow_nas.classes": json.dumps(list(val.classes)),
+        "mlflow_nas.classes": json.dumps(list(candidate.classes)),
         "mlflow_nas.eval_augmentations": json.dumps(val.eval_augmentations),
         "mlflow_nas.key": candidate.key,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.tasks import evaluate_detector, evaluate_network
 from mlflow_nas.trial.agreement import check_board_outputs, check_int8_accuracy
-from mlflow_nas.trial.candidate import WEIGHTS_FILE, Candidate
+from mlflow_nas.trial.candidate import DETECTIONS_FILE, Candidate
 
 __all__ = ["evaluate", "evaluation_inputs", "measure", "measurement_inputs"]
 
@@ -24,23 +24,30 @@ def evaluation_inputs(candidate: Candidate) -> Mapping[str, object]:
     """Inputs of `evaluate`: files, validation images, tolerance of the int8 file."""
     return {
         "shipped": candidate.shipped_digest,
-        "weights": candidate.entries["train"].digests[WEIGHTS_FILE],
+        "weights": candidate.trained_digest,
         "val": candidate.context.val.digest,
         "img_size": candidate.img_size,
-        "max_int8_drop": candidate.context.max_int8_drop,
+        "max_int8_drop": candidate.max_int8_drop,
+        "classes": candidate.class_indexes,
         "onnxruntime": version("onnxruntime"),
     }
 
 
-def evaluate(candidate: Candidate, _folder: Path) -> Mapping[str, Any]:
-    """Accuracy of the float network, and of the file that ships.
+def evaluate(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
+    """Accuracy of the float network, and of the file that ships, whose detections are kept.
 
     Raises:
         CandidateError: quantization costs too much accuracy.
     """
-    fp32 = evaluate_network(candidate.final_network, candidate.data)
-    accuracy = evaluate_detector(OnnxDetector(candidate.shipped_file), candidate.data.batches("val"))
-    check_int8_accuracy(fp32=fp32["map_fp32"], int8=accuracy["map"], max_drop=candidate.context.max_int8_drop)
+    classes = candidate.class_indexes
+    fp32 = evaluate_network(candidate.final_network, candidate.data, classes=classes)
+    accuracy = evaluate_detector(
+        OnnxDetector(candidate.shipped_file),
+        candidate.data.batches("val"),
+        classes=classes,
+        record=folder / DETECTIONS_FILE,
+    )
+    check_int8_accuracy(fp32=fp32["map_fp32"], int8=accuracy["map"], max_drop=candidate.max_int8_drop)
     return {"metrics": {**accuracy, **fp32}}
 
 

@@ -3,23 +3,31 @@
 Each step is cached under a fingerprint of its inputs: running a trial again continues it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.estimate import complexity
 from mlflow_nas.trial.cache import fingerprint
-from mlflow_nas.trial.candidate import FP32_FILE, INT8_FILE, WEIGHTS_FILE, Candidate, Step
+from mlflow_nas.trial.candidate import (
+    DETECTIONS_FILE,
+    FP32_FILE,
+    INT8_FILE,
+    WEIGHTS_FILE,
+    Candidate,
+    Step,
+)
 from mlflow_nas.trial.context import StudyContext
 from mlflow_nas.trial.files import export, export_inputs, quantization_inputs, quantize
+from mlflow_nas.trial.given_candidate import GivenCandidate
 from mlflow_nas.trial.limits import check_limits, screening_limits
 from mlflow_nas.trial.listener import Listener, Silent
 from mlflow_nas.trial.measurement import evaluate, evaluation_inputs, measure, measurement_inputs
 from mlflow_nas.trial.training import train, training_inputs
 from mlflow_nas.types import Architecture, Role, TrialResult, TrialState
 
-__all__ = ["STEPS", "reference_latency_ms", "run_trial", "screen"]
+__all__ = ["STEPS", "measure_given", "reference_latency_ms", "run_trial", "screen"]
 
 
 def _count(candidate: Candidate, _folder: Path) -> Mapping[str, Any]:
@@ -46,7 +54,13 @@ QUANTIZE = Step(
     outputs={"int8": INT8_FILE},
     applies=lambda one: one.context.precision == "int8",
 )
-EVALUATE = Step(name="evaluate", run=evaluate, inputs=evaluation_inputs)
+EVALUATE = Step(
+    name="evaluate",
+    run=evaluate,
+    inputs=evaluation_inputs,
+    outputs={"detections": DETECTIONS_FILE},
+    version=2,
+)
 MEASURE = Step(
     name="measure",
     run=lambda one, _folder: measure(one, _reference(one.context)),
@@ -54,7 +68,7 @@ MEASURE = Step(
 )
 
 STEPS = (COUNT, SCREEN, TRAIN, EXPORT, QUANTIZE, EVALUATE, MEASURE)
-_SEED_STEPS = ("count", "train")
+_SEED_STEPS, _UNTRAINED_STEPS = ("count", "train"), ("screen", "train")
 
 
 def run_trial(
@@ -82,20 +96,41 @@ def run_trial(
         ConfigError: a limit or objective is a metric that this board does not measure.
     """
     candidate = Candidate(context=context, architecture=architecture, listener=listener or Silent())
-    state: TrialState = "complete"
-    error = None
-    try:
-        for step in STEPS:
-            if step.applies(candidate) and (role != "seed" or step.name in _SEED_STEPS):
-                candidate.run(step)
-                if any(violation > 0 for violation in _constraints(candidate).values()):
-                    state = "infeasible"
-                    break
-    except CandidateError as failure:
-        state, error = "failed", f"{type(failure).__name__}: {failure}"
+    steps = [step for step in STEPS if role != "seed" or step.name in _SEED_STEPS]
+    state, error = _run(candidate, steps)
     if state == "complete" and role != "seed":
         _require_metrics(candidate)
     return _result(candidate, state, role=role, number=number, error=error)
+
+
+def measure_given(context: StudyContext, listener: Listener | None = None) -> TrialResult:
+    """The detector as it was given, untrained: exported, quantized, evaluated and timed as a trial is.
+
+    Args:
+        context: of a study with a given detector.
+        listener: receives the events; None for no listener.
+
+    Raises:
+        BoardError: the board failed; MachineError: this machine failed.
+    """
+    candidate = GivenCandidate(
+        context=context, architecture=context.space.baseline, listener=listener or Silent()
+    )
+    state, error = _run(candidate, [step for step in STEPS if step.name not in _UNTRAINED_STEPS])
+    return _result(candidate, state, role="reference", number=None, error=error)
+
+
+def _run(candidate: Candidate, steps: Sequence[Step]) -> tuple[TrialState, str | None]:
+    """The steps in their order, until a limit is violated; the state, and why it failed."""
+    try:
+        for step in steps:
+            if step.applies(candidate):
+                candidate.run(step)
+                if any(violation > 0 for violation in _constraints(candidate).values()):
+                    return "infeasible", None
+    except CandidateError as failure:
+        return "failed", f"{type(failure).__name__}: {failure}"
+    return "complete", None
 
 
 def _result(
@@ -126,7 +161,7 @@ def _result(
 
 
 def _constraints(candidate: Candidate) -> dict[str, float]:
-    return check_limits(candidate.context.limits, candidate.metrics)
+    return check_limits(candidate.limits, candidate.metrics)
 
 
 def _require_metrics(candidate: Candidate) -> None:

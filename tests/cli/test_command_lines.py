@@ -135,7 +135,7 @@ def test_a_search_that_dies_in_its_first_trial_is_finished_by_the_same_command(s
     process.communicate()
     done = json.loads(shell.nas(*words).stdout)
     assert [(row["trial"], row["state"]) for row in done["trials"]] == [(0, "complete")]
-    assert [run.data.tags["nas.role"] for run in shell.runs()] == ["study", "reference"]
+    assert [run.data.tags["nas.role"] for run in shell.runs()] == ["study", "baseline"]
     assert {run.info.status for run in shell.runs()} == {"FINISHED"}
     history = MlflowClient(shell.tracking_uri).get_metric_history(
         shell.runs()[-1].info.run_id, "epoch/train_loss"
@@ -181,7 +181,7 @@ def test_two_machines_share_one_storage(tmp_path: Path) -> None:
     assert len({row["key"] for row in again["trials"]}) == 4
     assert {row["state"] for row in again["trials"]} == {"complete"}
     roles = [run.data.tags["nas.role"] for run in machines[0].runs()]
-    assert sorted(roles) == ["reference", "seed", "study", "trial", "trial", "trial"]
+    assert sorted(roles) == ["baseline", "seed", "study", "trial", "trial", "trial"]
     assert {run.info.status for run in machines[0].runs()} == {"FINISHED"}
     assert len({result["run_id"] for result in (*results, again)}) == 1
 
@@ -210,7 +210,7 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert (PROJECT / serve.group(1)).is_file(), "the command runs without an activated environment"
     assert "remaining" in searched.stderr, "the progress bar"
     runs = [run for run in shell.runs() if run.data.tags["nas.study"] == "typed"]
-    assert [run.data.tags["nas.role"] for run in runs] == ["study", "seed", "reference", "trial"]
+    assert [run.data.tags["nas.role"] for run in runs] == ["study", "seed", "baseline", "trial"]
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 

@@ -43,7 +43,7 @@ FAILED = TrialResult(
     error="CandidateError: it can't\nbe exported",
 )
 TRIALS = [
-    _trial(0, 0.4, 5.0, role="reference"),
+    _trial(0, 0.4, 5.0, role="baseline"),
     _trial(1, 0.3, 4.0),
     _trial(2, 0.2, 4.5),
     _trial(3, None, 9.0),
@@ -117,7 +117,7 @@ def test_groups_of_points_differ_in_their_markers(tmp_path: Path) -> None:
         ("dominated", "circle"),
         ("outside a limit", "x"),
         ("Pareto front", "square"),
-        ("reference", "diamond-open"),
+        ("baseline", "diamond-open"),
     ):
         assert f'"name":"{label}"' in page
         assert f'"symbol":"{symbol}"' in page

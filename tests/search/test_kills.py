@@ -21,7 +21,7 @@ def _check(storage: Path, tracking_uri: str, folder: Path) -> None:
     client = mlflow.MlflowClient(tracking_uri)
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
     studies = [run for run in runs if run.data.tags["nas.role"] == "study"]
-    trials = [run for run in runs if run.data.tags["nas.role"] in ("trial", "reference")]
+    trials = [run for run in runs if run.data.tags["nas.role"] in ("trial", "baseline")]
     assert len(studies) == 1
     assert Counter(run.data.tags["nas.trial"] for run in trials) == {str(one.number): 1 for one in results}
     assert {run.info.status for run in runs} == {"FINISHED"}

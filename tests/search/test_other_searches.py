@@ -2,9 +2,11 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_space
 from optuna.trial import TrialState
 from user_folder import SMALL, UserFolder
 
@@ -13,6 +15,7 @@ from mlflow_nas.api.studies import tracked
 from mlflow_nas.config import SearchConfig, load_config
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.search import Claim, NoProgress, Session
+from mlflow_nas.space import build_detector, save_weights
 from mlflow_nas.types import TrialResult
 
 FAULTY = """
@@ -103,7 +106,7 @@ def test_a_limit_on_latency_ends_trials_untrained(user_folder: UserFolder) -> No
     for trial in user_folder.store("slow").study.trials:
         assert trial.state is TrialState.PRUNED
         assert trial.constraints["latency_ms<=0.0001"] > 0
-    runs = [run for run in user_folder.runs("reference", "trial") if run.data.tags["nas.study"] == "slow"]
+    runs = [run for run in user_folder.runs("baseline", "trial") if run.data.tags["nas.study"] == "slow"]
     assert {(run.info.status, run.data.tags["nas.state"]) for run in runs} == {("FINISHED", "infeasible")}
 
 
@@ -135,7 +138,7 @@ def test_an_estimate_chooses_within_the_limits(user_folder: UserFolder) -> None:
     }
     result = user_folder.search(**options)
     baseline, *chosen = result.trials
-    assert (baseline.role, baseline.state) == ("reference", "infeasible")
+    assert (baseline.role, baseline.state) == ("baseline", "infeasible")
     assert [one.state for one in chosen] == ["complete"] * 2
     assert all(one.metrics["params"] <= 2500 for one in chosen)
     assert result.estimate is not None
@@ -227,7 +230,7 @@ def test_a_reference_run_that_was_deleted_in_mlflow_is_restored(user_folder: Use
     """Table, front and champion keep it; the user reads what was done."""
     options = {"study": "deleted", "model": "deleted", "trials": 2, "device": "none", "sampler": "random"}
     first = user_folder.search(**options)
-    (run,) = [one for one in user_folder.runs("reference") if one.data.tags["nas.study"] == "deleted"]
+    (run,) = [one for one in user_folder.runs("baseline") if one.data.tags["nas.study"] == "deleted"]
     user_folder.client.delete_run(run.info.run_id)
     again = user_folder.search(**options)
     assert any("was deleted in MLflow: it is restored" in note for note in again.notes)
@@ -288,6 +291,47 @@ def test_two_workers_share_one_study_and_one_display(user_folder: UserFolder) ->
     assert {one.state for one in result.trials} == {"complete"}
     assert len({one.key for one in result.trials}) == 6
     assert sorted(display.started) == sorted(display.finished) == list(range(6))
-    runs = [run for run in user_folder.runs("reference", "trial") if run.data.tags["nas.study"] == "shared"]
+    runs = [run for run in user_folder.runs("baseline", "trial") if run.data.tags["nas.study"] == "shared"]
     assert sorted(run.data.tags["nas.trial"] for run in runs) == list("012345")
     assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
+    user_folder: UserFolder, tmp_path: Path
+) -> None:
+    """Given weights are measured as they are, once; finalists and they are registered, and no trial is."""
+    weights = tmp_path / "given.pth"
+    space = tiny_space.tiny_space()
+    save_weights(build_detector(space.baseline, num_classes=1, space=space), weights)
+    options: dict[str, Any] = {
+        "study": "finished",
+        "trials": 3,
+        "weights": weights,
+        "training.weights_img_width": 160,
+        "finalists": 1,
+        "finalists.epochs": 2,
+        "model": "finished",
+        "device": "none",
+    }
+    result = user_folder.search(**options)
+    given = result.given
+    assert given is not None
+    assert (given.key, given.role, given.number) == ("as-given", "reference", None)
+    baseline, *others = result.finalists
+    assert baseline.key == "c24-k3-w128"
+    assert len(others) <= 1
+    assert all(len(one.history) == 2 and one.role == "finalist" for one in result.finalists)
+    assert all("map_difference_ci_low" in one.metrics for one in result.finalists)
+    assert baseline.metrics["speedup"] == pytest.approx(
+        given.metrics["latency_ratio"] / baseline.metrics["latency_ratio"]
+    )
+    assert result.answer[0].startswith("Reference: the detector as given, map ")
+    versions = user_folder.client.search_model_versions("name='finished'")
+    roles = sorted(version.tags["nas.role"] for version in versions)
+    assert roles == ["finalist"] * len(result.finalists) + ["reference"]
+    (run,) = [one for one in user_folder.runs("reference") if one.data.tags["nas.study"] == "finished"]
+    assert run.data.metrics["map"] == pytest.approx(given.metrics["map"])
+    cached = user_folder.cached()
+    again = user_folder.search(**options)
+    assert user_folder.cached() == cached
+    assert [one.metrics["map"] for one in again.finalists] == [one.metrics["map"] for one in result.finalists]

@@ -53,14 +53,14 @@ def extended(user_folder: UserFolder, continued: Continued) -> SearchResult:  # 
 @pytest.fixture
 def trials(user_folder: UserFolder, searched: SearchResult) -> list[Run]:
     """The runs of its trials."""
-    runs = sorted(user_folder.runs("reference", "trial"), key=lambda run: int(run.data.tags["nas.trial"]))
+    runs = sorted(user_folder.runs("baseline", "trial"), key=lambda run: int(run.data.tags["nas.trial"]))
     return runs[: len(searched.trials)]
 
 
 def test_a_result_has_trials_front_registry_and_deployment(searched: SearchResult) -> None:
     """The baseline first, each architecture once; the champion is on the board where it was measured."""
     assert [one.number for one in searched.trials] == [0, 1, 2]
-    assert (searched.trials[0].key, searched.trials[0].role) == ("c24-k3-w128", "reference")
+    assert (searched.trials[0].key, searched.trials[0].role) == ("c24-k3-w128", "baseline")
     assert {one.state for one in searched.trials} == {"complete"}
     assert len({one.key for one in searched.trials}) == 3
     assert searched.registry is not None
@@ -100,7 +100,7 @@ def test_the_studys_run_tells_what_was_searched(user_folder: UserFolder, searche
 def test_a_trials_run_holds_architecture_and_metrics(trials: list[Run], searched: SearchResult) -> None:
     """Params are the choices alone; the objectives come first among the metrics."""
     assert [run.info.status for run in trials] == ["FINISHED"] * 3
-    assert [run.data.tags["nas.role"] for run in trials] == ["reference", "trial", "trial"]
+    assert [run.data.tags["nas.role"] for run in trials] == ["baseline", "trial", "trial"]
     for run, trial in zip(trials, searched.trials, strict=True):
         assert {name: value for name, value in run.data.params.items() if name.startswith("arch.")} == {
             f"arch.{name}": str(value) for name, value in trial.architecture.items()
@@ -151,7 +151,7 @@ def test_the_test_split_is_measured_once(
 ) -> None:
     """For the fronts of all calls and the reference; it decides nothing."""
     tested = {0} | {one.number for result in (searched, extended) for one in result.front}
-    runs = {run.data.tags["nas.trial"]: run for run in user_folder.runs("reference", "trial")}
+    runs = {run.data.tags["nas.trial"]: run for run in user_folder.runs("baseline", "trial")}
     for trial in extended.trials:
         run = runs[str(trial.number)]
         for name in ("test_map", "test_map_50"):
@@ -207,7 +207,7 @@ def test_more_trials_continue_the_study(
     assert len({one.key for one in extended.trials}) == 4
     assert extended.run_id == searched.run_id
     assert len(user_folder.runs("seed")) == len(user_folder.runs("study")) == 1
-    assert len(user_folder.runs("reference", "trial")) == 4
+    assert len(user_folder.runs("baseline", "trial")) == 4
 
 
 def test_status_is_read_from_the_storage(user_folder: UserFolder, extended: SearchResult) -> None:

@@ -16,7 +16,7 @@ def mirror(open_mirror: Callable[..., Mirror]) -> Mirror:
     found = open_mirror()
     found.start_study()
     found.finish_trial(trial_run(1), trial_result(1, state="failed", error="too large", metrics={}))
-    found.finish_trial(trial_run(0, role="reference"), trial_result(0, role="reference"))
+    found.finish_trial(trial_run(0, role="baseline"), trial_result(0, role="baseline"))
     found.start_trial(trial_run(2))
     seed = dataclasses.replace(trial_run(), uid="seed", role="seed", number=None)
     found.finish_trial(seed, trial_result(role="seed"))
@@ -28,7 +28,7 @@ def mirror(open_mirror: Callable[..., Mirror]) -> Mirror:
 def test_a_studys_results_come_back_from_mlflow(client: MlflowClient, mirror: Mirror) -> None:
     """Ended trials and the reference by their numbers, choices with their types; a limit keeps its name."""
     reference, failed = read_results(client, "nas", "pf")
-    expected = trial_result(0, role="reference", run_id=mirror.run_id(trial_run(0)))
+    expected = trial_result(0, role="baseline", run_id=mirror.run_id(trial_run(0)))
     assert reference == expected
     assert [type(value) for value in reference.architecture.values()] == [int, float, str, float]
     assert (failed.number, failed.state, failed.error) == (1, "failed", "too large")

@@ -16,16 +16,19 @@ from tiny_space import TinyDetector, tiny_space
 
 from mlflow_nas.board import FakeBoard
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, MachineError
-from mlflow_nas.space import SearchSpace
+from mlflow_nas.runtime import OnnxDetector
+from mlflow_nas.space import SearchSpace, build_detector, load_seed_weights, save_weights
 from mlflow_nas.train import Recipe
 from mlflow_nas.trial import (
+    given_detector,
+    measure_given,
     parse_limits,
     parse_objectives,
     reference_latency_ms,
     run_trial,
     screen,
 )
-from mlflow_nas.types import Architecture
+from mlflow_nas.types import Architecture, Latency
 
 WHOLE = ["count", "train", "export", "quantize", "evaluate", "measure"]
 
@@ -53,6 +56,7 @@ def test_a_result_holds_all_that_is_known(finished: Finished) -> None:
         "weights": "weights.pth",
         "fp32": "model.onnx",
         "int8": "model.int8.onnx",
+        "detections": "detections.npz",
     }
     assert all(path.is_file() for path in result.artefacts.values())
 
@@ -191,7 +195,7 @@ def test_float_files_are_measured_for_comparison(copied: Path, finished: Finishe
     heard = Recorder()
     result = run_trial(open_context(copied, precision="fp32"), SMALL, listener=heard)
     assert "quantize" not in heard.steps
-    assert result.artefacts.keys() == {"weights", "fp32"}
+    assert result.artefacts.keys() == {"weights", "fp32", "detections"}
     assert result.metrics["map"] == pytest.approx(result.metrics["map_fp32"], abs=0.01)
     assert result.metrics["model_size_bytes"] != finished.result.metrics["model_size_bytes"]
 
@@ -339,3 +343,21 @@ def test_a_files_metadata_says_what_it_is(finished: Finished) -> None:
             "mlflow_nas.precision": "int8",
         }.items()
     )
+
+
+def test_a_given_detector_is_measured_as_it_is(tmp_path: Path) -> None:
+    """Its own weights and input size, no training; its latency is what speed-ups are relative to."""
+    space = tiny_space()
+    network = build_detector(space.baseline, num_classes=1, space=space, seed=5)
+    save_weights(network, tmp_path / "given.pth")
+    weights = load_seed_weights(tmp_path / "given.pth")
+    given = given_detector(weights, space, classes=("person",), img_size=(96, 96))
+    assert given is not None
+    context = open_context(tmp_path, given=given)
+    result = measure_given(context)
+    assert (result.key, result.role, result.state) == ("as-given", "reference", "complete")
+    assert {path.split("/")[0] for path in entries(tmp_path)} == {"export", "quantize", "evaluate", "measure"}
+    assert OnnxDetector(result.artefacts["int8"]).img_size == (96, 96)
+    slower = Latency(p50_ms=2, p90_ms=2, p99_ms=2, min_ms=2, mean_ms=2, cv=0, runs=9, board="b", ratio=0.5)
+    assert slower.metrics(given_ratio=2.0)["speedup"] == pytest.approx(4.0)
+    assert given_detector(weights, space, classes=("cat", "dog"), img_size=(96, 96)) is None

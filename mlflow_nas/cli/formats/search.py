@@ -10,6 +10,7 @@ from mlflow_nas.types import TrialResult
 
 __all__ = ["format_evaluate", "format_search", "format_status", "format_train"]
 
+_FINAL = ("map", "map_50", "map_ci_low", "map_ci_high", "latency_ms", "speedup")
 _FIRST = ("map", "map_50", "latency_ms", "latency_ratio")
 
 
@@ -18,6 +19,9 @@ def format_search(result: SearchResult) -> str:
     trials, front = ([trial.as_row() for trial in part] for part in (result.trials, result.front))
     parts = [f"\nTrials of study {result.study} (* Pareto front):", _trials(trials, front)]
     parts += ["\nPareto front, fastest first:", _front(front)]
+    if result.finalists:
+        finished = [one for one in (result.given, *result.finalists) if one is not None]
+        parts += ["\nTrained to the end, beside the detector as given:", _finalists(finished)]
     if result.estimate:
         parts.append(_estimate(result.estimate))
     if result.registry:
@@ -28,7 +32,7 @@ def format_search(result: SearchResult) -> str:
         parts.append(format_manifest(result.deployed))
     if result.not_deployed:
         parts.append(f"Not deployed: {result.not_deployed}")
-    parts += result.notes
+    parts += [*result.notes, "", *result.answer]
     parts.append(f"\nOpen the UI: {format_ui(result.tracking_uri, result.experiment_id, result.run_id)}")
     return "\n".join(parts)
 
@@ -84,6 +88,12 @@ def _front(rows: Sequence[Mapping[str, Any]]) -> str:
         return "(empty: no trial is complete)"
     columns = _columns(rows)
     return format_table([_shown(row, columns) for row in rows])
+
+
+def _finalists(results: Sequence[TrialResult]) -> str:
+    rows = [one.as_row() for one in results]
+    columns = tuple(name for name in _FINAL if any(name in row for row in rows))
+    return format_table([{name: row.get(name) for name in ("key", "state", *columns)} for row in rows])
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

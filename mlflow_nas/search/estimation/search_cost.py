@@ -72,7 +72,7 @@ def found_terms(results: Sequence[TrialResult], objective: Objective) -> dict[st
     ]
     if ratios:
         terms["hypervolume"] = hypervolume(ratios, (0.0, WORST_RATIO), (True, False))
-    floor = next((value for one, value in complete if one.role == "reference"), None)
+    floor = next((value for one, value in complete if one.role == "baseline"), None)
     if floor is not None:
         as_good = [_latency_ms(one) for one, value in complete if value >= floor]
         terms |= {"reference_quality": floor, "latency_at_reference_quality_ms": min(as_good)}

@@ -7,7 +7,7 @@ from mlflow_nas.space.fastestdet.head import DetectionHead
 from mlflow_nas.space.fastestdet.loss import LossTerms, detection_loss
 from mlflow_nas.space.fastestdet.neck import SppNeck
 from mlflow_nas.space.fastestdet.network import FastestDet
-from mlflow_nas.space.fastestdet.published import COCO_CLASSES, from_published
+from mlflow_nas.space.fastestdet.published import COCO_CLASSES, PUBLISHED_IMG_WIDTH, from_published
 from mlflow_nas.space.fastestdet.siou import siou
 from mlflow_nas.space.fastestdet.transfer import slice_weights
 
@@ -15,6 +15,7 @@ __all__ = [
     "CLASS_POWER",
     "COCO_CLASSES",
     "OBJECTNESS_POWER",
+    "PUBLISHED_IMG_WIDTH",
     "STAGE_DEPTHS",
     "STAGE_WIDTHS",
     "DetectionHead",

@@ -15,7 +15,10 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
-__all__ = ["COCO_CLASSES", "from_published"]
+__all__ = ["COCO_CLASSES", "PUBLISHED_IMG_WIDTH", "from_published"]
+
+PUBLISHED_IMG_WIDTH: Final = 352
+"""Pixels; the published detector's input is a square."""
 
 # The published names of neck and head, and the product's.
 _PREFIXES: Final = (

@@ -7,6 +7,7 @@ Answer: `Detections` of each image. Metric: COCO mAP at IoU .5:.95 (`map`) and a
 """
 
 from mlflow_nas.tasks.detection.answer import Detections, decode, image_boxes
+from mlflow_nas.tasks.detection.bootstrap import bootstrap_map, interval
 from mlflow_nas.tasks.detection.evaluate import (
     Detector,
     NetworkDetector,
@@ -21,9 +22,11 @@ __all__ = [
     "Detections",
     "Detector",
     "NetworkDetector",
+    "bootstrap_map",
     "decode",
     "evaluate_detector",
     "evaluate_network",
     "image_boxes",
+    "interval",
     "predict_boxes",
 ]

@@ -1,6 +1,7 @@
 """COCO mAP of a detector: a network in torch, or an int8 file in ONNX Runtime."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,7 +38,11 @@ class NetworkDetector:
 
 
 def evaluate_detector(
-    detector: Detector, batches: Iterable[Batch], *, classes: Sequence[int] | None = None
+    detector: Detector,
+    batches: Iterable[Batch],
+    *,
+    classes: Sequence[int] | None = None,
+    record: Path | None = None,
 ) -> dict[str, float]:
     """COCO mAP of a detector over a split: {"map": 0..1, "map_50": 0..1}.
 
@@ -45,21 +50,31 @@ def evaluate_detector(
         detector: runs the network.
         batches: the split.
         classes: for each class of the split the detector's index of it; None where both have the same.
+        record: file that receives detections and truth (`CocoMap.save`); None for none.
     """
     metric = CocoMap()
     for batch in batches:
         output = torch.from_numpy(detector(batch.images.numpy()))
         metric.update(decode(output, classes=classes), batch.targets, batch.sizes)
+    if record is not None:
+        metric.save(record)
     return metric.compute()
 
 
-def evaluate_network(network: nn.Module, data: DetectionDataModule) -> dict[str, float]:
+def evaluate_network(
+    network: nn.Module, data: DetectionDataModule, *, classes: Sequence[int] | None = None
+) -> dict[str, float]:
     """COCO mAP of a trained network on the validation split with its augmentations, computed on the CPU.
+
+    Args:
+        network: trained.
+        data: the splits at its input size.
+        classes: for each class of the split the network's index of it; None where both have the same.
 
     Returns:
         {"map_fp32": 0..1, "map_50_fp32": 0..1}.
     """
-    accuracy = evaluate_detector(NetworkDetector(network), data.batches("val"))
+    accuracy = evaluate_detector(NetworkDetector(network), data.batches("val"), classes=classes)
     return {f"{name}_fp32": value for name, value in accuracy.items()}
 
 

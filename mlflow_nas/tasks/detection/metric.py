@@ -1,9 +1,12 @@
 """COCO mean average precision, by faster-coco-eval."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_convert
 
@@ -74,21 +77,98 @@ class CocoMap:
 
     def compute(self) -> dict[str, float]:
         """{"map": ..., "map_50": ...}; 0 without boxes."""
+        matching = self._matching()
+        if matching is None:
+            return {"map": 0.0, "map_50": 0.0}
+        matching.evaluate()
+        matching.accumulate()
+        precision = _precision(matching)
+        known = precision > -1
+        if not known.any():
+            return {"map": 0.0, "map_50": 0.0}
+        return {"map": float(precision[known].mean()), "map_50": float(precision[0][known[0]].mean())}
+
+    def resample(self, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """MAP at IoU .5:.95 of samples of the images, with repetition.
+
+        Args:
+            images: indexes [draws, n], as many a draw as there are images.
+
+        Returns:
+            [draws]; 0 for a draw without boxes.
+        """
+        matching = self._matching(separate=True)
+        if matching is None:
+            return np.zeros(len(images))
+        matching.evaluate()
+        by_class = np.array(matching._evalImgs_cpp, dtype=object).reshape(-1, self._images)
+        values = []
+        for draw in images:
+            matching._evalImgs_cpp = list(by_class[:, draw].flatten())
+            matching.accumulate()
+            precision = _precision(matching)
+            known = precision > -1
+            values.append(float(precision[known].mean()) if known.any() else 0.0)
+        return np.array(values)
+
+    def _matching(self, *, separate: bool = False) -> Any:
+        """An evaluation by faster-coco-eval; None without boxes."""
         common = {
             "images": [{"id": index} for index in range(self._images)],
             "categories": [{"id": label} for label in {box["category_id"] for box in self._truth}],
         }
         if not common["categories"]:
-            return {"map": 0.0, "map_50": 0.0}
+            return None
         truth, found = ({**common, "annotations": boxes} for boxes in (self._truth, self._found))
-        matching = COCOeval_faster(COCO(truth), COCO(found), iouType="bbox")
+        matching = COCOeval_faster(COCO(truth), COCO(found), iouType="bbox", separate_eval=separate)
         # COCO's results for small, medium and large boxes, one and ten detections are not used.
         matching.params.areaRng, matching.params.areaRngLbl = [matching.params.areaRng[0]], ["all"]
         matching.params.maxDets = [_MAX_DETECTIONS]
-        matching.evaluate()
-        matching.accumulate()
-        precision = matching.eval["precision"][..., 0, 0]  # [10 IoUs, 101 recalls, classes], -1: no such box
-        known = precision > -1
-        if not known.any():
-            return {"map": 0.0, "map_50": 0.0}
-        return {"map": float(precision[known].mean()), "map_50": float(precision[0][known[0]].mean())}
+        return matching
+
+    def save(self, path: Path) -> None:
+        """Write detections and truth, to be read by `load`."""
+        found, truth = (
+            np.array(
+                [[one["image_id"], one["category_id"], *one["bbox"], one[value]] for one in annotations],
+                np.float32,
+            ).reshape(-1, 7)
+            for annotations, value in ((self._found, "score"), (self._truth, "iscrowd"))
+        )
+        np.savez_compressed(path, found=found, truth=truth, images=self._images)
+
+    @classmethod
+    def load(cls, path: Path) -> "CocoMap":
+        """Read what `save` wrote."""
+        metric = cls()
+        with np.load(path) as file:
+            metric._images = int(file["images"])
+            metric._found = _annotations(file["found"], "score")
+            metric._truth = _annotations(file["truth"], "iscrowd")
+        return metric
+
+    @property
+    def images(self) -> int:
+        """Their number."""
+        return self._images
+
+
+def _annotations(rows: NDArray[np.float32], value: str) -> list[_Annotation]:
+    """Annotations of rows [n, 7]: image, class, x, y, width, height, value."""
+    return [
+        {
+            "id": index,
+            "image_id": int(row[0]),
+            "category_id": int(row[1]),
+            "bbox": row[2:6],
+            "area": row[4] * row[5],
+            value: int(row[6]) if value == "iscrowd" else row[6],
+        }
+        for index, row in enumerate(rows.tolist(), start=1)
+    ]
+
+
+def _precision(matching: Any) -> NDArray[np.float64]:
+    """[10 IoUs, 101 recalls, classes]; -1 where a class has no box."""
+    precision: NDArray[np.float64] = matching.eval["precision"][..., 0, 0]
+    return precision

@@ -110,7 +110,7 @@ class FakeStudy:
 
     def drawn(self) -> list[TrialResult]:
         """Without the reference."""
-        return [one for one in self.sampled() if one.role != "reference"]
+        return [one for one in self.sampled() if one.role != "baseline"]
 
     def train(
         self, wanted: Sequence[Architecture], *, count: int, chosen_by: str | None = None
@@ -136,7 +136,7 @@ class FakeStudy:
     def result_of(self, architecture: Architecture, *, number: int, offset: float = 0.0) -> TrialResult:
         """What a trial of the architecture gives."""
         space, key = self.context.space, self.context.space.key(architecture)
-        role = "reference" if architecture == space.baseline else "trial"
+        role = "baseline" if architecture == space.baseline else "trial"
         common: dict[str, Any] = {
             "key": key,
             "architecture": dict(architecture),

@@ -35,7 +35,7 @@ def test_a_search_by_macs_trains_the_baseline_and_the_best(study_of: Make) -> No
     assert len(study.context.screened) == 10
     assert "cross-validated error" in result.shortlist.latency_model
     assert result.decided is not None
-    assert result.decided.role == "reference"
+    assert result.decided.role == "baseline"
     assert (result.costs["candidates"], result.costs["trainings"], result.costs["seed_s"]) == (60, 3, 5)
     assert result.costs["latency_error"] < 0.2
     assert result.costs["search_s"] >= 60 * result.costs["query_s"] > 0

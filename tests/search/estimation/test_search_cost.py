@@ -37,7 +37,7 @@ def _in_state(state: Any, number: int, key: str, **metrics: float) -> TrialResul
 
 
 SAMPLES = [
-    _trial(0, "base", role="reference", map=0.5, latency_ms=10.0, latency_ratio=1.0),
+    _trial(0, "base", role="baseline", map=0.5, latency_ms=10.0, latency_ratio=1.0),
     _trial(1, "s1", map=0.4, latency_ms=5.0, latency_ratio=0.5),
     _in_state("failed", 2, "s2"),
 ]

@@ -1,0 +1,68 @@
+"""95 % intervals of accuracies and of their differences to the reference, by a bootstrap over images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_nas.tasks import bootstrap_map, interval
+from mlflow_nas.trial import StudyContext, file_digest, fingerprint
+from mlflow_nas.types import TrialResult
+
+__all__ = ["interval_metrics", "with_intervals"]
+
+_SUFFIXES = ("_ci_low", "_ci_high", "_difference")
+
+
+def with_intervals(
+    context: StudyContext, results: Sequence[TrialResult], given: TrialResult | None
+) -> list[TrialResult]:
+    """Results with the interval of their accuracy, and of its difference to the detector as given.
+
+    Adds `map_ci_low`, `map_ci_high`, and with a given detector `map_difference`, `map_difference_ci_low`,
+    `map_difference_ci_high`. A result whose detections are not on this machine stays as it is.
+    """
+    reference = None if given is None else _draws(context, given)
+    return [_with_interval(context, one, given, reference) for one in results]
+
+
+def interval_metrics(result: TrialResult) -> dict[str, float]:
+    """The metrics that `with_intervals` adds."""
+    return {name: value for name, value in result.metrics.items() if name.endswith(_SUFFIXES)}
+
+
+def _with_interval(
+    context: StudyContext,
+    result: TrialResult,
+    given: TrialResult | None,
+    reference: NDArray[np.float64] | None,
+) -> TrialResult:
+    draws = _draws(context, result)
+    if draws is None:
+        return result
+    low, high = interval(draws)
+    added = {"map_ci_low": low, "map_ci_high": high}
+    if given is not None and reference is not None:
+        low, high = interval(draws - reference)
+        difference = result.metrics["map"] - given.metrics["map"]
+        added |= {
+            "map_difference": difference,
+            "map_difference_ci_low": low,
+            "map_difference_ci_high": high,
+        }
+    return replace(result, metrics={**result.metrics, **added})
+
+
+def _draws(context: StudyContext, result: TrialResult) -> NDArray[np.float64] | None:
+    """MAP over draws of the validation images; kept in the step cache."""
+    record = result.artefacts.get("detections")
+    if record is None or not record.is_file():
+        return None
+    copies = context.val.eval_augmentations
+    entry = context.cache.make(
+        "bootstrap",
+        fingerprint(record=file_digest(record), copies=copies),
+        lambda _folder: {"map": bootstrap_map(record, copies=copies).tolist()},
+    )
+    return np.array(entry.values["map"])

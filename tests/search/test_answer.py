@@ -1,0 +1,96 @@
+"""Which networks are trained to the end, and what a search answers."""
+
+from typing import Any
+
+import pytest
+
+from mlflow_nas.search.answer import Goal, answer, choose_champion
+from mlflow_nas.search.finalists import choose_finalists
+from mlflow_nas.trial import parse_objectives
+from mlflow_nas.types import Role, TrialResult
+
+OBJECTIVES = parse_objectives(("map", "latency_ms"))
+
+
+def _result(
+    key: str, accuracy: float, speedup: float, *, role: Role = "trial", unstable: bool = False, **more: float
+) -> TrialResult:
+    metrics = {"map": accuracy, "latency_ms": 12 / speedup, "speedup": speedup, **more}
+    return TrialResult(
+        key=key, architecture={}, state="complete", role=role, metrics=metrics, latency_unstable=unstable
+    )
+
+
+GIVEN = _result("as-given", 0.60, 1.0, role="reference")
+BASELINE = _result("base", 0.58, 1.2, role="baseline")
+FRONT = [_result(f"t{place}", 0.58 - 0.02 * place, 1.3 + 0.2 * place) for place in range(8)]
+
+
+def _keys(**options: Any) -> list[str]:
+    results = options.pop("results", [BASELINE, *FRONT])
+    return [one.key for one in choose_finalists(results, OBJECTIVES, **options)]
+
+
+def test_finalists_are_spread_by_speedup() -> None:
+    """The baseline first, then from the slowest to the fastest member of the front."""
+    assert _keys(count=4) == ["base", "t0", "t2", "t5", "t7"]
+    assert _keys(count=20) == ["base", *(f"t{place}" for place in range(8))]
+    assert _keys(count=1) == ["base", "t0"]
+    assert _keys(count=0) == []
+
+
+def test_what_is_no_result_is_not_finished() -> None:
+    """Unstable latencies, less than half of the reference's accuracy, dominated trials."""
+    poor, shaky = _result("poor", 0.29, 9.0), _result("shaky", 0.57, 8.0, unstable=True)
+    dominated = _result("dominated", 0.3, 1.25)
+    assert _keys(count=9, results=[BASELINE, FRONT[0], poor, shaky, dominated], given=GIVEN) == ["base", "t0"]
+    assert _keys(count=9, results=[BASELINE, poor]) == ["base", "poor"], "the baseline is the reference then"
+
+
+@pytest.mark.parametrize(
+    ("goal", "key"),
+    [
+        (Goal(max_drop=0.03), "t0"),
+        (Goal(max_drop=0.07), "t2"),
+        (Goal(max_drop=0.001), None),
+        (Goal(speedup=1.6), "t2"),
+        (Goal(max_latency_ms=7.5), "t2"),
+        (Goal(speedup=9), None),
+    ],
+)
+def test_the_champion_meets_the_goal(goal: Goal, key: str | None) -> None:
+    """With a goal of speed the most accurate that meets it, else the fastest that is accurate enough."""
+    champion = choose_champion([BASELINE, *FRONT], GIVEN, goal)
+    assert (champion and champion.key) == key
+
+
+@pytest.mark.parametrize("fault", [{"unstable": True}, {"accuracy": 0.1}, {"speedup": 1.0}])
+def test_what_can_be_no_champion(fault: dict[str, Any]) -> None:
+    """Unstable, inaccurate, or no faster than what the user has."""
+    options = {"accuracy": 0.7, "speedup": 2.0, **fault}
+    made = _result("a", options.pop("accuracy"), options.pop("speedup"), **options)
+    assert choose_champion([made], GIVEN, Goal(max_drop=1.0)) is None
+
+
+def test_the_answer_names_what_to_ship() -> None:
+    """How much faster, how accurate, and whether the difference may be chance."""
+    interval = {"map_difference_ci_low": -0.05, "map_difference_ci_high": 0.01}
+    shipped = [_result("k3", 0.59, 2.0, role="finalist", **interval)]
+    assert answer(shipped, GIVEN, Goal(max_drop=0.02)) == [
+        "Reference: the detector as given, map 0.600, 12 ms.",
+        "Ship k3: 2.00 times as fast (6 ms), map 0.590, -0.010 (95 % interval over images -0.050 to +0.010: "
+        "the difference may be chance).",
+    ]
+
+
+def test_the_answer_says_that_nothing_was_gained() -> None:
+    """With the nearest network, what may help, and that trials are trained for a short time."""
+    reference, lines = BASELINE, answer(FRONT, BASELINE, Goal(speedup=9))
+    assert lines[0].startswith(f"Reference: the baseline {reference.key}, map 0.580")
+    assert lines[1] == "Nothing was gained: no faster network reaches the goal (9 times as fast)."
+    assert lines[2].startswith("The nearest is t7: 2.70 times as fast (4.44 ms), map 0.440, -0.140")
+    assert "mlflow_nas focus" in lines[3]
+    assert lines[4].endswith("--finalists 4 trains the best to the end.")
+    assert answer([], None, Goal()) == [
+        "There is no reference to compare with: the baseline has no complete trial."
+    ]
