@@ -135,7 +135,18 @@ def test_what_is_generated_is_written_where_it_belongs(tmp_path: Path) -> None:
 def test_entry_points_are_what_logs_a_run_or_changes_something() -> None:
     """The others are commands only and leave no empty runs."""
     assert list(_entry_points()) == [
-        *("main", "train", "evaluate", "select", "profile", "promote", "deploy", "rollback", "report")
+        *(
+            "main",
+            "finish",
+            "train",
+            "evaluate",
+            "select",
+            "profile",
+            "promote",
+            "deploy",
+            "rollback",
+            "report",
+        )
     ]
 
 

@@ -15,6 +15,7 @@ PROJECT = Path(__file__).parents[1]
 
 ENTRY_POINTS = {
     "main": "search",
+    "finish": "finish",
     "train": "train",
     "evaluate": "evaluate",
     "select": "select",
@@ -30,7 +31,7 @@ MAIN_PARAMETERS = (
     *("data", "classes", "weights", "space", "board", "study", "trials", "limit", "model", "device"),
     *("config", "set"),
 )
-"""MLflow logs every parameter of a project and shows it, so the main entry point has few."""
+"""MLflow logs every parameter of a project and shows it, so a search has few."""
 
 SECRET = {"storage"}
 """Options that may hold a password, which MLflow would log as a param of the project's run."""
@@ -123,7 +124,8 @@ def _mlproject() -> str:
     for entry_point, name in ENTRY_POINTS.items():
         options = [one.option for one in commands[name].settings.values() if one.option]
         own = [option for option in options if option not in SECRET]
-        parameters = MAIN_PARAMETERS if entry_point == "main" else (*own, "config", "set")
+        is_short = entry_point in ("main", "finish")
+        parameters = MAIN_PARAMETERS if is_short else (*own, "config", "set")
         lines = [f"  {entry_point}:", "    parameters:"]
         lines += [f'      {one}: {{type: string, default: ""}}' for one in parameters]
         lines += ["    command: >-", f"      python -m mlflow_nas {name}"]

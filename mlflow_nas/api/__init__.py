@@ -22,7 +22,7 @@ from mlflow_nas.api.results import (
     StatusResult,
 )
 from mlflow_nas.api.rollback import rollback
-from mlflow_nas.api.search import search
+from mlflow_nas.api.search import finish, search
 from mlflow_nas.api.select import select
 from mlflow_nas.api.status import status
 from mlflow_nas.api.train import train
@@ -45,6 +45,7 @@ __all__ = [
     "deploy",
     "doctor",
     "evaluate",
+    "finish",
     "focus",
     "profile",
     "promote",

@@ -1,4 +1,4 @@
-"""`mlflow_nas search`: the main job."""
+"""`mlflow_nas search`: the main job; `mlflow_nas finish`: its end alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow_nas.search import Conclusion, EstimatedResult, Goal, Progress, Search
     from mlflow_nas.types import TrialResult
 
-__all__ = ["search"]
+__all__ = ["finish", "search"]
 
 
 def search(
@@ -42,31 +42,63 @@ def search(
         MachineError: this machine can't evaluate; RegistryError: the registry refuses.
     """
     chosen = read_settings(SearchConfig, settings, options, config)
-    from mlflow_nas.search import conclude, log_training_batch
+    from mlflow_nas.search import log_training_batch
 
     _check_estimator(chosen.search.estimator)
     device = _receiver(chosen)
     with tracked(chosen, progress) as search:
-        session = search.session
-        log_training_batch(session)
+        log_training_batch(search.session)
         estimated = _evaluate(chosen, search)
-        finalists = _finish(chosen, search)
-        search.display.stage("report")
-        described = {
-            "space": session.context.space.name,
-            "sampler": f"{session.sampler.choice} ({session.sampler.because})",
-            "estimator": chosen.search.estimator,
-            "board": chosen.board.name,
-            "data": session.context.dataset_tag,
-        }
-        conclusion = conclude(
-            session,
-            finalists=finalists,
-            goal=_goal(chosen),
-            model=chosen.registry.model,
-            settings=described,
-        )
+        conclusion = _conclude(chosen, search)
     return _result(chosen, conclusion, estimated, device)
+
+
+def finish(
+    settings: SearchConfig | None = None,
+    /,
+    *,
+    config: Path | str | None = None,
+    progress: "Progress | None" = None,
+    **options: object,
+) -> SearchResult:
+    """Train the best of an existing study to the end, log, promote, deploy; no trial is added.
+
+    Args:
+        settings: the configuration of the search; None for keywords.
+        config: a YAML file with further settings.
+        progress: a display; None for none.
+        options: settings by option or dotted name.
+
+    Raises:
+        ConfigError: an option, or there is no such study; BoardError: the board failed;
+        MachineError: this machine can't evaluate; RegistryError: the registry refuses.
+    """
+    chosen = read_settings(SearchConfig, settings, options, config)
+    from mlflow_nas.search import load_store
+
+    load_store(chosen.study, chosen.search.storage)
+    device = _receiver(chosen)
+    with tracked(chosen, progress) as search:
+        conclusion = _conclude(chosen, search)
+    return _result(chosen, conclusion, None, device)
+
+
+def _conclude(config: SearchConfig, search: "Search") -> "Conclusion":
+    from mlflow_nas.search import conclude
+
+    session = search.session
+    finalists = _finish(config, search)
+    search.display.stage("report")
+    described = {
+        "space": session.context.space.name,
+        "sampler": f"{session.sampler.choice} ({session.sampler.because})",
+        "estimator": config.search.estimator,
+        "board": config.board.name,
+        "data": session.context.dataset_tag,
+    }
+    return conclude(
+        session, finalists=finalists, goal=_goal(config), model=config.registry.model, settings=described
+    )
 
 
 def _finish(config: SearchConfig, search: "Search") -> "Sequence[TrialResult]":

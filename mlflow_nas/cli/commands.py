@@ -59,6 +59,14 @@ def search(*, as_json: bool, **options: Any) -> None:
     run_command(lambda: api.search(progress=Bar(), **options), as_json=as_json, show=formats.format_search)
 
 
+@main.command(cls=ConfigCommand, config=SearchConfig)
+def finish(*, as_json: bool, **options: Any) -> None:
+    """Train the best of a study to the end, promote and deploy; takes the options of its search."""
+    from mlflow_nas.cli.progress import Bar
+
+    run_command(lambda: api.finish(progress=Bar(), **options), as_json=as_json, show=formats.format_search)
+
+
 @main.command(cls=ConfigCommand, config=SelectConfig)
 def select(*, as_json: bool, **options: Any) -> None:
     """Select the estimation strategy of a search, on trained samples of a study or on a table."""

@@ -10,6 +10,7 @@ import tiny_space
 from optuna.trial import TrialState
 from user_folder import SMALL, UserFolder
 
+from mlflow_nas import api
 from mlflow_nas.api import SearchResult
 from mlflow_nas.api.studies import tracked
 from mlflow_nas.config import SearchConfig, load_config
@@ -332,6 +333,7 @@ def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
     (run,) = [one for one in user_folder.runs("reference") if one.data.tags["nas.study"] == "finished"]
     assert run.data.metrics["map"] == pytest.approx(given.metrics["map"])
     cached = user_folder.cached()
-    again = user_folder.search(**options)
+    with user_folder.entered():
+        again = api.finish(**{**SMALL, **options})
     assert user_folder.cached() == cached
     assert [one.metrics["map"] for one in again.finalists] == [one.metrics["map"] for one in result.finalists]
