@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlflow_nas.board import SshTransport
-from mlflow_nas.board.ssh import resolve
+from mlflow_nas.board.ssh import Destination
 from mlflow_nas.types import Device
 
 START_S = 10.0
@@ -76,10 +76,10 @@ def ssh_device(folder: Path, host: str = "board", **fields: Any) -> Device:
     return Device(name="nano", transport="ssh", host=host, directory=str(folder / "device"), **settings)
 
 
-def ssh_transport(folder: Path, port: int, server: SshServer) -> SshTransport:
-    """The transport of such a device."""
-    endpoint = resolve("127.0.0.1", port=port, key_file=server.user_key)
-    return SshTransport(endpoint, str(folder / "device"), (sys.executable,))
+def ssh_transport(folder: Path, port: int, server: SshServer, **limits: float) -> SshTransport:
+    """The transport of such a device; `limits` are its `step_s` and `return_s`."""
+    destination = Destination("127.0.0.1", port=port, key_file=server.user_key)
+    return SshTransport(destination, str(folder / "device"), (sys.executable,), **limits)
 
 
 def free_port() -> int:

@@ -54,7 +54,6 @@ OWNERS = {
     "onnxruntime": {"export", "board", "runtime"},
     "onnxscript": set(),  # torch's exporter writes through it
     "optuna": {"search"},
-    "paramiko": {"board"},
     "plotly": {"report"},
     "pydantic": {"config"},
     "pytorch_lightning": {"data", "train"},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlflow_nas.board.client import RuntimeClient
-from mlflow_nas.board.inventory import get_transport
+from mlflow_nas.board.inventory import destination, get_transport
 from mlflow_nas.board.runtime.facts import throttling
 from mlflow_nas.board.transport import UnreachableError, last_output
 from mlflow_nas.errors import BoardError, ConfigError, NasError
@@ -56,7 +56,7 @@ def _checks(device: Device) -> Iterator[Check]:
     try:
         client = RuntimeClient(device, get_transport(device))
     except ConfigError as error:
-        remedy = "fix the inventory or ~/.ssh/config"
+        remedy = "fix the inventory"
         yield Check(name="connection", state="error", found=str(error), remedy=remedy)
         return
     try:
@@ -81,16 +81,13 @@ def _on(device: Device, command: str) -> str:
     """The command line that runs a command on the device."""
     if device.transport == "local":
         return command
-    host = f"{device.user}@{device.host}" if device.user else str(device.host)
-    options = [f"-p {device.port}"] if device.port else []
-    options += [f"-i {shlex.quote(str(device.key_file))}"] if device.key_file else []
-    return " ".join(["ssh", *options, host, shlex.quote(command)])
+    return destination(device).by_hand("ssh", command)
 
 
 def _check_connection(device: Device, client: RuntimeClient) -> Check:
     try:
         client.run(["true"])
-    except BoardError as error:
+    except NasError as error:
         return _failed("connection", error, _on(device, "true"))
     return Check(name="connection", state="ok", found=f"{device.transport} {device.host or ''}".strip())
 
@@ -125,7 +122,7 @@ def _check_directory(device: Device, client: RuntimeClient) -> Check:
     return Check(name="directory", state="ok", found=f"{client.root} is writable")
 
 
-def _failed(name: str, error: BoardError, remedy: str) -> Check:
+def _failed(name: str, error: NasError, remedy: str) -> Check:
     if isinstance(error, UnreachableError):
         return Check(name=name, state="error", found=error.problem.rstrip(":; "), remedy=error.remedy)
     return Check(name=name, state="error", found=str(error), remedy=remedy)

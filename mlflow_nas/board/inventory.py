@@ -5,23 +5,27 @@ from pathlib import Path
 
 from mlflow_nas.board.device import MAX_SPREAD, DeviceBoard
 from mlflow_nas.board.fake import FakeBoard
-from mlflow_nas.board.ssh import SshTransport, resolve
+from mlflow_nas.board.ssh import Destination, SshTransport
 from mlflow_nas.board.transport import LocalTransport, Transport
 from mlflow_nas.types import Device
 
-__all__ = ["get_board", "get_transport"]
+__all__ = ["destination", "get_board", "get_transport"]
 
 
 def get_transport(device: Device) -> Transport:
     """The transport of a local or SSH device; it connects on its first use.
 
     Raises:
-        ConfigError: ~/.ssh/config or the key file of an SSH device can't be used.
+        ConfigError: the key file of an SSH device does not exist.
     """
     if device.transport == "local":
         return LocalTransport(Path(device.directory), device.python)
-    endpoint = resolve(str(device.host), user=device.user, port=device.port, key_file=device.key_file)
-    return SshTransport(endpoint, device.directory, device.python)
+    return SshTransport(destination(device), device.directory, device.python)
+
+
+def destination(device: Device) -> Destination:
+    """Where ssh connects to."""
+    return Destination(str(device.host), device.user, device.port, device.key_file)
 
 
 def get_board(
@@ -42,7 +46,7 @@ def get_board(
         max_spread: a measurement with a larger spread is repeated, and in the end unstable.
 
     Raises:
-        ConfigError: ~/.ssh/config or the key file of an SSH device can't be used.
+        ConfigError: the key file of an SSH device does not exist.
     """
     device = replace(device, threads=threads or device.threads)
     if device.transport == "fake":

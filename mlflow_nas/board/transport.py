@@ -21,6 +21,7 @@ __all__ = [
     "Transport",
     "UnreachableError",
     "last_output",
+    "run_attached",
 ]
 
 _SHOWN_CHARACTERS = 600
@@ -99,6 +100,24 @@ def last_output(output: str | bytes | None) -> str:
     return text.strip()[-_SHOWN_CHARACTERS:] or "nothing"
 
 
+def run_attached(argv: Sequence[str], *, timeout_s: float) -> CommandResult:
+    """Run a process of this machine whose standard input closes when this process dies, or stops waiting.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time, and was killed.
+        OSError: it can't be started.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        done = subprocess.run(argv, stdin=read_end, capture_output=True, timeout=timeout_s, check=False)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+    return CommandResult(
+        done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    )
+
+
 class LocalTransport:
     """This machine as a device; commands run in processes of their own.
 
@@ -123,9 +142,8 @@ class LocalTransport:
 
     def run(self, argv: Sequence[str], *, timeout_s: float) -> CommandResult:
         """Run a command in its own process; see Transport."""
-        read_end, write_end = os.pipe()
         try:
-            done = subprocess.run(argv, stdin=read_end, capture_output=True, timeout=timeout_s, check=False)
+            return run_attached(argv, timeout_s=timeout_s)
         except subprocess.TimeoutExpired as error:
             raise BoardError(
                 f"{argv[0]} did not end within {timeout_s:g} s and was stopped; its last output: "
@@ -133,12 +151,6 @@ class LocalTransport:
             ) from error
         except OSError as error:
             raise BoardError(f"{argv[0]} can't be started: {error}; install it") from error
-        finally:
-            os.close(read_end)
-            os.close(write_end)
-        return CommandResult(
-            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        )
 
     def close(self) -> None:
         """There is no connection to close."""

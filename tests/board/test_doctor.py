@@ -185,7 +185,7 @@ class TestOverSsh:
         """The remedy is the command alone."""
         ssh_server.write_home(ssh_home, known=False)
         (check,) = check_device(self._device(tmp_path))
-        assert check.remedy.startswith("ssh -p ")
+        assert check.remedy == "ssh board"
         assert "is unknown: it shows the ssh-ed25519 key" in check.found
 
     @pytest.mark.usefixtures("ssh_home")

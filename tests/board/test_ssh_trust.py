@@ -1,6 +1,5 @@
 """Authentication: hosts by their keys, users by keys or the agent."""
 
-import getpass
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ import pytest
 from ssh_server import SshServer, new_key, ssh_device
 
 from mlflow_nas.board import SshTransport, get_board
-from mlflow_nas.board.ssh import resolve
+from mlflow_nas.board.ssh import Destination
 from mlflow_nas.config import load_devices
 from mlflow_nas.errors import BoardError, ConfigError
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.services
 
 def _echo(host: str, folder: Path) -> str:
     """Output of a command on the device."""
-    transport = SshTransport(resolve(host), str(folder), ("python3",))
+    transport = SshTransport(Destination(host), str(folder), ("python3",))
     try:
         return transport.run(["echo", "here"], timeout_s=10).stdout.strip()
     finally:
@@ -50,21 +49,22 @@ def agent(
 @pytest.mark.usefixtures("agent")
 def test_a_key_of_the_agent_is_enough(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
     """Without any key file; with IdentitiesOnly the agent is not used."""
-    config = f"Host bare only\n HostName 127.0.0.1\n Port {ssh_server.port}\nHost only\n IdentitiesOnly yes\n"
+    own = f"Host bare only\n HostName 127.0.0.1\n Port {ssh_server.port}\n IdentityFile /nowhere\n"
+    config = f"{own}Host only\n IdentitiesOnly yes\n"
     ssh_server.write_home(ssh_home, config=config)
     assert _echo("bare", tmp_path) == "here"
-    with pytest.raises(BoardError, match=r"no key for .*; create one: ssh-keygen .* && ssh-copy-id -p"):
+    with pytest.raises(BoardError, match=r"no key for .*; create one: ssh-keygen .* && ssh-copy-id only"):
         _echo("only", tmp_path)
 
 
 @pytest.mark.usefixtures("ssh_home")
-def test_a_key_with_a_passphrase_needs_the_agent(tmp_path: Path) -> None:
+def test_a_key_with_a_passphrase_needs_the_agent(ssh_server: SshServer, tmp_path: Path) -> None:
     """There is no prompt, and no file may have it: the error has the ssh-add command."""
     key = new_key(tmp_path / "locked")
     lock = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(key)]
     subprocess.run(lock, check=True)
     with pytest.raises(BoardError, match=rf"has a passphrase; give it to the agent: ssh-add {key}"):
-        get_board(ssh_device(tmp_path, key_file=key)).facts()
+        get_board(ssh_device(tmp_path, "127.0.0.1", port=ssh_server.port, key_file=key)).facts()
 
 
 @pytest.mark.parametrize("key", ["password", "passphrase"])
@@ -115,21 +115,89 @@ def test_the_global_known_hosts_are_read(ssh_server: SshServer, ssh_home: Path, 
     assert _echo("board", tmp_path) == "here"
 
 
-def test_included_files_are_followed(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
-    """Include takes patterns below ~/.ssh, in included files too; the enclosing block continues after it."""
-    boards = ssh_home / ".ssh/boards.d"
-    boards.mkdir()
-    board = f"Host inner\n HostName 127.0.0.1\n Port {ssh_server.port}\n"
-    (boards / "a.conf").write_text("Include boards.d/deeper", encoding="utf-8")
-    (boards / "deeper").write_text(board, encoding="utf-8")
-    text = f"Include = boards.d/*.conf\nIdentityFile {ssh_server.user_key}\nHost *\n User nobody\n"
-    (ssh_home / ".ssh/config").write_text(f"User {getpass.getuser()}\n{text}", encoding="utf-8")
-    assert _echo("inner", tmp_path) == "here"
-    assert resolve("elsewhere").key_files == (str(ssh_server.user_key),)
+def test_a_revoked_host_key_is_refused(ssh_server: SshServer, ssh_home: Path, tmp_path: Path) -> None:
+    """The error has the line that revokes it, also where another line knows the key."""
+    known = ssh_home / ".ssh/known_hosts"
+    known.write_text(
+        f"{known.read_text(encoding='utf-8')}@revoked * {ssh_server.host_key}\n", encoding="utf-8"
+    )
+    with pytest.raises(
+        BoardError, match=r"SHA256:\S+, which is revoked in .*known_hosts line 2: give the device"
+    ):
+        _echo("board", tmp_path)
 
 
-def test_a_file_that_includes_itself_is_refused(ssh_home: Path) -> None:
-    """The error names the file."""
-    (ssh_home / ".ssh/config").write_text("Include config\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"nested deeper than 16 files; does .*/config include itself\?"):
-        resolve("board")
+def test_hosts_that_are_never_remembered_have_a_remedy(
+    ssh_server: SshServer, ssh_home: Path, tmp_path: Path
+) -> None:
+    """With UserKnownHostsFile /dev/null, connecting by hand alone would not help."""
+    ssh_server.write_home(ssh_home, config="Host *\n UserKnownHostsFile /dev/null\n")
+    with pytest.raises(
+        BoardError, match=r"UserKnownHostsFile .* is /dev/null; remove that line, then connect"
+    ):
+        _echo("board", tmp_path)
+
+
+def test_the_command_to_connect_by_hand_names_the_key_file(ssh_server: SshServer, ssh_home: Path) -> None:
+    """And the port and the user of the inventory."""
+    ssh_server.write_home(ssh_home, known=False)
+    device = ssh_device(ssh_home, "127.0.0.1", port=ssh_server.port, user="ada", key_file=ssh_server.user_key)
+    with pytest.raises(BoardError) as caught:
+        get_board(device).facts()
+    assert str(caught.value).endswith(
+        f"by hand: ssh -p {ssh_server.port} -i {ssh_server.user_key} ada@127.0.0.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "known_hosts", "config"),
+    [
+        pytest.param("board", "[127.0.0.*]:{port} {key}\n", "", id="pattern"),
+        pytest.param(
+            "loopback", "[LocalHost]:{port} {key}\n", "Host loopback\n HostName LOCALHOST\n", id="capitals"
+        ),
+        pytest.param("board", "", 'Host *\n UserKnownHostsFile "{home}/my hosts/known"\n', id="quoted path"),
+        pytest.param("board", "[127.0.0.1]:{port} {key}\n", "Host *\n ProxyCommand none\n", id="no proxy"),
+        pytest.param("board", "[127.0.0.1]:{port} {key}\n", 'Match exec "true"\n User root\n', id="match"),
+    ],
+)
+def test_configuration_is_read_by_ssh_itself(
+    ssh_server: SshServer, ssh_home: Path, tmp_path: Path, name: str, known_hosts: str, config: str
+) -> None:
+    """Patterns, capitals and quoted paths of known hosts; no proxy; commands of Match."""
+    values = {"port": ssh_server.port, "key": ssh_server.host_key, "home": ssh_home}
+    login = (
+        f"Host loopback\n HostName 127.0.0.1\n Port {ssh_server.port}\n IdentityFile {ssh_server.user_key}\n"
+    )
+    ssh_server.write_home(ssh_home, config=config.format(**values) + login)
+    (ssh_home / ".ssh/known_hosts").write_text(known_hosts.format(**values), encoding="utf-8")
+    (ssh_home / "my hosts").mkdir()
+    (ssh_home / "my hosts/known").write_text("[127.0.0.1]:{port} {key}".format(**values), encoding="utf-8")
+    assert _echo(name, tmp_path) == "here"
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ("Host a\n Prot 22\n", r"config: line \d+: Bad configuration option: prot; fix that line"),
+        ("Host a\n Port none\n", r"config:? line \d+: .*none"),
+        ("Host a\n HostName nowhere.invalid\n", r"nowhere.invalid:22 can't be reached: "),
+        ("Host a\n ProxyJump me@[::1]:1\n", r"^me@::1:1 can't be reached: .*; check that the device is on"),
+        (
+            "Host a\n HostName 127.0.0.1\n Port 1\n ProxyJump board\n",
+            r"127.0.0.1:1 can't be reached: .*refused",
+        ),
+        (
+            "Host b\n HostName 127.0.0.1\n Port {port}\n IdentityFile {home}/other\nHost a\n ProxyJump b\n",
+            r"@127.0.0.1:\d+ refuses the user's keys .*; install one: ssh-copy-id b",
+        ),
+    ],
+)
+def test_the_failing_host_is_named(
+    ssh_server: SshServer, ssh_home: Path, tmp_path: Path, config: str, sentence: str
+) -> None:
+    """The device or a jump host, with the reason of ssh and a remedy."""
+    new_key(ssh_home / "other")
+    ssh_server.write_home(ssh_home, config=config.format(port=ssh_server.port, home=ssh_home))
+    with pytest.raises((BoardError, ConfigError), match=sentence):
+        _echo("a", tmp_path)

@@ -1,6 +1,6 @@
-"""The SSH transport."""
+"""The SSH transport, by the machine's own OpenSSH."""
 
-from mlflow_nas.board.ssh.endpoint import Endpoint, resolve
+from mlflow_nas.board.ssh.destination import Destination
 from mlflow_nas.board.ssh.transport import SshTransport
 
-__all__ = ["Endpoint", "SshTransport", "resolve"]
+__all__ = ["Destination", "SshTransport"]

@@ -1,161 +1,142 @@
-"""One SSH connection to a host with a known key."""
+"""One connection by OpenSSH, which the commands `ssh` and `sftp` share."""
 
+import contextlib
+import math
+import shlex
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+import tempfile
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
 
-import paramiko
+from mlflow_nas.board.ssh.destination import Destination
+from mlflow_nas.board.ssh.failures import explain
+from mlflow_nas.errors import ConfigError
 
-from mlflow_nas.board.ssh.endpoint import Endpoint
-from mlflow_nas.board.ssh.known import RefuseUnknown, read_known_hosts
-from mlflow_nas.board.transport import UnreachableError
-from mlflow_nas.errors import BoardError
+__all__ = ["Connection"]
 
-__all__ = ["STEP_S", "Connection", "SilentError", "limited"]
+_CONFIG = """\
+BatchMode yes
+StrictHostKeyChecking yes
+ConnectTimeout {jump_s}
+ServerAliveInterval {step_s}
+ServerAliveCountMax 1
+LogLevel INFO
+ClearAllForwardings yes
+RemoteCommand none
+RequestTTY no
+Include "{home}/.ssh/config"
+Include /etc/ssh/ssh_config
+Match all
+UserKnownHostsFile "{home}/.ssh/known_hosts" "{home}/.ssh/known_hosts2"
+"""
+"""ssh takes the first value of a setting: the user's files don't change those above them. Jump hosts get this
+file too, but no option of the command line. The last line is ssh's default, for the HOME of this process."""
 
-STEP_S = 20.0
-"""Longest time of one step: TCP, banner, keys, log-in, opening a channel, an answer of the file server."""
-
-_KEEPALIVE_S = 15
-_NO_KEY = "No authentication methods available"  # paramiko has no error of its own for it
-
-
-class SilentError(UnreachableError):
-    """The host does not answer; a device that is starting may do so later."""
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-@contextmanager
-def limited(awaited: _Closable) -> Iterator[None]:
-    """Close the object of a step that takes too long: some of paramiko's waits have no time-out."""
-    guard = threading.Timer(STEP_S, awaited.close)
-    guard.daemon = True
-    guard.start()
-    try:
-        yield
-    finally:
-        guard.cancel()
+_SIGN = "mlflow_nas"
+_ECHO = shlex.join(["sh", "-c", f"echo {_SIGN} $$ $PWD; exec cat"])
+_PROBE = "are you there\n"
+_END_S = 5.0
 
 
 class Connection:
-    """Logged in, through the endpoint's jumps.
+    """Logged in; a `cat` on the device holds the connection until this process closes it, or dies.
 
     Args:
-        endpoint: of the device.
+        destination: the host.
+        step_s: longest wait for a step of the log-in, and for an answer.
+
+    Attributes:
+        home: the user's folder on the device.
+        session: process id of the `cat`, which ends with the connection.
 
     Raises:
-        SilentError: a host can't be reached.
-        UnreachableError: its key is unknown or changed, or it refuses the user.
+        UnreachableError: the host can't be reached, has another key than the known one, or refuses the user.
+        ConfigError: ssh refuses ~/.ssh/config, or is missing on this machine.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._clients: list[paramiko.SSHClient] = []
+    def __init__(self, destination: Destination, step_s: float) -> None:
+        self._destination = destination
+        self._folder = tempfile.TemporaryDirectory(prefix="mlflow_nas-")
+        self._config, self._log = (Path(self._folder.name, name) for name in ("config", "log"))
+        self._shared = ["-F", str(self._config), "-o", f"ControlPath={self._folder.name}/control"]
+        whole_s = max(2, math.ceil(step_s))
+        text = _CONFIG.format(home=Path.home(), step_s=whole_s, jump_s=whole_s // 2)
+        self._config.write_text(text, encoding="utf-8")
+        self._pipe, theirs = socket.socketpair()
+        self._pipe.settimeout(2 * whole_s)  # ssh's own time-outs, which have reasons, come first
+        self._lines = self._pipe.makefile(encoding="utf-8", errors="replace")
+        with theirs:
+            self._process = self._start(theirs, whole_s)
         try:
-            for hop in (*endpoint.jumps, endpoint):
-                with _explained(hop):
-                    self._log_in(hop)
+            self.session, self.home = self._log_in()
         except BaseException:
             self.close()
             raise
+        self._pipe.settimeout(step_s)
 
-    @property
-    def transport(self) -> paramiko.Transport:
-        """The encrypted transport to the last host."""
-        transport = self._clients[-1].get_transport()
-        if transport is None:
-            raise BoardError("the connection is closed; repeat the call")
-        return transport
+    def words(self, program: str, *options: str) -> list[str]:
+        """The arguments of `ssh` or `sftp` through this connection, and through no new one; the host last."""
+        through = [*self._shared, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"]
+        return [program, *through, *options, self._destination.name]
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether every hop is still connected."""
-        return all((hop := client.get_transport()) and hop.is_active() for client in self._clients)
-
-    def check(self) -> None:
-        """Wait for an answer of the last host.
-
-        Raises:
-            EOFError: there was none; the connection is closed.
-        """
-        with limited(self.transport):
-            self.transport.global_request("keepalive@openssh.com")
-        if not self.is_alive:
-            raise EOFError(f"no answer within {STEP_S:g} s")
-
-    def close(self) -> None:
-        """Close the last hop first."""
-        for client in reversed(self._clients):
-            client.close()
-
-    def _log_in(self, hop: Endpoint) -> None:
-        client = paramiko.SSHClient()
-        read_known_hosts(hop.known_hosts, client.get_host_keys())
-        client.set_missing_host_key_policy(RefuseUnknown(hop))
-        channel = self._channel(hop)
-        self._clients.append(client)
+    def answers(self) -> bool:
+        """Whether the host answers within a step."""
         try:
-            client.connect(
-                hop.alias or hop.host,  # only looked up in known_hosts: `sock` is connected
-                22 if hop.alias else hop.port,
-                hop.user,
-                sock=channel,
-                key_filename=list(hop.key_files) or None,  # type: ignore[arg-type]  # a list is documented
-                allow_agent=hop.use_agent,
-                look_for_keys=not hop.key_files,
-                timeout=2 * STEP_S,  # of the banner and the keys
-                banner_timeout=STEP_S,
-                auth_timeout=STEP_S,
-                channel_timeout=STEP_S,
-            )
-        except BaseException:
-            channel.close()
-            raise
-        self.transport.set_keepalive(_KEEPALIVE_S)
+            self._pipe.sendall(_PROBE.encode())
+        except OSError:
+            return False
+        return self._line() == _PROBE
 
-    def _channel(self, hop: Endpoint) -> socket.socket | paramiko.Channel:
-        if not self._clients:
-            return socket.create_connection((hop.host, hop.port), timeout=STEP_S)
-        return self.transport.open_channel(
-            "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=STEP_S
-        )
+    def close(self) -> str:
+        """End the connection; ssh's last message, empty without one."""
+        self._process.terminate()
+        try:
+            self._process.wait(_END_S)
+        except TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._lines.close()
+        self._pipe.close()
+        last = self._messages().strip().rpartition("\n")[-1]
+        self._folder.cleanup()
+        return last
 
-
-@contextmanager
-def _explained(hop: Endpoint) -> Iterator[None]:
-    """Turn the errors of a log-in into errors with a remedy."""
-    where = f"{hop.user}@{hop.host}:{hop.port}"
-    try:
-        yield
-    except paramiko.BadHostKeyException as error:
-        raise UnreachableError(
-            f"the host key of {hop.known_as} changed: known_hosts has {error.expected_key.fingerprint}, it "
-            f"shows {error.key.fingerprint}. If the device was reinstalled, forget the old key and connect "
-            "once by hand: ",
-            f"ssh-keygen -R '{hop.known_as}' && ssh -p {hop.port} {hop.user}@{hop.asked}",
-        ) from error
-    except paramiko.PasswordRequiredException as error:
-        raise UnreachableError(
-            f"the key for {where} has a passphrase; give it to the agent: ",
-            f"ssh-add {' '.join(hop.key_files)}",
-        ) from error
-    except paramiko.AuthenticationException as error:
-        raise UnreachableError(
-            f"{where} refuses the user's keys ({error}); install one: ",
-            f"ssh-copy-id -p {hop.port} {hop.user}@{hop.asked}",
-        ) from error
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        reason = str(error) or type(error).__name__
-        if reason == _NO_KEY:
-            raise UnreachableError(
-                f"there is no key for {where}, neither a file nor in the agent; create one: ",
-                f"ssh-keygen -t ed25519 && ssh-copy-id -p {hop.port} {hop.user}@{hop.asked}",
+    def _start(self, pipe: socket.socket, whole_s: int) -> "Popen[bytes]":
+        options = ["-o", "ControlMaster=yes", "-o", "ControlPersist=no", "-o", f"ConnectTimeout={whole_s}"]
+        only = ["-o", "IdentitiesOnly=yes"] if self._destination.key_file else []
+        argv = ["ssh", *self._shared, *options, *only, *self._destination.words, _ECHO]
+        ends = pipe.fileno()
+        try:
+            with self._log.open("wb") as log:
+                # A session of its own has no terminal to ask on, and no Ctrl-C.
+                return Popen(argv, stdin=ends, stdout=ends, stderr=log, start_new_session=True)
+        except OSError as error:
+            self._pipe.close()
+            self._folder.cleanup()
+            raise ConfigError(
+                f"ssh can't be started: {error}; install it: sudo apt-get install openssh-client"
             ) from error
-        raise SilentError(
-            f"{where} can't be reached: {reason}; ",
-            "check that the device is on, its address and its SSH server",
-        ) from error
+
+    def _log_in(self) -> tuple[str, str]:
+        """The remote process's id and its folder."""
+        said = ""
+        while line := self._line():
+            sign, _, rest = line.partition(" ")
+            if sign == _SIGN:
+                session, _, home = rest.rstrip("\n").partition(" ")
+                return session, home
+            said += line
+        with contextlib.suppress(TimeoutExpired):
+            self._process.wait(_END_S)  # its last message follows the end of its output
+        raise explain(["ssh", "-F", str(self._config)], self._destination, said + self._messages())
+
+    def _line(self) -> str:
+        """The next line of the device; empty at the end, and after a time-out."""
+        try:
+            return self._lines.readline()
+        except OSError:
+            return ""
+
+    def _messages(self) -> str:
+        """All messages of ssh."""
+        return self._log.read_text(encoding="utf-8", errors="replace").replace("\r", "")

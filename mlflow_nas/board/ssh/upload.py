@@ -1,105 +1,48 @@
-"""Upload of a file over SFTP that resumes where an earlier attempt was interrupted."""
+"""The device's part of an upload: two scripts for its shell, before and after sftp."""
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+import shlex
+from collections.abc import Sequence
 
-import paramiko
+__all__ = ["LINK", "finish_upload", "prepare_upload"]
 
-__all__ = ["upload"]
+LINK = 9
+"""Exit code for a symbolic link in the path."""
 
-Hash = Callable[[str], str]
+_HASH = "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())"
+_SUM = 'sum() {{ {{ sha256sum "$1" || {python} -c {code} "$1"; }} 2>/dev/null | cut -c1-64; }}\n'
 
-_CHUNK = 32_768
+_PREPARE = """
+for path in "$@"; do [ ! -L "$path" ] || { echo "$path is a symbolic link" >&2; exit 9; }; done
+mkdir -p "${1%/*}" "${2%/*}" || exit 1
+for old in "${1%-*}"-*.part; do
+  owner=${old##*-}
+  [ -f "$1" ] || [ ! -f "$old" ] || [ -e "/proc/${owner%.part}" ] || mv "$old" "$1"
+done
+size=0; [ ! -f "$1" ] || size=$(wc -c <"$1")
+echo "$size" "$(sum "$2")"
+"""
+
+_FINISH = """
+if [ "$(sum "$1")" = "$3" ]; then mv -f "$1" "$2" && echo complete; else rm -f "$1"; fi
+"""
 
 
-def upload(files: paramiko.SFTPClient, source: Path, target: str, *, part: str, hash_of: Hash) -> bool:
-    """Send the missing part of a file, verify the whole on the device, then rename it to its target.
-
-    A target with the same content is not sent again: it needs no space on a full disk.
+def prepare_upload(part: str, target: str, folders: Sequence[str], python: Sequence[str]) -> list[str]:
+    """Make the folders, take over an upload whose connection ended; prints its size and the target's hash.
 
     Args:
-        files: the device's file server.
-        source: the file on this machine.
-        target: its absolute path on the device.
-        part: path on the device of the unfinished upload.
-        hash_of: sha256 of a file on the device; FileNotFoundError when it can't be read.
-
-    Returns:
-        False when it arrived damaged, or another process uploads the same file.
-
-    Raises:
-        OSError: the device can't store it.
+        part: where the upload goes, HASH-PROCESS.part; the process lives as long as the connection.
+        target: the path of the complete file.
+        folders: of both, below the device's own; a link among them is refused.
+        python: the device's, for hashes where sha256sum is missing.
     """
-    content = source.read_bytes()
-    if _exists_equal(files, target, content, hash_of):
-        return True
-    for path in (part, target):
-        _make_folder(files, PurePosixPath(path).parent)
-    try:
-        _send(files, content, part, hash_of)
-        whole = hash_of(part) == hashlib.sha256(content).hexdigest()
-        files.posix_rename(part, target) if whole else files.remove(part)
-    except (FileNotFoundError, FileExistsError):
-        return False
-    return whole
+    return ["sh", "-c", _sum(python) + _PREPARE, "sh", part, target, *folders]
 
 
-def _send(files: paramiko.SFTPClient, content: bytes, part: str, hash_of: Hash) -> None:
-    """Send the missing part of a file.
-
-    A part is never truncated: another process writes the same bytes to the same places.
-    """
-    offset = _resumed_bytes(files, content, part, hash_of)
-    with files.open(part, "r+b") if offset else _create(files, part) as remote:
-        remote.seek(offset)
-        for start in range(offset, len(content), _CHUNK):
-            remote.write(content[start : start + _CHUNK])
+def finish_upload(part: str, target: str, sha256: str, python: Sequence[str]) -> list[str]:
+    """Move a complete upload to its target, else remove it; prints "complete" for the former."""
+    return ["sh", "-c", _sum(python) + _FINISH, "sh", part, target, sha256]
 
 
-def _create(files: paramiko.SFTPClient, part: str) -> paramiko.SFTPFile:
-    try:
-        return files.open(part, "wxb")
-    except OSError as error:
-        if _exists(files, part):
-            raise FileExistsError(part) from error
-        raise
-
-
-def _resumed_bytes(files: paramiko.SFTPClient, content: bytes, part: str, hash_of: Hash) -> int:
-    """Size of an interrupted upload that is a prefix of the file; 0 without one."""
-    try:
-        size = files.stat(part).st_size or 0
-        prefix = hashlib.sha256(content[:size]).hexdigest()
-        if 0 < size <= len(content) and hash_of(part) == prefix:
-            return size
-        files.remove(part)
-    except FileNotFoundError:
-        pass
-    return 0
-
-
-def _exists_equal(files: paramiko.SFTPClient, target: str, content: bytes, hash_of: Hash) -> bool:
-    try:
-        size = files.stat(target).st_size
-        return size == len(content) and hash_of(target) == hashlib.sha256(content).hexdigest()
-    except FileNotFoundError:
-        return False
-
-
-def _exists(files: paramiko.SFTPClient, path: str) -> bool:
-    try:
-        files.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _make_folder(files: paramiko.SFTPClient, folder: PurePosixPath) -> None:
-    for step in (*reversed(folder.parents), folder):
-        if not _exists(files, str(step)):
-            try:
-                files.mkdir(str(step))
-            except OSError:
-                if not _exists(files, str(step)):  # else another process was faster
-                    raise
+def _sum(python: Sequence[str]) -> str:
+    return _SUM.format(python=shlex.join(python), code=shlex.quote(_HASH))
