@@ -24,6 +24,7 @@ _DETACHED = ("install", "rollback", "delete")  # must not stop halfway
 _ERRORS: Mapping[str, type[NasError]] = {
     "model": CandidateError,
     "request": ConfigError,
+    "library": BoardError,
     "device": BoardError,
 }
 
@@ -52,6 +53,10 @@ class RuntimeClient:
         variables = [f"{name}={value}" for name, value in self._device.environment.items()]
         return [*(["env", *variables] if variables else []), *self._transport.python]
 
+    @property
+    def _see_doctor(self) -> str:
+        return f"See what is missing: mlflow_nas doctor --board {self._device.name}"
+
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         self._transport.close()
@@ -76,7 +81,8 @@ class RuntimeClient:
         argv = [*self.python, self.push_runtime(), command, json.dumps(options), mode]
         answer = self._answer(command, self._run_repeatedly(command, argv, _CALL_S + wait_s))
         if "error" in answer:
-            raise _ERRORS[answer["kind"]](f"device {self._device.name}, {command}: {answer['error']}")
+            see = f". {self._see_doctor}" if answer["kind"] == "library" else ""
+            raise _ERRORS[answer["kind"]](f"device {self._device.name}, {command}: {answer['error']}{see}")
         return answer
 
     @contextmanager
@@ -153,6 +159,6 @@ class RuntimeClient:
             raise BoardError(
                 f"device {self._device.name}, {command}: the process ended with code {done.code} without an "
                 f"answer; its last output: {last_output(done.stderr or done.stdout)}. "
-                f"See what is missing: mlflow_nas doctor --board {self._device.name}"
+                f"{self._see_doctor}"
             ) from error
         return answer

@@ -157,6 +157,7 @@ class LocalTransport:
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file into the device's folder; see Transport."""
+        self._refuse_links(Path(target))
         partial = Path(f"{target}.{uuid.uuid4().hex}.part")
         try:
             if Path(target).is_file() and filecmp.cmp(source, target, shallow=False):
@@ -171,6 +172,11 @@ class LocalTransport:
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
+
+    def _refuse_links(self, target: Path) -> None:
+        for path in (target, *target.parents):
+            if path.is_relative_to(self._root) and path != self._root and path.is_symlink():
+                raise BoardError(f"{path} is a symbolic link: remove it, then repeat")
 
     def get(self, source: str, target: Path) -> None:
         """Copy a file out of the device's folder; see Transport."""

@@ -1,6 +1,7 @@
 """Time by node, module and operator."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from mlflow_nas.board import (
 from mlflow_nas.board.profiling import module_path, node_time, restore_names
 from mlflow_nas.board.runtime.failure import Failure
 from mlflow_nas.board.runtime.profiler import read_events, summarize_events
+from mlflow_nas.errors import BoardError
 from mlflow_nas.types import Device
 
 Model = Callable[[int], Path]
@@ -171,3 +173,12 @@ def test_a_node_without_time_has_no_ratio() -> None:
     both = {precision: Profile(run_ms=1, runs=1, nodes=(node,)) for precision in ("fp32", "int8")}
     assert pair_nodes(both)[0]["int8_vs_fp32"] is None
     assert compare_profiles(both, 1)["modules"][0]["share"] == 0
+
+
+def test_a_board_without_numpy_points_to_the_doctor(tmp_path: Path, make_model: Model) -> None:
+    """Its Python starts, but finds no packages."""
+    python = (sys.executable, "-S", "-I")
+    device = Device(name="bare", transport="local", directory=str(tmp_path), python=python)
+    sentence = r"No module named 'numpy'\. See what is missing: mlflow_nas doctor --board bare"
+    with pytest.raises(BoardError, match=sentence):
+        profile_files(get_board(device, budget_s=0.05), {"fp32": make_model(5)}, {})

@@ -100,7 +100,10 @@ def test_a_silent_server_times_out(ssh_server: SshServer, tmp_path: Path) -> Non
     ("python", "sentence"),
     [
         (("/nowhere/python3",), r"code 127 without an answer.*/nowhere/python3"),
-        ((sys.executable, "-S", "-I"), r"No module named 'numpy'"),
+        (
+            (sys.executable, "-S", "-I"),
+            r"No module named 'numpy'\. See .*: mlflow_nas doctor --board nano",
+        ),
     ],
 )
 def test_a_wrong_python_is_named(tmp_path: Path, python: tuple[str, ...], sentence: str) -> None:

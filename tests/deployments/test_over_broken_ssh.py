@@ -100,7 +100,7 @@ def test_another_host_key_stops_a_deployment(ssh_server: SshServer, ssh_home: Pa
     """Nothing is sent to a host with another key than before."""
     other = new_key(tmp_path / "other").with_suffix(".pub").read_text(encoding="utf-8")
     (ssh_home / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{ssh_server.port} {other}", encoding="utf-8")
-    _refused(r"host key of .* changed: .*ssh-keygen -R '\[127")
+    _refused(r"host key of .* changed: .*ssh-keygen -f .* -R '\[127")
     assert _active(tmp_path / "device") == ("1", True)
 
 

@@ -3,7 +3,8 @@
 Python 3.9 or later with numpy and onnxruntime, nothing else. `mlflow_nas.board.bundle` packs this package
 into one zip file, which the device's Python runs. ``python FILE.pyz COMMAND '{"option": value}'`` prints
 exactly one JSON object; a failure is ``{"error": message, "kind": cause}`` with exit code 1. Kinds:
-"model" (it can't be loaded or run), "request" (the caller's mistake), "device" (everything else).
+"model" (it can't be loaded or run), "request" (the caller's mistake), "library" (it can't be imported),
+"device" (everything else).
 
 Nothing is imported here: a command compiles and loads only the modules that it needs.
 """

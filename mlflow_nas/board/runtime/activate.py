@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO
 
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
@@ -19,16 +18,17 @@ PAUSE_S = 0.2
 SHOWN_CHARACTERS = 300  # of a command's last output
 
 
-def activate(command: Sequence[str], model: Path, manifest: JsonObject, limit_s: float) -> None:
+def activate(command: Sequence[str], model: str, manifest: JsonObject, limit_s: float) -> None:
     """Run the device's `activate`; nothing without one.
 
-    Its environment has MLFLOW_NAS_NAME, MLFLOW_NAS_VERSION and MLFLOW_NAS_MODEL, the path of the active file.
+    Its environment has MLFLOW_NAS_NAME, MLFLOW_NAS_VERSION and MLFLOW_NAS_MODEL, the path of the active file;
+    the latter two are empty when no version is active any more.
     """
     if command and (problem := _run([*_variables(model, manifest), *command], limit_s)):
         raise Failure("device", f"activate ({' '.join(command)}) {problem}")
 
 
-def check_health(command: Sequence[str], model: Path, manifest: JsonObject, limit_s: float) -> None:
+def check_health(command: Sequence[str], model: str, manifest: JsonObject, limit_s: float) -> None:
     """Repeat the device's `health` until it succeeds; nothing without one."""
     end = time.monotonic() + limit_s
     while command:
@@ -40,7 +40,7 @@ def check_health(command: Sequence[str], model: Path, manifest: JsonObject, limi
         time.sleep(PAUSE_S)
 
 
-def _variables(model: Path, manifest: JsonObject) -> list[str]:
+def _variables(model: str, manifest: JsonObject) -> list[str]:
     values = {"NAME": manifest["name"], "VERSION": manifest.get("version", ""), "MODEL": model}
     return ["env", *(f"MLFLOW_NAS_{name}={value}" for name, value in values.items())]
 

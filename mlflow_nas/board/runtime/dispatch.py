@@ -41,6 +41,8 @@ def main(argv: Sequence[str], answers: TextIO) -> int:
         answer = _run(command, json.loads(options))
     except Failure as failure:
         answer = {"error": str(failure), "kind": failure.kind}
+    except ImportError as error:
+        answer = {"error": f"{type(error).__name__}: {error}", "kind": "library"}
     except Exception as error:  # noqa: BLE001 - the host gets one JSON object in every case
         answer = {"error": f"{type(error).__name__}: {error}", "kind": "device"}
     answers.write(json.dumps(answer) + "\n")

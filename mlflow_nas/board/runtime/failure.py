@@ -10,7 +10,7 @@ JsonObject = dict[str, Any]
 
 
 class Failure(Exception):  # noqa: N818 - an answer to the host, not a programming error
-    """A command failed; `kind` is the cause: "model", "request" or "device"."""
+    """A command failed; `kind` is the cause: "model", "request", "library" or "device"."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
-from mlflow_nas.board.runtime.files import fsync
+from mlflow_nas.board.runtime.files import fsync, refuse_symlink
 
 __all__ = ["fetch"]
 
@@ -36,6 +36,8 @@ def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -
         raise Failure("request", f"the device fetches over http and https only, not {shown}")
     path = Path(target)
     part = path.with_name(f"{path.name}.part")
+    for folder in (path.parent.parent, path.parent):
+        refuse_symlink(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with urlopen(url, timeout=STEP_S) as source, part.open("wb") as file:  # noqa: S310 - http(s), see above

@@ -19,7 +19,7 @@ STALE_S = 24 * 3600.0
 def refuse_symlink(path: Path) -> None:
     """Refuse a symbolic link: its target may be anywhere, and may change at any time."""
     if path.is_symlink():
-        raise Failure("device", f"{path} is a symbolic link: remove it, deploy again")
+        raise Failure("device", f"{path} is a symbolic link: remove it, then repeat")
 
 
 def verify_sha256(path: Path, sha256: str) -> None:

@@ -6,15 +6,30 @@ that a restore needs is on the disk before the switch: the restore is one rename
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow_nas.board.runtime.activate import activate, check_health
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
-from mlflow_nas.board.runtime.files import fsync, is_intact, remove_stale, verify_sha256, write_json
+from mlflow_nas.board.runtime.files import (
+    fsync,
+    is_intact,
+    refuse_symlink,
+    remove_stale,
+    verify_sha256,
+    write_json,
+)
 from mlflow_nas.board.runtime.lock import device_lock
 from mlflow_nas.board.runtime.session import load
-from mlflow_nas.board.runtime.store import MANIFEST, SCHEMA, deployment_folder, model_file, read_manifest
+from mlflow_nas.board.runtime.store import (
+    MANIFEST,
+    SCHEMA,
+    check_manifest,
+    deployment_folder,
+    model_file,
+    read_manifest,
+)
 
 __all__ = ["ANY_VERSION", "install", "rollback"]
 
@@ -48,6 +63,7 @@ def install(
     folder, source, sha256 = deployment_folder(root, name), Path(file["path"]), file["sha256"]
     with device_lock(**lock):
         for uploads in upload_folders:
+            refuse_symlink(Path(uploads))
             remove_stale(Path(uploads))
         active = read_manifest(folder)
         _refuse_other(name, active, replaces)
@@ -55,8 +71,7 @@ def install(
         verify_sha256(source, sha256)
         load(str(source), **{**session, "cores": ()})  # processes of `activate` must not inherit the cores
         entry = {**manifest, "schema": SCHEMA, "name": name, "sha256": sha256}
-        same = active is not None and _identity(active) == _identity(entry)
-        previous = active and active["previous"] if same else _fallback(folder, active)
+        previous = _previous(folder, entry, active)
         try:
             _store(source, folder, sha256)
             return _switch(folder, {**entry, "previous": previous}, active, activation)
@@ -74,6 +89,7 @@ def rollback(root: str, name: str, lock: JsonObject, activation: JsonObject) -> 
             raise Failure(
                 "request", f"{name} has no previous version on the device: deploy the version you want"
             )
+        previous = check_manifest(previous, folder)
         verify_sha256(model_file(folder, previous), previous["sha256"])
         try:
             return _switch(folder, {**previous, "previous": _fallback(folder, active)}, active, activation)
@@ -110,6 +126,13 @@ def _store(source: Path, folder: Path, sha256: str) -> None:
         fsync(changed)
 
 
+def _previous(folder: Path, entry: JsonObject, active: JsonObject | None) -> JsonObject | None:
+    """Target of a rollback of the new version: never that version itself."""
+    same = active is not None and _identity(active) == _identity(entry)
+    found = active and active["previous"] if same else _fallback(folder, active)
+    return None if found and _identity(found) == _identity(entry) else found
+
+
 def _fallback(folder: Path, active: JsonObject | None) -> JsonObject | None:
     """Target of a later rollback: the active version if it is confirmed and intact, else its previous one."""
     if active is None:
@@ -128,7 +151,7 @@ def _switch(
     fresh = write_json(folder / f"{MANIFEST}.new", {**manifest, "confirmed": False})
     final = write_json(folder / f"{MANIFEST}.confirmed", confirmed)
     before = write_json(folder / f"{MANIFEST}.before", active) if active else None
-    model = model_file(folder, manifest)
+    model = str(model_file(folder, manifest))
     try:
         if activation["activate"] or activation["health"]:
             _rename(fresh, folder)
@@ -146,24 +169,31 @@ def _rename(source: Path, folder: Path) -> None:
 
 
 def _restore(folder: Path, before: Path | None, active: JsonObject | None, activation: JsonObject) -> str:
-    """Make the previously active version active again; returns the result as a sentence."""
+    """Make the previously active version active again, or none; returns the result as a sentence."""
     if before is None or active is None:
         (folder / MANIFEST).unlink(missing_ok=True)
         fsync(folder)
-        return f"Nothing is active under {folder.name}, as before"
-    _rename(before, folder)
-    restored = f"Version {active.get('version')} is active again"
+        restored, model, manifest = (
+            f"Nothing is active under {folder.name}, as before",
+            "",
+            {"name": folder.name},
+        )
+    else:
+        _rename(before, folder)
+        restored, manifest = f"Version {active.get('version')} is active again", active
+        model = str(model_file(folder, active))
     try:
-        activate(activation["activate"], model_file(folder, active), active, activation["activate_s"])
+        activate(activation["activate"], model, manifest, activation["activate_s"])
     except (OSError, Failure) as error:
         return f"{restored}, but {error}: check the application"
     return restored
 
 
 def _remove_unreferenced(folder: Path) -> None:
-    """Keep only the files of the active manifest and of its previous one."""
+    """Keep only the files of the active manifest and of its previous one, and folders, which are not ours."""
     active = read_manifest(folder)
     used = {f"{entry['sha256']}.onnx" for entry in (active, active and active["previous"]) if entry}
     for file in [*folder.glob(f"{MANIFEST}.*"), *folder.glob("models/*")]:
-        if file.name not in used:
-            file.unlink()
+        if file.name not in used and (file.is_symlink() or not file.is_dir()):
+            with contextlib.suppress(OSError):  # a leftover does not undo the switch
+                file.unlink()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow_nas.board.runtime.failure import Failure
+from mlflow_nas.board.runtime.files import refuse_symlink
 
 __all__ = ["device_lock", "lock_holder"]
 
@@ -22,8 +23,9 @@ def device_lock(path: str, holder: str, wait_s: float) -> Iterator[None]:
 
     The file keeps the process id and the name of the last holder.
     """
+    refuse_symlink(Path(path))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:  # noqa: PTH123 - "a+" neither empties nor needs the file
+    with open(path, "a+", encoding="utf-8", opener=_no_link) as file:
         end = time.monotonic() + wait_s
         while not _acquire(file.fileno()):
             if time.monotonic() > end:
@@ -37,10 +39,16 @@ def device_lock(path: str, holder: str, wait_s: float) -> Iterator[None]:
 
 def lock_holder(path: str) -> str:
     """Process id, name and start of the running measurement; empty without one."""
+    refuse_symlink(Path(path))
     if not Path(path).is_file():
         return ""
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as above
+    with open(path, encoding="utf-8", opener=_no_link) as file:
         return "" if _acquire(file.fileno()) else file.read()
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file itself, never the target of a link."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _acquire(descriptor: int) -> bool:

@@ -10,12 +10,23 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
 from mlflow_nas.board.runtime.files import fsync, is_intact, refuse_symlink
 from mlflow_nas.board.runtime.lock import device_lock
 
-__all__ = ["MANIFEST", "SCHEMA", "delete", "deployment_folder", "get", "list_", "model_file", "read_manifest"]
+__all__ = [
+    "MANIFEST",
+    "SCHEMA",
+    "check_manifest",
+    "delete",
+    "deployment_folder",
+    "get",
+    "list_",
+    "model_file",
+    "read_manifest",
+]
 
 SCHEMA = 1
 """Schema of the written manifests; later ones are refused."""
@@ -33,7 +44,7 @@ def deployment_folder(root: str, name: str) -> Path:
             f"the name {name!r} is refused: use letters, digits and, after the first one, . _ -; at most 100",
         )
     folder = Path(root) / name
-    for path in (folder, folder / "models", folder / MANIFEST):
+    for path in (folder.parent, folder, folder / "models", folder / MANIFEST):
         refuse_symlink(path)
     return folder
 
@@ -48,9 +59,20 @@ def read_manifest(folder: Path) -> JsonObject | None:
     path = folder / MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        schema, sha256 = int(found["schema"]), str(found["sha256"])
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError) as error:
+        raise Failure(
+            "device", f"{path} is damaged ({error}): delete {folder.name}, deploy it again"
+        ) from error
+    return check_manifest(found, folder)
+
+
+def check_manifest(found: Any, folder: Path) -> JsonObject:
+    """An active or previous manifest of the folder; a damaged one and one of a later schema are refused."""
+    path = folder / MANIFEST
+    try:
+        schema, sha256 = int(found["schema"]), str(found["sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(
             "device", f"{path} is damaged ({error}): delete {folder.name}, deploy it again"
@@ -63,7 +85,7 @@ def read_manifest(folder: Path) -> JsonObject | None:
         )
     if not SHA256.fullmatch(sha256):
         raise Failure("device", f"{path} names the file {sha256!r}: delete {folder.name}, deploy it again")
-    return dict(found)
+    return {"previous": None, **found}
 
 
 def delete(root: str, name: str, lock: JsonObject) -> JsonObject:
@@ -88,6 +110,7 @@ def get(root: str, name: str) -> JsonObject:
 
 def list_(root: str) -> JsonObject:
     """The active manifests of all names, sorted; a refused one as `name` and `refused`, the reason."""
+    refuse_symlink(Path(root))
     return {
         "manifests": [_listed(root, path.parent.name) for path in sorted(Path(root).glob(f"*/{MANIFEST}"))]
     }
