@@ -5,8 +5,10 @@ from mlflow_nas.api.cache import cache_prune, cache_show
 from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.focus import focus
+from mlflow_nas.api.pin import pin
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
+from mlflow_nas.api.registry_results import PinResult
 from mlflow_nas.api.report import report
 from mlflow_nas.api.results import (
     BoardsResult,
@@ -34,6 +36,7 @@ __all__ = [
     "DoctorResult",
     "EvaluateResult",
     "FocusResult",
+    "PinResult",
     "ProfileResult",
     "ReportResult",
     "SearchResult",
@@ -47,6 +50,7 @@ __all__ = [
     "evaluate",
     "finish",
     "focus",
+    "pin",
     "profile",
     "promote",
     "report",

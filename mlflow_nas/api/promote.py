@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_nas.api.settings import read_settings
-from mlflow_nas.config import PromoteConfig
+from mlflow_nas.config import PromoteConfig, take_project_run_id
 
 if TYPE_CHECKING:
     from mlflow_nas.registry import Reconciliation
@@ -17,7 +17,7 @@ def promote(
 ) -> "Reconciliation":
     """Recompute the Pareto front over the registered int8 versions, and set tags and aliases.
 
-    In a run that `mlflow run` made, the changes are logged.
+    Changes are recorded in a run of the role "promotion": that of `mlflow run`, or one of their own.
 
     Args:
         settings: the configuration; None for keywords.
@@ -32,17 +32,19 @@ def promote(
         RegistryError: there is no such model, or MLflow does not answer.
     """
     chosen = read_settings(PromoteConfig, settings, options, config)
-    from mlflow_nas.api.project_run import record
     from mlflow_nas.registry import reconcile
     from mlflow_nas.tracking import connect, default_uri
 
-    result = reconcile(
+    return reconcile(
         connect(default_uri()),
         chosen.model,
         max_drop=chosen.max_drop,
+        speedup=chosen.speedup,
+        max_latency_ms=chosen.max_latency_ms,
         board=chosen.board,
         dataset=chosen.dataset,
+        primary=chosen.primary,
         dry_run=chosen.dry_run,
+        trigger="promote",
+        run_id=take_project_run_id(),
     )
-    record(result.as_json(), role="promote", metrics={"changes": len(result.changes)})
-    return result

@@ -229,11 +229,11 @@ def _deploy(
     if device is None or registry is None:
         return None, None
     from mlflow_nas.deployments import Options, deploy
+    from mlflow_nas.registry import alias_names
     from mlflow_nas.tracking import connect, default_uri
 
-    names = ("champion", f"champion-{config.board.name}")
-    alias = next((name for name in names if name in registry.aliases), None)
-    if alias is None:
+    alias = alias_names(config.board.name)["champion"]
+    if alias not in registry.aliases:
         return None, "no version is the champion."
     try:
         deployed = deploy(

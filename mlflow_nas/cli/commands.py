@@ -17,6 +17,7 @@ from mlflow_nas.config import (
     DoctorConfig,
     EvaluateConfig,
     FocusConfig,
+    PinConfig,
     ProfileConfig,
     PromoteConfig,
     ReportConfig,
@@ -122,6 +123,12 @@ def doctor(*, as_json: bool, **options: Any) -> None:
 def promote(*, as_json: bool, **options: Any) -> None:
     """Recompute the Pareto front of a registered model; set tags and aliases."""
     run_command(lambda: api.promote(**options), as_json=as_json, show=formats.format_promote)
+
+
+@main.command(cls=ConfigCommand, config=PinConfig)
+def pin(*, as_json: bool, **options: Any) -> None:
+    """Keep an alias at a version, whatever is promoted later; --remove gives it back."""
+    run_command(lambda: api.pin(**options), as_json=as_json, show=formats.format_pin)
 
 
 @main.command(cls=ConfigCommand, config=DeployConfig)

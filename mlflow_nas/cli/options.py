@@ -26,7 +26,7 @@ class ConfigCommand(click.Command):
         super().__init__(*args, **kwargs)
         self.config = config
         self.settings = settings_of(config)
-        own = [_option(setting) for setting in self.settings.values() if setting.option]
+        own = [_param(setting) for setting in self.settings.values() if setting.option]
         self.params = [*own, *(_configuration() if self.settings else []), _json()]
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -50,6 +50,7 @@ class ConfigCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in groups, then the settings of `--set`."""
         records = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        records |= {one.option: _argument_row(one) for one in self.settings.values() if one.is_argument}
         for section, settings in _by_section(self.settings):
             rows = [records[setting.option] for setting in settings if setting.option]
             _write(formatter, self._title(section), rows)
@@ -89,6 +90,16 @@ def _row(setting: Setting) -> tuple[str, str]:
 
 def _default(setting: Setting) -> str:
     return f"  [default: {setting.default}]" if setting.default else ""
+
+
+def _argument_row(setting: Setting) -> tuple[str, str]:
+    return setting.flag, f"{setting.description}{_default(setting)}"
+
+
+def _param(setting: Setting) -> click.Parameter:
+    if setting.is_argument:
+        return click.Argument([setting.option], required=False, metavar=setting.flag)
+    return _option(setting)
 
 
 def _option(setting: Setting) -> click.Option:

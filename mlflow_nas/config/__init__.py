@@ -12,7 +12,7 @@ from mlflow_nas.config.commands import (
     StatusConfig,
     TrainConfig,
 )
-from mlflow_nas.config.deployment import DeployConfig, PromoteConfig, RollbackConfig
+from mlflow_nas.config.deployment import DeployConfig, PinConfig, PromoteConfig, RollbackConfig
 from mlflow_nas.config.devices import find_device, find_group, load_devices
 from mlflow_nas.config.environment import (
     VARIABLES,
@@ -53,6 +53,7 @@ __all__ = [
     "EvaluateConfig",
     "FocusConfig",
     "NetworkSection",
+    "PinConfig",
     "ProfileConfig",
     "PromoteConfig",
     "QuantizationSection",

@@ -2,28 +2,44 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlflow_nas.config.fields import NAME, CommandConfig, File, Name, Text, option
 from mlflow_nas.config.sections import INVENTORY
 
-__all__ = ["DeployConfig", "PromoteConfig", "RollbackConfig"]
+__all__ = ["DeployConfig", "PinConfig", "PromoteConfig", "RollbackConfig"]
 
 Target = Annotated[str, Field(pattern=rf"^(group/)?{NAME}$", max_length=100)]
 
 _DEVICE = "Device of the inventory, or group/NAME"
+_MODEL = "Registered model"
 
 
 class PromoteConfig(CommandConfig):
     """Configuration of `promote`."""
 
-    model: Name = Field("person-detector", description="Registered model", json_schema_extra=option("model"))
-    max_drop: float = Field(
-        0.01,
+    model: Name = Field("person-detector", description=_MODEL, json_schema_extra=option("model"))
+    max_drop: float | None = Field(
+        None,
         ge=0,
         le=1,
-        description="Largest drop of the champion's accuracy below the reference's",
+        description="Largest drop of the champion's accuracy below the reference's; unset: the model's goal, "
+        "as it was last given",
         json_schema_extra=option("max_drop"),
+    )
+    speedup: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="The champion is the most accurate version this many times as fast as the reference",
+        json_schema_extra=option("speedup"),
+    )
+    max_latency_ms: float | None = Field(
+        None,
+        gt=0,
+        le=1e9,
+        description="The champion is the most accurate version that takes at most this long",
+        json_schema_extra=option("max_latency_ms"),
     )
     board: Name | None = Field(
         None,
@@ -32,12 +48,46 @@ class PromoteConfig(CommandConfig):
     )
     dataset: Text | None = Field(
         None,
-        description="Data set whose front holds the aliases; unset: that of the newest version",
+        description="Only versions measured on this data set (NAME@DIGEST); unset: all data sets",
         json_schema_extra=option("dataset"),
+    )
+    primary: bool = Field(
+        False,
+        description="Make board and dataset those of the aliases without a suffix",
+        json_schema_extra=option("primary"),
     )
     dry_run: bool = Field(
         False, description="Print the changes, write nothing", json_schema_extra=option("dry_run")
     )
+
+
+class PinConfig(CommandConfig):
+    """Configuration of `pin`."""
+
+    model: Name = Field("person-detector", description=_MODEL, json_schema_extra=option("model"))
+    alias: Name = Field(
+        "champion",
+        description="Alias of mlflow_nas, such as champion or champion-BOARD",
+        json_schema_extra=option("alias", argument=True),
+    )
+    version: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="Version that keeps it",
+        json_schema_extra=option("version", argument=True),
+    )
+    remove: bool = Field(
+        False,
+        description="Give the alias back: the next promotion moves it",
+        json_schema_extra=option("remove"),
+    )
+
+    @model_validator(mode="after")
+    def _one_wish(self) -> "PinConfig":
+        if self.remove == (self.version is not None):
+            raise ValueError("give a version to pin the alias to, or --remove to give it back")
+        return self
 
 
 class DeployConfig(CommandConfig):

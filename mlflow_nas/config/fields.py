@@ -43,15 +43,18 @@ class CommandConfig(Section):
     """The whole configuration of one command."""
 
 
-def option(name: str, *, repeatable: bool = False, form: str = "") -> dict[str, JsonValue]:
+def option(
+    name: str, *, repeatable: bool = False, form: str = "", argument: bool = False
+) -> dict[str, JsonValue]:
     """Metadata of a field that has a command-line option and a project parameter of its own.
 
     Args:
         name: of the option, in the spelling of a project parameter: img_width for --img-width.
         repeatable: the option may be given several times.
         form: how a value is written, for the help; "" for its type or range.
+        argument: the command line takes it by its position, without the option's name.
     """
-    return {"option": name, "repeatable": repeatable, "form": form}
+    return {"option": name, "repeatable": repeatable, "form": form, "argument": argument}
 
 
 def _split(value: object) -> object:

@@ -29,6 +29,7 @@ class Setting:
         repeatable: the option may be given several times.
         is_flag: the option may be given without a value.
         is_optional: it may have no value.
+        is_argument: the command line takes it by its position.
         allowed: type, range or choices, such as 1..100000.
         default: as text; "" for none.
         description: one line.
@@ -39,6 +40,7 @@ class Setting:
     repeatable: bool
     is_flag: bool
     is_optional: bool
+    is_argument: bool
     allowed: str
     default: str
     description: str
@@ -50,7 +52,9 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """How the command line spells it: --img-width, or --set training.freeze."""
+        """How the command line spells it: --img-width, ALIAS for an argument, or --set training.freeze."""
+        if self.is_argument:
+            return self.option.upper()
         return f"--{self.option.replace('_', '-')}" if self.option else f"--set {self.name}"
 
 
@@ -119,6 +123,7 @@ def _setting(name: str, field: FieldInfo) -> Setting:
         repeatable=bool(extra.get("repeatable")),
         is_flag=plain is bool,
         is_optional=plain is not field.annotation,
+        is_argument=bool(extra.get("argument")),
         allowed=str(extra.get("form") or _allowed(plain, field)),
         default=text_of(field.default),
         description=field.description or "",

@@ -12,6 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.redact import redact
+from mlflow_nas.registry import disqualification, objectives_of
 from mlflow_nas.tracking import server_call
 
 __all__ = ["Release", "fetch_release", "run_address"]
@@ -33,6 +34,7 @@ class Release:
         file: the ONNX file on this machine.
         sha256: its hash.
         golden: the golden samples beside it; None without them.
+        refused: why the version may hold no alias and is not deployed; None for one that may.
         manifest: stored on the device.
     """
 
@@ -45,6 +47,7 @@ class Release:
     file: Path
     sha256: str
     golden: Path | None
+    refused: str | None
     manifest: dict[str, object]
 
 
@@ -126,6 +129,7 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         file=file,
         sha256=sha256,
         golden=golden if golden.is_file() else None,
+        refused=disqualification(tags, objectives_of(tags)),
         manifest=manifest,
     )
 

@@ -45,6 +45,8 @@ def preflight(release: Release, device: Device, *, measured_on: Collection[str],
             f"{version} was measured on the board {release.board}, not on {device.name}: {remedy} "
             "give force=true."
         )
+    if release.refused is not None:
+        raise ConfigError(f"{version} is refused: {release.refused}. Deploy another one, or give force=true.")
     if release.golden is None:
         raise ConfigError(f"{version} has no golden samples: log the model again, or give force=true.")
 

@@ -5,17 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mlflow_nas.pareto import dominators, knee, non_dominated
+from mlflow_nas.pareto import dominators, non_dominated
+from mlflow_nas.registry.checks import disqualification, first_objective, invalid_figure, is_measured
+from mlflow_nas.registry.holders import Goal, Version, choose_holders
 from mlflow_nas.types import Objective
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
     "ROLES",
-    "UNMEASURED",
+    "UNCOMPARED",
     "Change",
     "Plan",
-    "Version",
+    "Primary",
     "alias_names",
+    "compared",
+    "first_primary",
     "make_plan",
 ]
 
@@ -23,57 +27,53 @@ DEFAULT_OBJECTIVES = (Objective("map", "maximize"), Objective("latency_ms", "min
 
 ROLES = ("champion", "fastest", "most-accurate", "knee")
 
-UNMEASURED: Mapping[str, str | None] = {"nas.pareto": None, "nas.front": None, "nas.dominated_by": None}
-"""The tags of a version without measurement: all removed."""
-
-ROUNDING = 1e-9
-"""Tolerance of the champion's bound: the last bits of a subtraction do not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version of the registered model with its tags."""
-
-    number: int
-    tags: Mapping[str, str]
-
-    def value(self, objective: Objective) -> float:
-        """The measured value of an objective; KeyError or ValueError without one."""
-        return float(self.tags[objective.name])
-
-    @property
-    def board(self) -> str:
-        """The board of its latency."""
-        return self.tags["nas.board"]
-
-    @property
-    def dataset(self) -> str:
-        """The data set of its accuracy."""
-        return self.tags["nas.dataset"]
-
-    @property
-    def protocol(self) -> str:
-        """Digest of the measurement's protocol; "" for a version without one."""
-        return self.tags.get("nas.protocol", "")
+UNCOMPARED: Mapping[str, str | None] = {"nas.pareto": None, "nas.front": None, "nas.dominated_by": None}
+"""The tags of a version without a usable measurement: all removed."""
 
 
 class Change(NamedTuple):
-    """One write: a tag of a version, or an alias; None is "absent"."""
+    """One write: a tag of a version, an alias, or a tag of the registered model; None is "absent".
+
+    Attributes:
+        kind: "tag", "alias" or "setting".
+        name: of the tag or alias.
+        version: that is written; 0 for a setting.
+        before, after: its values.
+        why: a phrase.
+    """
 
     kind: str
     name: str
     version: int
     before: str | None
     after: str | None
+    why: str = ""
+
+
+class Primary(NamedTuple):
+    """The board and data set whose front has the aliases without a suffix."""
+
+    board: str
+    dataset: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The wanted state: tags of each version, version of each alias, and the members of the named fronts."""
+    """The wanted state.
+
+    Attributes:
+        tags: of each compared version.
+        aliases: version of each alias that has a holder.
+        front: members of the fronts that have aliases, the fastest first.
+        unfit: version to why it may hold no alias.
+        notes: why a board has no champion.
+    """
 
     tags: Mapping[int, Mapping[str, str | None]]
     aliases: Mapping[str, int]
     front: tuple[int, ...]
+    unfit: Mapping[int, str]
+    notes: tuple[str, ...]
 
 
 def alias_names(board: str | None) -> dict[str, str]:
@@ -82,44 +82,117 @@ def alias_names(board: str | None) -> dict[str, str]:
     return {role: role + suffix for role in ROLES}
 
 
+def compared(versions: Sequence[Version], objectives: Sequence[Objective]) -> list[Version]:
+    """The versions that take part in a front: measured, with possible figures and a stable latency."""
+    return [
+        version
+        for version in versions
+        if is_measured(version.tags, objectives) and invalid_figure(version.tags, objectives) is None
+    ]
+
+
+def first_primary(versions: Sequence[Version]) -> Primary | None:
+    """Board and data set of the first version; None without versions."""
+    if not versions:
+        return None
+    first = min(versions, key=lambda version: version.number)
+    return Primary(first.board, first.dataset)
+
+
 def make_plan(
     versions: Sequence[Version],
     *,
     objectives: Sequence[Objective] = DEFAULT_OBJECTIVES,
     max_drop: float,
+    speedup: float | None = None,
+    max_latency_ms: float | None = None,
     board: str | None = None,
     dataset: str | None = None,
+    primary: Primary | None = None,
 ) -> Plan:
-    """Decide front, tags and aliases.
+    """Decide fronts, tags and aliases.
 
-    Only versions of one board, data set and measurement protocol are compared.
+    Only versions of one board, data set and measurement protocol are compared. The aliases of a board belong
+    to the primary data set where the board has versions of it, else to that of the board's first version; of
+    several protocols to that of the newest version.
 
     Args:
-        versions: the measured ones.
+        versions: of the model.
         objectives: of the fronts. The first maximized one is the accuracy, the first minimized one the cost
             by which "fastest" is meant.
-        max_drop: the champion is the fastest version whose accuracy is at most this much below its
-            reference's (tag `nas.reference_<objective>`).
+        max_drop: without a speed goal the champion is the fastest version whose accuracy is at most this much
+            below its reference's (tag `nas.reference_<objective>`).
+        speedup: the champion is the most accurate version that is this many times as fast as the reference.
+        max_latency_ms: the champion is the most accurate version that is not slower.
         board: the only board to decide about; None for all.
-        dataset: the data set whose fronts have the aliases; None for that of each board's newest version,
-            which is also used on boards without measurements on the data set.
+        dataset: the only data set to decide about; None for all.
+        primary: whose front has the aliases without a suffix; None for the first version's.
     """
-    tags: dict[int, dict[str, str | None]] = {}
-    aliases: dict[str, int] = {}
-    named: list[Version] = []
-    boards = sorted({version.board for version in versions})
-    for each in [name for name in boards if board in (None, name)]:
-        on_board = [version for version in versions if version.board == each]
-        chosen = [version for version in on_board if version.dataset == dataset] or on_board
-        newest = max(chosen, key=lambda version: version.number)
-        names = alias_names(each if len(boards) > 1 else None)
+    usable = compared(versions, objectives)
+    of_model = primary or first_primary(usable)
+    goal = Goal(max_drop=max_drop, speedup=speedup, max_latency_ms=max_latency_ms)
+    draft = _Draft(objectives, goal)
+    draft.unfit |= _unfit(versions, objectives)
+    for name in sorted({version.board for version in usable if board in (None, version.board)}):
+        on_board = [version for version in usable if version.board == name]
+        named = _named_group(on_board, of_model)
         for group in _comparable(on_board):
-            front = _judge(group, objectives, tags)
-            if newest in group:
-                named += front
-                holders = _holders(front, objectives, max_drop)
-                aliases |= {names[role]: holder.number for role, holder in holders.items()}
-    return Plan(tags, aliases, tuple(version.number for version in named))
+            if dataset in (None, group[0].dataset):
+                draft.add(group, has_aliases=named in group, is_primary=_belongs(named, of_model))
+    return draft.plan()
+
+
+class _Draft:
+    """A plan that grows group by group."""
+
+    def __init__(self, objectives: Sequence[Objective], goal: Goal) -> None:
+        self.objectives, self.goal = objectives, goal
+        self.tags: dict[int, dict[str, str | None]] = {}
+        self.aliases: dict[str, int] = {}
+        self.front: list[int] = []
+        self.unfit: dict[int, str] = {}
+        self.notes: list[str] = []
+
+    def add(self, group: Sequence[Version], *, has_aliases: bool, is_primary: bool) -> None:
+        """Tag a comparable group and, where it has the aliases, name its holders."""
+        front = _judge(group, self.objectives, self.tags)
+        if not has_aliases:
+            return
+        self.front += [version.number for version in front]
+        board = group[0].board
+        holders = choose_holders(group, front, self.objectives, self.goal)
+        if holders.without_champion:
+            self.notes.append(f"{board}: {holders.without_champion}")
+        for names in [alias_names(board), *([alias_names(None)] if is_primary else [])]:
+            self.aliases |= {names[role]: holder.number for role, holder in holders.by_role.items()}
+
+    def plan(self) -> Plan:
+        """All of it."""
+        return Plan(self.tags, self.aliases, tuple(self.front), self.unfit, tuple(self.notes))
+
+
+def _unfit(versions: Sequence[Version], objectives: Sequence[Objective]) -> dict[int, str]:
+    """Version to why it may hold no alias."""
+    found = {
+        version.number: "it is the reference"
+        if version.role == "reference"
+        else disqualification(version.tags, objectives)
+        for version in versions
+        if is_measured(version.tags, objectives)
+    }
+    return {number: why for number, why in found.items() if why is not None}
+
+
+def _named_group(on_board: Sequence[Version], primary: Primary | None) -> Version:
+    """The newest version of the group whose front has the board's aliases."""
+    first = min(on_board, key=lambda version: version.number)
+    datasets = {version.dataset for version in on_board}
+    dataset = primary.dataset if primary and primary.dataset in datasets else first.dataset
+    return max((one for one in on_board if one.dataset == dataset), key=lambda version: version.number)
+
+
+def _belongs(version: Version, primary: Primary | None) -> bool:
+    return primary == (version.board, version.dataset)
 
 
 def _comparable(versions: Sequence[Version]) -> list[list[Version]]:
@@ -140,36 +213,10 @@ def _judge(
     front_name = "/".join(filter(None, (group[0].board, group[0].dataset, group[0].protocol)))
     for version, member, winner in zip(group, on_front, winners, strict=True):
         tags[version.number] = {
-            "nas.pareto": "true" if member else "false",
+            "nas.pareto": "true" if member else None,
             "nas.front": front_name if member else None,
             "nas.dominated_by": None if member else str(group[int(winner)].number),
         }
     front = [version for version, member in zip(group, on_front, strict=True) if member]
-    cost = _first(objectives, maximize=False)
+    cost = first_objective(objectives, maximize=False)
     return sorted(front, key=lambda version: version.value(cost)) if cost else front
-
-
-def _first(objectives: Sequence[Objective], *, maximize: bool) -> Objective | None:
-    return next((objective for objective in objectives if objective.maximize is maximize), None)
-
-
-def _holders(
-    front: Sequence[Version], objectives: Sequence[Objective], max_drop: float
-) -> dict[str, Version]:
-    """Role to version of one front, given fastest first; of equal versions the smallest number."""
-    accuracy, cost = _first(objectives, maximize=True), _first(objectives, maximize=False)
-    points = [[version.value(objective) for objective in objectives] for version in front]
-    holders = {"knee": front[knee(points, tuple(objective.maximize for objective in objectives))]}
-    if cost is not None:
-        holders["champion"] = holders["fastest"] = front[0]
-    if accuracy is not None:
-        best = max(front, key=lambda version: (version.value(accuracy), -version.number))
-        good = [version for version in front if _reaches(version, accuracy, max_drop)] if cost else []
-        holders |= {"most-accurate": best, "champion": good[0] if good else best}
-    return holders
-
-
-def _reaches(version: Version, accuracy: Objective, max_drop: float) -> bool:
-    """Whether the accuracy is within the drop of its reference's; False without a known reference."""
-    reference = version.tags.get(f"nas.reference_{accuracy.name}")
-    return reference is not None and version.value(accuracy) >= float(reference) - max_drop - ROUNDING

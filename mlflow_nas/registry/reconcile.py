@@ -1,39 +1,46 @@
 """Update the registry's tags and aliases to the measurements; only differences are written."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from mlflow_nas.errors import RegistryError
-from mlflow_nas.registry.lock import one_writer
-from mlflow_nas.registry.plan import (
-    DEFAULT_OBJECTIVES,
-    UNMEASURED,
-    Change,
-    Plan,
-    Version,
-    alias_names,
-    make_plan,
-)
+from mlflow_nas.registry.decide import Decision, Request, decide
+from mlflow_nas.registry.journal import record_changes
+from mlflow_nas.registry.lease import one_writer
+from mlflow_nas.registry.plan import Change
+from mlflow_nas.registry.state import State, read_state, runs_deleted
+from mlflow_nas.registry.write import write_changes
 from mlflow_nas.tracking import server_call
 from mlflow_nas.types import Objective
 
 __all__ = ["Reconciliation", "reconcile"]
 
-PAGE = 1_000
+ATTEMPTS = 5
+"""Of reading again until a read confirms; one writer at a time needs two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The registry's state after the call (of a dry run: its planned state), and the changes."""
+    """The registry's state after the call (of a dry run: its planned state), and the changes.
+
+    Attributes:
+        model: the registered model.
+        front: a row per member of the fronts that have aliases.
+        aliases: those of mlflow_nas, on the boards that were decided about.
+        changes: that were written.
+        dry_run: nothing was written.
+        notes: sentences for the user: no champion, pins, refused versions, deleted runs.
+        run_id: of the promotion run that has the changes; None without one.
+    """
 
     model: str
     front: tuple[dict[str, object], ...]
     aliases: dict[str, int]
     changes: tuple[Change, ...]
     dry_run: bool
+    notes: tuple[str, ...] = ()
+    run_id: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Plain JSON values."""
@@ -43,158 +50,114 @@ class Reconciliation:
             "aliases": self.aliases,
             "changes": [change._asdict() for change in self.changes],
             "dry_run": self.dry_run,
+            "notes": list(self.notes),
+            "run_id": self.run_id,
         }
 
 
 @server_call("reconcile the model registry", "check that it runs, then rerun the same command")
-def reconcile(
+def reconcile(  # noqa: PLR0913 - the keywords of `promote`
     client: MlflowClient,
     model: str,
     *,
-    objectives: Sequence[Objective] = DEFAULT_OBJECTIVES,
-    max_drop: float = 0.01,
+    objectives: Sequence[Objective] | None = None,
+    max_drop: float | None = None,
+    speedup: float | None = None,
+    max_latency_ms: float | None = None,
     board: str | None = None,
     dataset: str | None = None,
+    primary: bool = False,
     dry_run: bool = False,
+    trigger: str = "python",
+    run_id: str | None = None,
 ) -> Reconciliation:
-    """Recompute the Pareto front over the registered int8 versions and update tags and aliases.
+    """Recompute the Pareto fronts over the registered int8 versions and update tags and aliases.
 
-    Idempotent; only tags and aliases of mlflow_nas are deleted. Aliases end in the board's name when the
-    model has versions of more than one board; those without it are then ambiguous and removed. One writer
-    at a time on this machine.
+    Idempotent. Each board has the aliases `<role>-<board>`; the plain ones belong to the model's primary
+    board and data set. One writer at a time, on any machine; a second read confirms what was written. The
+    changes are stored in a run of the role "promotion".
 
     Args:
         client: the MLflow client.
         model: the registered model.
-        objectives: of the front.
-        max_drop: how far the champion's accuracy may be below its reference's.
+        objectives: of the fronts; None for those of the last call that named some.
+        max_drop: how far the champion's accuracy may be below its reference's, without a speed goal. None for
+            the model's goal, as it was last given, unless one of the next two is given.
+        speedup: the champion is the most accurate version that is this many times as fast as the reference.
+        max_latency_ms: the champion is the most accurate version that is not slower.
         board: change only versions and aliases of this board; None for all.
-        dataset: whose front has the aliases (name@digest); None for the newest version's.
+        dataset: change only versions of this data set (name@digest), and aliases if they belong to it.
+        primary: make `board` and `dataset` those of the plain aliases.
         dry_run: compute the changes without writing them.
+        trigger: by which the call came, for the record.
+        run_id: the run that records the changes; None makes one where there are changes.
 
     Raises:
         RegistryError: there is no such model, it has no measured int8 version (of that board or data set),
             another process is writing, or MLflow does not answer.
     """
-    with one_writer(client, model):
-        versions = _versions(client, model)
-        measured = [version for version in versions if _is_measured(version, objectives)]
-        _require(model, measured, objectives, board, dataset)
-        plan = make_plan(measured, objectives=objectives, max_drop=max_drop, board=board, dataset=dataset)
-        current = {name: int(v) for name, v in client.get_registered_model(model).aliases.items()}
-        selected = [version for version in versions if board in (None, version.tags.get("nas.board"))]
-        changes = (*_tag_changes(selected, plan), *_alias_changes(current, plan, _own_aliases(selected)))
-        if not dry_run:
-            for change in changes:
-                _write(client, model, change)
-    return Reconciliation(model, _front(measured, plan, objectives), dict(plan.aliases), changes, dry_run)
+    goal = {"max_drop": max_drop, "speedup": speedup, "max_latency_ms": max_latency_ms}
+    request = Request(
+        objectives=objectives,
+        goal={name: value for name, value in goal.items() if value is not None},
+        board=board,
+        dataset=dataset,
+        primary=primary,
+    )
+    state = read_state(client, model)
+    decision = decide(model, state, request)
+    written: tuple[Change, ...] = decision.changes
+    if not dry_run and decision.changes:
+        state, decision, written = _apply(client, model, request)
+        if written:
+            run_id = record_changes(client, model, written, decision.notes, trigger=trigger, run_id=run_id)
+    return Reconciliation(
+        model,
+        _front(state, decision),
+        dict(decision.aliases),
+        written,
+        dry_run,
+        (*decision.notes, *_deleted(client, state, decision)),
+        run_id,
+    )
 
 
-def _versions(client: MlflowClient, model: str) -> list[Version]:
-    if not client.search_registered_models(f"name='{model}'", max_results=1):
-        known = sorted(found.name for found in client.search_registered_models())
-        raise RegistryError(
-            f"There is no registered model {model!r}: known are {', '.join(known) or 'none'}; "
-            "name one of them, or run a search first."
-        )
-    found, token = [], None
-    while True:
-        page = client.search_model_versions(f"name='{model}'", max_results=PAGE, page_token=token)
-        found += [Version(int(version.version), dict(version.tags)) for version in page]
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda version: version.number)
+def _apply(client: MlflowClient, model: str, request: Request) -> tuple[State, Decision, tuple[Change, ...]]:
+    """Write until a read confirms that nothing is left; the notes are those of the first decision."""
+    written: list[Change] = []
+    notes: tuple[str, ...] = ()
+    with one_writer(client, model) as lease:
+        for _ in range(ATTEMPTS):
+            lease.renew()
+            state = read_state(client, model)
+            decision = decide(model, state, request)
+            notes = notes or decision.notes
+            if not decision.changes:
+                break
+            write_changes(client, model, state, decision.changes, renew=lease.renew)
+            written += decision.changes
+    after = Decision(decision.changes, decision.aliases, decision.front, decision.objectives, notes)
+    return state, after, tuple(written)
 
 
-def _is_measured(version: Version, objectives: Sequence[Objective]) -> bool:
-    tags = version.tags
-    named = tags.get("nas.precision") == "int8" and "nas.board" in tags and "nas.dataset" in tags
-    try:
-        return named and all(math.isfinite(version.value(objective)) for objective in objectives)
-    except (KeyError, ValueError):
-        return False
-
-
-def _require(
-    model: str,
-    measured: list[Version],
-    objectives: Sequence[Objective],
-    board: str | None,
-    dataset: str | None,
-) -> None:
-    if not measured:
-        names = " and ".join(objective.name for objective in objectives)
-        raise RegistryError(
-            f"The registered model {model!r} has no int8 version with {names}: "
-            f"run a search with --model {model} first."
-        )
-    on_board = [version for version in measured if board in (None, version.board)]
-    if not on_board:
-        known = ", ".join(sorted({version.board for version in measured}))
-        raise RegistryError(
-            f"The registered model {model!r} has no int8 version measured on board {board!r}: "
-            f"known are {known}; name one of them, or run a search there."
-        )
-    datasets = sorted({version.dataset for version in on_board})
-    if dataset is not None and dataset not in datasets:
-        raise RegistryError(
-            f"The registered model {model!r} has no int8 version measured on data set {dataset!r}: "
-            f"known are {', '.join(datasets)}; name one of them."
-        )
-
-
-def _own_aliases(versions: list[Version]) -> set[str]:
-    """Aliases that an earlier call may have set; a user's own, such as `champion-2024`, is not among them."""
-    boards = {version.tags.get("nas.board") for version in versions} | {None}
-    return {alias for board in boards for alias in alias_names(board).values()}
-
-
-def _tag_changes(versions: list[Version], plan: Plan) -> list[Change]:
-    return [
-        Change("tag", name, version.number, version.tags.get(name), value)
-        for version in versions
-        for name, value in plan.tags.get(version.number, UNMEASURED).items()
-        if version.tags.get(name) != value
-    ]
-
-
-def _alias_changes(current: dict[str, int], plan: Plan, own: set[str]) -> list[Change]:
-    gone = [
-        Change("alias", name, number, str(number), None)
-        for name, number in sorted(current.items())
-        if name in own and name not in plan.aliases
-    ]
-    moved = [
-        Change("alias", name, number, str(current[name]) if name in current else None, str(number))
-        for name, number in plan.aliases.items()
-        if current.get(name) != number
-    ]
-    return [*moved, *gone]
-
-
-def _write(client: MlflowClient, model: str, change: Change) -> None:
-    version = str(change.version)
-    match (change.kind, change.after):
-        case ("tag", None):
-            client.delete_model_version_tag(model, version, change.name)
-        case ("tag", value):
-            client.set_model_version_tag(model, version, change.name, value)
-        case ("alias", None):
-            client.delete_registered_model_alias(model, change.name)
-        case _:
-            client.set_registered_model_alias(model, change.name, version)
-
-
-def _front(
-    versions: list[Version], plan: Plan, objectives: Sequence[Objective]
-) -> tuple[dict[str, object], ...]:
-    by_number = {version.number: version for version in versions}
+def _front(state: State, decision: Decision) -> tuple[dict[str, object], ...]:
+    by_number = {version.number: version for version in state.versions}
     return tuple(
         {
             "version": number,
             "key": by_number[number].tags.get("nas.key"),
-            **{objective.name: by_number[number].value(objective) for objective in objectives},
-            "aliases": sorted(name for name, holder in plan.aliases.items() if holder == number),
+            **{objective.name: by_number[number].value(objective) for objective in decision.objectives},
+            "aliases": sorted(name for name, holder in decision.aliases.items() if holder == number),
         }
-        for number in plan.front
+        for number in decision.front
     )
+
+
+def _deleted(client: MlflowClient, state: State, decision: Decision) -> list[str]:
+    """A sentence for each version of a front, or with an alias, whose run was deleted."""
+    named = {*decision.front, *decision.aliases.values()}
+    versions = [version for version in state.versions if version.number in named]
+    return [
+        f"The run of version {number} was deleted in MLflow: the version is kept."
+        for number in runs_deleted(client, versions)
+    ]

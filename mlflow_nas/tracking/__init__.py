@@ -4,6 +4,7 @@ from mlflow_nas.tracking.artifacts import fetch_file, fetch_model, log_file, log
 from mlflow_nas.tracking.command_runs import (
     describe,
     finish_selection,
+    log_command,
     log_measurement,
     log_profile,
     start_selection,
@@ -39,6 +40,7 @@ __all__ = [
     "fetch_file",
     "fetch_model",
     "finish_selection",
+    "log_command",
     "log_file",
     "log_measurement",
     "log_profile",

@@ -9,7 +9,14 @@ from mlflow_nas.tracking import names
 from mlflow_nas.tracking.batch import as_points, log_values
 from mlflow_nas.tracking.server import server_call
 
-__all__ = ["describe", "finish_selection", "log_measurement", "log_profile", "start_selection"]
+__all__ = [
+    "describe",
+    "finish_selection",
+    "log_command",
+    "log_measurement",
+    "log_profile",
+    "start_selection",
+]
 
 
 @server_call("log the profile", remedy="check that it runs, then rerun the same command")
@@ -44,6 +51,40 @@ def log_profile(
     """
     named = {names.ROLE: "profile", **tags, **{f"{names.FACT}{fact}": value for fact, value in facts.items()}}
     own = _open(client, experiment_id, run_id, name, params, named)
+    log_values(client, own, points=as_points(metrics, _now_ms()))
+    client.set_terminated(own)
+    return own
+
+
+@server_call("log the command", remedy="check that it runs, then rerun the same command")
+def log_command(
+    client: MlflowClient,
+    *,
+    experiment_id: str,
+    run_id: str | None,
+    name: str,
+    role: str,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+) -> str:
+    """Write the record of a command that changed the registry or a device, as a finished run.
+
+    Args:
+        client: the MLflow client.
+        experiment_id: where the run is made.
+        run_id: the run that `mlflow run` created; None creates one.
+        name: of the run.
+        role: such as promotion or deployment.
+        metrics: of the run.
+        tags: further tags.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    own = _open(client, experiment_id, run_id, name, {}, {names.ROLE: role, **tags})
     log_values(client, own, points=as_points(metrics, _now_ms()))
     client.set_terminated(own)
     return own

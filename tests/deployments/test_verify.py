@@ -34,12 +34,21 @@ def _active(device: str = "fake") -> str | None:
         ),
         ({"nas.board": "nano"}, "was measured on the board nano, not on fake: search with --board fake, or"),
         ({"golden": False}, "has no golden samples: log the model again, or give force=true"),
+        (
+            {"nas.latency_unstable": "true"},
+            "is refused: its latency is unstable. Deploy another one, or give",
+        ),
+        (
+            {"map": "2e-05", "nas.reference_map": "0.512"},
+            "is refused: map is 2e-05, less than half of the reference's 0.512. Deploy another one, or give",
+        ),
+        ({"latency_ms": "-1"}, "is refused: latency_ms is -1, a measured one is above 0"),
     ],
 )
 def test_an_unmeasured_version_needs_force(
     client: MlflowClient, register: Register, fields: dict[str, object], sentence: str
 ) -> None:
-    """Not int8, not measured, measured elsewhere, without golden samples."""
+    """Not int8, not measured, measured elsewhere, without golden samples, or refused by the registry."""
     deploy(client, "person-detector", device="fake")
     register(**fields)
     with pytest.raises(ConfigError, match=sentence):

@@ -1,19 +1,15 @@
 """Reconcile and register, with an MLflow store on sqlite and with a server."""
 
 import json
-import re
 import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from mlflow import MlflowClient
 
 from mlflow_nas import api
-from mlflow_nas.errors import RegistryError
-from mlflow_nas.registry import lock as lock_module
-from mlflow_nas.registry import reconcile, register_model
-from mlflow_nas.registry.lock import lock_file
+from mlflow_nas.errors import ConfigError, RegistryError
+from mlflow_nas.registry import pin, reconcile, register_model, unpin
 
 MODEL = "person-detector"
 
@@ -26,7 +22,15 @@ def client(tracking_uri: str) -> MlflowClient:
     return client
 
 
-def _add(client: MlflowClient, accuracy: float, latency_ms: float, /, **tags: str | None) -> str:
+def _add(
+    client: MlflowClient,
+    accuracy: float,
+    latency_ms: float,
+    /,
+    *,
+    run_id: str | None = None,
+    **tags: str | None,
+) -> str:
     """Register one measured version; a tag of None is left out."""
     known: dict[str, str | None] = {
         "map": repr(accuracy),
@@ -38,7 +42,8 @@ def _add(client: MlflowClient, accuracy: float, latency_ms: float, /, **tags: st
     }
     known |= {name.replace("__", "."): value for name, value in tags.items()}
     given = {name: value for name, value in known.items() if value is not None}
-    return str(client.create_model_version(MODEL, Path("nowhere").absolute().as_uri(), tags=given).version)
+    source = Path("nowhere").absolute().as_uri()
+    return str(client.create_model_version(MODEL, source, run_id, tags=given).version)
 
 
 def _aliases(client: MlflowClient) -> dict[str, str]:
@@ -54,13 +59,9 @@ def test_the_front_is_tagged_and_named_and_a_second_call_changes_nothing(client:
     slow, quick, poor = _add(client, 0.5, 10), _add(client, 0.495, 6), _add(client, 0.3, 7)
     first = reconcile(client, MODEL)
     assert [row["version"] for row in first.front] == [int(quick), int(slow)]
-    assert _aliases(client) == {
-        "champion": quick,
-        "fastest": quick,
-        "most-accurate": slow,
-        "knee": str(first.aliases["knee"]),
-    }
-    assert [_tag(client, v, "nas.pareto") for v in (slow, quick, poor)] == ["true", "true", "false"]
+    plain = {"champion": quick, "fastest": quick, "most-accurate": slow, "knee": str(first.aliases["knee"])}
+    assert _aliases(client) == {**plain, **{f"{name}-pi": version for name, version in plain.items()}}
+    assert [_tag(client, v, "nas.pareto") for v in (slow, quick, poor)] == ["true", "true", None]
     assert _tag(client, poor, "nas.dominated_by") == quick
     assert reconcile(client, MODEL).changes == ()
 
@@ -72,7 +73,7 @@ def test_a_version_that_is_dominated_later_loses_tag_and_alias_and_stays(client:
     new = _add(client, 0.55, 8)
     reconcile(client, MODEL)
     assert set(_aliases(client).values()) == {new}
-    assert _tag(client, old, "nas.pareto") == "false"
+    assert _tag(client, old, "nas.pareto") is None
     assert _tag(client, old, "nas.front") is None
     assert _tag(client, old, "nas.dominated_by") == new
 
@@ -86,90 +87,59 @@ def test_a_dry_run_returns_the_changes_and_writes_nothing(client: MlflowClient) 
     assert reconcile(client, MODEL).changes == planned.changes
 
 
-def test_float_and_unmeasured_versions_are_no_candidates(client: MlflowClient) -> None:
-    """A version without latency or with NaN, and a float one, get no tags."""
-    good = _add(client, 0.4, 10)
-    others = [
-        _add(client, 0.9, 1, nas__precision="fp32"),
-        _add(client, 0.9, 1, latency_ms=None),
-        _add(client, 0.9, 1, map="nan"),
-    ]
+def test_a_pinned_alias_stays_whatever_is_promoted_until_it_is_given_back(client: MlflowClient) -> None:
+    """Others move; a version or an alias that does not exist is refused, and so is an unknown model."""
+    first, better = _add(client, 0.5, 10), _add(client, 0.6, 5)
+    pin(client, MODEL, "champion", int(first))
     reconcile(client, MODEL)
-    assert set(_aliases(client).values()) == {good}
-    assert [_tag(client, version, "nas.pareto") for version in others] == [None, None, None]
-
-
-def test_a_version_whose_latency_is_removed_loses_its_tags(client: MlflowClient) -> None:
-    """And leaves the front."""
-    first, second = _add(client, 0.5, 10), _add(client, 0.6, 11)
+    assert (_aliases(client)["champion"], _aliases(client)["fastest"]) == (first, better)
+    assert _tag(client, first, "nas.pinned") == "champion"
+    unpin(client, MODEL, "champion")
+    assert (_aliases(client)["champion"], _tag(client, first, "nas.pinned")) == (first, None)
     reconcile(client, MODEL)
-    client.delete_model_version_tag(MODEL, first, "latency_ms")
-    reconcile(client, MODEL)
-    assert _tag(client, first, "nas.pareto") is None
-    assert set(_aliases(client).values()) == {second}
-
-
-def test_boards_are_never_compared_and_one_board_can_be_promoted_alone(client: MlflowClient) -> None:
-    """The aliases of the other board, and its tags, stay as they are."""
-    on_pi = _add(client, 0.5, 10)
-    reconcile(client, MODEL)
-    on_imx = _add(client, 0.4, 50, nas__board="i.MX 93")
-    alone = reconcile(client, MODEL, board="i.MX 93")
-    assert {change.version for change in alone.changes if change.kind == "tag"} == {int(on_imx)}
-    assert _aliases(client)["champion-i-MX-93"] == on_imx
-    reconcile(client, MODEL)
-    assert _aliases(client)["champion-pi"] == on_pi
-    assert "champion" not in _aliases(client), "the short name would be ambiguous"
-
-
-def test_the_users_own_aliases_are_left_alone(client: MlflowClient) -> None:
-    """Even one that begins like an alias of mlflow_nas."""
-    first = _add(client, 0.5, 10)
-    client.set_registered_model_alias(MODEL, "champion-2024", first)
-    client.set_registered_model_alias(MODEL, "production", first)
-    _add(client, 0.6, 5)
-    reconcile(client, MODEL)
-    assert _aliases(client)["champion-2024"] == _aliases(client)["production"] == first
-
-
-def test_a_data_set_can_be_named_for_the_aliases(client: MlflowClient) -> None:
-    """By default it is the newest version's."""
-    first, second = _add(client, 0.5, 10), _add(client, 0.1, 20, nas__dataset="e@2")
-    reconcile(client, MODEL)
-    assert _aliases(client)["champion"] == second
-    reconcile(client, MODEL, dataset="d@1")
-    assert _aliases(client)["champion"] == first
-    assert _tag(client, second, "nas.pareto") == "true"
-
-
-def test_unknown_board_data_set_and_model_are_named_with_the_known_ones(client: MlflowClient) -> None:
-    """The error has the values for the next call."""
-    with pytest.raises(RegistryError, match="has no int8 version with map and latency_ms"):
-        reconcile(client, MODEL)
-    _add(client, 0.5, 10)
-    with pytest.raises(RegistryError, match="measured on board 'imx': known are pi"):
-        reconcile(client, MODEL, board="imx")
-    with pytest.raises(RegistryError, match="on data set 'e@2': known are d@1"):
-        reconcile(client, MODEL, dataset="e@2")
+    assert _aliases(client)["champion"] == better
     with pytest.raises(RegistryError, match=r"no registered model 'cats': known are person-detector"):
         reconcile(client, "cats")
+    with pytest.raises(ConfigError, match="person-detector has no version 7: it has 2, the newest is 2"):
+        pin(client, MODEL, "champion", 7)
+    with pytest.raises(ConfigError, match="'production' is no alias of mlflow_nas"):
+        pin(client, MODEL, "production", 1)
 
 
-def test_one_process_writes_at_a_time(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error after a vain wait has the lock's file."""
+def test_versions_of_deleted_runs_are_kept_and_reported(client: MlflowClient) -> None:
+    """Deleting a run changes no alias."""
+    run_id = client.create_run("0").info.run_id
+    version = _add(client, 0.5, 10, run_id=run_id)
+    reconcile(client, MODEL)
+    client.delete_run(run_id)
+    result = reconcile(client, MODEL)
+    assert result.notes == ("The run of version 1 was deleted in MLflow: the version is kept.",)
+    assert (result.changes, _aliases(client)["champion"]) == ((), version)
+
+
+def test_a_promotion_leaves_a_run_with_a_line_per_change(client: MlflowClient, tmp_path: Path) -> None:
+    """What, why, by which trigger; a call without changes leaves none."""
     _add(client, 0.5, 10)
-    monkeypatch.setattr(lock_module, "WAIT_S", 0.1)
-    path = lock_file(client, MODEL)
-    with FileLock(path), pytest.raises(RegistryError, match=re.escape(str(path))):
-        reconcile(client, MODEL)
-    assert reconcile(client, MODEL).changes
+    result = reconcile(client, MODEL, trigger="promote")
+    assert reconcile(client, MODEL).run_id is None
+    (run,) = client.search_runs([client.get_run(str(result.run_id)).info.experiment_id])
+    assert (run.data.tags["nas.role"], run.data.tags["nas.model"]) == ("promotion", MODEL)
+    text = Path(client.download_artifacts(run.info.run_id, "changes.jsonl", str(tmp_path))).read_text("utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert len(lines) == len(result.changes)
+    (champion,) = [line for line in lines if line["name"] == "champion"]
+    assert (champion["trigger"], champion["after"], champion["why"]) == (
+        "promote",
+        "1",
+        "map 0.5, latency_ms 10",
+    )
 
 
 def test_more_versions_than_a_page_holds_are_all_compared(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The registry returns pages."""
-    monkeypatch.setattr(sys.modules["mlflow_nas.registry.reconcile"], "PAGE", 2)
+    monkeypatch.setattr(sys.modules["mlflow_nas.registry.state"], "PAGE", 2)
     versions = [_add(client, 0.5 - index / 100, 10 - index) for index in range(5)]
     assert {str(row["version"]) for row in reconcile(client, MODEL).front} == set(versions)
 
@@ -197,6 +167,7 @@ def test_register_and_reconcile_on_a_server(mlflow_server: str) -> None:
     client = MlflowClient(mlflow_server)
     _register_twice(client, "served")
     tags = {"latency_ms": "5", "nas.precision": "int8", "nas.board": "pi", "nas.dataset": "d@1"}
+    tags |= {"nas.reference_map": "0.7"}
     run_id = client.create_run("0").info.run_id
     logged = client.create_logged_model("0", name="int8", source_run_id=run_id)
     version = register_model(

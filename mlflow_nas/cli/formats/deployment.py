@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlflow_nas.api import DeployResult
+from mlflow_nas.api import DeployResult, PinResult
 from mlflow_nas.cli.formats.table import format_table
 
 if TYPE_CHECKING:
     from mlflow_nas.registry import Reconciliation
 
-__all__ = ["format_deploy", "format_manifest", "format_promote", "format_rollback"]
+__all__ = ["format_deploy", "format_manifest", "format_pin", "format_promote", "format_rollback"]
 
 _SHA256_SHOWN = 12
 
@@ -18,17 +18,29 @@ def format_promote(result: "Reconciliation") -> str:
     """The changes, or that there are none, and the front."""
     plain: Mapping[str, Any] = result.as_json()
     verb = "would change" if plain["dry_run"] else "changed"
-    changes = [
-        "version {version}: {kind} {name}: {before} -> {after}".format(**change)
-        for change in plain["changes"]
-    ]
+    changes = [_format_change(change) for change in plain["changes"]]
+    run = [f"Recorded in run {plain['run_id']}."] if plain["run_id"] else []
     return "\n".join(
         [
             f"{plain['model']}: {len(changes) or 'nothing'} {verb}.",
             *changes,
             format_table([{**row, "aliases": ", ".join(row["aliases"])} for row in plain["front"]]),
+            *plain["notes"],
+            *run,
         ]
     )
+
+
+def format_pin(result: PinResult) -> str:
+    """The pin, and what it changed."""
+    changes = [_format_change(change) for change in result.changes]
+    state = "is given back" if result.version is None else f"stays at version {result.version}"
+    return "\n".join([f"{result.model}: {result.alias} {state}.", *changes])
+
+
+def _format_change(change: Mapping[str, Any]) -> str:
+    where = f"version {change['version']}: " if change["version"] else ""
+    return f"{where}{change['kind']} {change['name']}: {change['before']} -> {change['after']}"
 
 
 def format_deploy(result: DeployResult) -> str:
