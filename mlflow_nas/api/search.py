@@ -11,8 +11,8 @@ from mlflow_nas.config import SearchConfig
 from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
-    from mlflow_nas.registry import Reconciliation
-    from mlflow_nas.search import Conclusion, EstimatedResult, Goal, Progress, Search
+    from mlflow_nas.registry import Goal, Reconciliation
+    from mlflow_nas.search import Conclusion, EstimatedResult, Progress, Search
     from mlflow_nas.types import TrialResult
 
 __all__ = ["finish", "search"]
@@ -119,11 +119,9 @@ def _finish(config: SearchConfig, search: "Search") -> "Sequence[TrialResult]":
 
 
 def _goal(config: SearchConfig) -> "Goal":
-    from mlflow_nas.search import Goal
+    from mlflow_nas.registry import Goal
 
-    accuracy = next((one for one in config.search.objectives if one.startswith("map")), "map")
     return Goal(
-        accuracy=accuracy,
         max_drop=config.registry.max_drop,
         speedup=config.finalists.speedup,
         max_latency_ms=config.finalists.max_latency_ms,

@@ -177,8 +177,9 @@ class _Choice:
         return _best([one for one in candidates if self._keeps_accuracy(one)], self.cost)
 
     def _keeps_accuracy(self, version: Version) -> bool:
-        reference = self.reference_of(version)
-        if reference is None or self.accuracy is None:
+        """Whether it is accurate enough, and not slower than the reference where that is known."""
+        reference, speedup = self.reference_of(version), version.figure("speedup")
+        if reference is None or self.accuracy is None or (speedup is not None and speedup < 1):
             return False
         return version.value(self.accuracy) >= reference - self.goal.max_drop - ROUNDING
 

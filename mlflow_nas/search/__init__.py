@@ -1,6 +1,5 @@
 """The search: workers that claim, evaluate and store trials; estimates; the report of a study."""
 
-from mlflow_nas.search.answer import Goal
 from mlflow_nas.search.conclude import Conclusion, conclude
 from mlflow_nas.search.context import StudyConfig, open_context
 from mlflow_nas.search.estimation import (
@@ -35,7 +34,6 @@ __all__ = [
     "Evaluate",
     "Executor",
     "Focus",
-    "Goal",
     "LocalExecutor",
     "Loop",
     "NoProgress",

@@ -1,83 +1,55 @@
 """The answer of a search, in sentences: what to ship, how much faster it is, how accurate, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mlflow_nas.search.finalists import FLOOR
-from mlflow_nas.types import TrialResult
+from mlflow_nas.registry import Goal, Version, choose_holders
+from mlflow_nas.report import front_of
+from mlflow_nas.types import Objective, TrialResult
 
-__all__ = ["Goal", "answer", "choose_champion"]
-
-ROUNDING = 1e-9
-"""Tolerance of bounds: the last bits of a subtraction do not count."""
+__all__ = ["answer", "version_figures"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Goal:
-    """What the champion has to reach.
-
-    Attributes:
-        accuracy: the metric that is the accuracy.
-        max_drop: without a goal of speed the champion's accuracy is at most this much below the reference's.
-        speedup: relative to the reference; None for no such goal.
-        max_latency_ms: milliseconds; None for no such goal.
-    """
-
-    accuracy: str = "map"
-    max_drop: float = 0.01
-    speedup: float | None = None
-    max_latency_ms: float | None = None
-
-    @property
-    def is_of_speed(self) -> bool:
-        """Whether a speed is asked for."""
-        return self.speedup is not None or self.max_latency_ms is not None
-
-    def is_met(self, result: TrialResult, reference: TrialResult) -> bool:
-        """Whether a result meets it."""
-        metrics = result.metrics
-        if not self.is_of_speed:
-            return metrics[self.accuracy] >= reference.metrics[self.accuracy] - self.max_drop - ROUNDING
-        return metrics["speedup"] >= (self.speedup or 0) - ROUNDING and (
-            self.max_latency_ms is None or metrics["latency_ms"] <= self.max_latency_ms + ROUNDING
-        )
-
-    def __str__(self) -> str:
-        parts = [f"{self.speedup:g} times as fast"] if self.speedup is not None else []
-        parts += [f"at most {self.max_latency_ms:g} ms"] if self.max_latency_ms is not None else []
-        return " and ".join(parts) or f"{self.accuracy} at most {self.max_drop:g} below the reference's"
+def version_figures(
+    result: TrialResult, objectives: Sequence[Objective], reference: TrialResult | None
+) -> dict[str, str]:
+    """The tags of a version that decide about its aliases."""
+    names = (*(one.name for one in objectives), "map_50", "latency_ratio", "latency_raw_ms", "speedup")
+    tags = {name: repr(result.metrics[name]) for name in names if name in result.metrics}
+    tags["nas.role"] = "reference" if result is reference else result.role
+    if result.latency_unstable:
+        tags["nas.latency_unstable"] = "true"
+    accuracy = _accuracy(objectives)
+    if reference is not None and accuracy in reference.metrics:
+        tags[f"nas.reference_{accuracy}"] = repr(reference.metrics[accuracy])
+    return tags
 
 
-def choose_champion(shipped: Sequence[TrialResult], reference: TrialResult, goal: Goal) -> TrialResult | None:
-    """The most accurate result that meets a goal of speed; without one the fastest that is accurate enough.
-
-    Results with an unstable latency, with less than half of the reference's accuracy, or no faster than the
-    reference are none.
-    """
-    able = [one for one in shipped if _is_faster(one) and goal.is_met(one, reference)]
-    floor = FLOOR * reference.metrics[goal.accuracy]
-    able = [one for one in able if one.metrics[goal.accuracy] >= floor and not one.latency_unstable]
-    name = goal.accuracy if goal.is_of_speed else "speedup"
-    return max(able, key=lambda one: one.metrics[name], default=None)
-
-
-def answer(shipped: Sequence[TrialResult], reference: TrialResult | None, goal: Goal) -> list[str]:
+def answer(
+    shipped: Sequence[TrialResult],
+    reference: TrialResult | None,
+    *,
+    objectives: Sequence[Objective],
+    goal: Goal,
+) -> list[str]:
     """Sentences for the end of a search.
 
     Args:
         shipped: finalists, or the front where none were trained to the end.
         reference: the detector as it was given, else the baseline.
-        goal: of the search.
+        objectives: of the study.
+        goal: of the champion.
     """
-    if reference is None or goal.accuracy not in reference.metrics:
+    accuracy = _accuracy(objectives)
+    if reference is None or accuracy not in reference.metrics:
         return ["There is no reference to compare with: the baseline has no complete trial."]
     name = "the detector as given" if reference.role == "reference" else f"the baseline {reference.key}"
-    lines = [f"Reference: {name}, {_figures(reference, goal)}."]
-    champion = choose_champion(shipped, reference, goal)
+    lines = [f"Reference: {name}, {_figures(reference, accuracy)}."]
+    complete = [one for one in shipped if one.state == "complete"]
+    champion = _champion(complete, reference, objectives, goal)
     if champion is not None:
-        lines.append(f"Ship {champion.key}: {_compared(champion, reference, goal)}.")
+        lines.append(f"Ship {champion.key}: {_compared(champion, reference, accuracy)}.")
     else:
-        lines += _nothing_gained(shipped, reference, goal)
+        lines += _nothing_gained(complete, reference, accuracy, goal)
     if shipped and all(one.role != "finalist" for one in shipped):
         lines.append(
             "These networks had the short training of a trial: --finalists 4 trains the best to the end."
@@ -85,16 +57,37 @@ def answer(shipped: Sequence[TrialResult], reference: TrialResult | None, goal: 
     return lines
 
 
-def _is_faster(result: TrialResult) -> bool:
-    return result.state == "complete" and result.metrics.get("speedup", 0.0) > 1
+def _accuracy(objectives: Sequence[Objective]) -> str:
+    return next((one.name for one in objectives if one.maximize), objectives[0].name)
 
 
-def _nothing_gained(shipped: Sequence[TrialResult], reference: TrialResult, goal: Goal) -> list[str]:
-    lines = [f"Nothing was gained: no faster network reaches the goal ({goal})."]
-    name = "speedup" if goal.is_of_speed else goal.accuracy
-    nearest = max(filter(_is_faster, shipped), key=lambda one: one.metrics[name], default=None)
+def _champion(
+    results: Sequence[TrialResult], reference: TrialResult, objectives: Sequence[Objective], goal: Goal
+) -> TrialResult | None:
+    """As the registry chooses it among these results."""
+    measured = [one for one in results if all(objective.name in one.metrics for objective in objectives)]
+    versions = {
+        id(one): Version(number, version_figures(one, objectives, reference))
+        for number, one in enumerate(measured, start=1)
+    }
+    if not versions:
+        return None
+    front = [versions[id(one)] for one in front_of(measured, objectives)]
+    holders = choose_holders(list(versions.values()), front, objectives, goal)
+    found = holders.by_role.get("champion")
+    return measured[found.number - 1] if found else None
+
+
+def _nothing_gained(
+    results: Sequence[TrialResult], reference: TrialResult, accuracy: str, goal: Goal
+) -> list[str]:
+    wanted = str(goal) or f"{accuracy} at most {goal.max_drop:g} below the reference's"
+    lines = [f"Nothing was gained: no faster network reaches the goal ({wanted})."]
+    faster = [one for one in results if one.metrics.get("speedup", 0.0) > 1]
+    name = "speedup" if goal.is_about_speed else accuracy
+    nearest = max(faster, key=lambda one: one.metrics[name], default=None)
     if nearest is not None:
-        lines.append(f"The nearest is {nearest.key}: {_compared(nearest, reference, goal)}.")
+        lines.append(f"The nearest is {nearest.key}: {_compared(nearest, reference, accuracy)}.")
     lines.append(
         "What may help: smaller input sizes or another space (`mlflow_nas focus` shows what acts on the "
         "bottleneck), more training images, more epochs (finalists.epochs)."
@@ -102,20 +95,20 @@ def _nothing_gained(shipped: Sequence[TrialResult], reference: TrialResult, goal
     return lines
 
 
-def _figures(result: TrialResult, goal: Goal) -> str:
-    accuracy = f"{goal.accuracy} {result.metrics[goal.accuracy]:.3f}"
+def _figures(result: TrialResult, accuracy: str) -> str:
     latency = result.metrics.get("latency_ms")
-    return accuracy if latency is None else f"{accuracy}, {latency:.3g} ms"
+    found = f"{accuracy} {result.metrics[accuracy]:.3f}"
+    return found if latency is None else f"{found}, {latency:.3g} ms"
 
 
-def _compared(result: TrialResult, reference: TrialResult, goal: Goal) -> str:
+def _compared(result: TrialResult, reference: TrialResult, accuracy: str) -> str:
     metrics = result.metrics
-    difference = metrics[goal.accuracy] - reference.metrics[goal.accuracy]
+    difference = metrics[accuracy] - reference.metrics[accuracy]
     text = (
-        f"{metrics['speedup']:.2f} times as fast ({metrics['latency_ms']:.3g} ms), {goal.accuracy} "
-        f"{metrics[goal.accuracy]:.3f}, {difference:+.3f}"
+        f"{metrics['speedup']:.2f} times as fast ({metrics['latency_ms']:.3g} ms), {accuracy} "
+        f"{metrics[accuracy]:.3f}, {difference:+.3f}"
     )
-    low, high = (metrics.get(f"{goal.accuracy}_difference_ci_{end}") for end in ("low", "high"))
+    low, high = (metrics.get(f"{accuracy}_difference_ci_{end}") for end in ("low", "high"))
     if low is None or high is None:
         return text
     noise = "may be chance" if low <= 0 <= high else "is more than chance"

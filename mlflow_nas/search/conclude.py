@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlflow_nas.data import DetectionDataset, in_order
-from mlflow_nas.registry import Reconciliation, reconcile, register_model
+from mlflow_nas.registry import Goal, Reconciliation, reconcile, register_model
 from mlflow_nas.report import (
     front_of,
     pareto_html,
@@ -16,7 +16,7 @@ from mlflow_nas.report import (
     table_columns,
 )
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.search.answer import Goal, answer
+from mlflow_nas.search.answer import answer, version_figures
 from mlflow_nas.search.intervals import interval_metrics, with_intervals
 from mlflow_nas.search.session import Session
 from mlflow_nas.tasks import evaluate_detector
@@ -30,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 FLUSH_S = 60.0
 """How long the end of a search waits for MLflow."""
-_VERSION_METRICS = ("latency_ratio", "latency_raw_ms", "speedup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +109,7 @@ def conclude(
         front=tuple(front),
         given=given,
         finalists=tuple(finalists),
-        answer=tuple(answer(shipped, reference, goal)),
+        answer=tuple(answer(shipped, reference, objectives=context.objectives, goal=goal)),
         registry=registry,
         notes=tuple(notes),
         run_id=run_id,
@@ -152,27 +151,26 @@ def _register(
             model_id=str(session.mirror.model_id(run)),
             tags=_version_tags(session, result, reference),
         )
-    return reconcile(client, model, objectives=session.context.objectives, max_drop=goal.max_drop)
+    return reconcile(
+        client,
+        model,
+        objectives=session.context.objectives,
+        max_drop=goal.max_drop,
+        speedup=goal.speedup,
+        max_latency_ms=goal.max_latency_ms,
+        trigger="search",
+    )
 
 
 def _version_tags(session: Session, result: TrialResult, reference: TrialResult | None) -> dict[str, str]:
-    objectives = [one.name for one in session.context.objectives]
     tags = {
         **session.context.tags,
         "nas.study": str(session.config.study),
-        "nas.role": result.role,
         "nas.key": result.key,
         "nas.sha256": file_digest(result.artefacts["int8"]),
+        **version_figures(result, session.context.objectives, reference),
     }
-    if result.number is not None:
-        tags["nas.trial"] = str(result.number)
-    measured = {name: result.metrics.get(name) for name in (*objectives, "map_50", *_VERSION_METRICS)}
-    tags |= {name: repr(value) for name, value in measured.items() if value is not None}
-    if result.latency_unstable:
-        tags["nas.latency_unstable"] = "true"
-    if reference:
-        tags[f"nas.reference_{objectives[0]}"] = repr(reference.metrics[objectives[0]])
-    return tags
+    return tags if result.number is None else {**tags, "nas.trial": str(result.number)}
 
 
 def _with_runs(results: Sequence[TrialResult], front: Sequence[TrialResult]) -> list[TrialResult]:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from mlflow_nas.search.answer import Goal, answer, choose_champion
+from mlflow_nas.registry import Goal
+from mlflow_nas.search.answer import answer
 from mlflow_nas.search.finalists import choose_finalists
 from mlflow_nas.trial import parse_objectives
 from mlflow_nas.types import Role, TrialResult
@@ -58,25 +59,26 @@ def test_what_is_no_result_is_not_finished() -> None:
         (Goal(speedup=9), None),
     ],
 )
-def test_the_champion_meets_the_goal(goal: Goal, key: str | None) -> None:
+def test_the_network_to_ship_meets_the_goal(goal: Goal, key: str | None) -> None:
     """With a goal of speed the most accurate that meets it, else the fastest that is accurate enough."""
-    champion = choose_champion([BASELINE, *FRONT], GIVEN, goal)
-    assert (champion and champion.key) == key
+    lines = answer([BASELINE, *FRONT], GIVEN, objectives=OBJECTIVES, goal=goal)
+    assert lines[1].partition(":")[0] == (f"Ship {key}" if key else "Nothing was gained")
 
 
-@pytest.mark.parametrize("fault", [{"unstable": True}, {"accuracy": 0.1}, {"speedup": 1.0}])
-def test_what_can_be_no_champion(fault: dict[str, Any]) -> None:
-    """Unstable, inaccurate, or no faster than what the user has."""
+@pytest.mark.parametrize("fault", [{"unstable": True}, {"accuracy": 0.1}, {"speedup": 0.9}])
+def test_what_is_never_shipped(fault: dict[str, Any]) -> None:
+    """Unstable, inaccurate, or slower than what the user has."""
     options = {"accuracy": 0.7, "speedup": 2.0, **fault}
     made = _result("a", options.pop("accuracy"), options.pop("speedup"), **options)
-    assert choose_champion([made], GIVEN, Goal(max_drop=1.0)) is None
+    lines = answer([made], GIVEN, objectives=OBJECTIVES, goal=Goal(max_drop=1.0))
+    assert lines[1].startswith("Nothing was gained")
 
 
 def test_the_answer_names_what_to_ship() -> None:
     """How much faster, how accurate, and whether the difference may be chance."""
     interval = {"map_difference_ci_low": -0.05, "map_difference_ci_high": 0.01}
     shipped = [_result("k3", 0.59, 2.0, role="finalist", **interval)]
-    assert answer(shipped, GIVEN, Goal(max_drop=0.02)) == [
+    assert answer(shipped, GIVEN, objectives=OBJECTIVES, goal=Goal(max_drop=0.02)) == [
         "Reference: the detector as given, map 0.600, 12 ms.",
         "Ship k3: 2.00 times as fast (6 ms), map 0.590, -0.010 (95 % interval over images -0.050 to +0.010: "
         "the difference may be chance).",
@@ -85,12 +87,12 @@ def test_the_answer_names_what_to_ship() -> None:
 
 def test_the_answer_says_that_nothing_was_gained() -> None:
     """With the nearest network, what may help, and that trials are trained for a short time."""
-    reference, lines = BASELINE, answer(FRONT, BASELINE, Goal(speedup=9))
+    reference, lines = BASELINE, answer(FRONT, BASELINE, objectives=OBJECTIVES, goal=Goal(speedup=9))
     assert lines[0].startswith(f"Reference: the baseline {reference.key}, map 0.580")
-    assert lines[1] == "Nothing was gained: no faster network reaches the goal (9 times as fast)."
+    assert lines[1] == "Nothing was gained: no faster network reaches the goal (speedup >= 9)."
     assert lines[2].startswith("The nearest is t7: 2.70 times as fast (4.44 ms), map 0.440, -0.140")
     assert "mlflow_nas focus" in lines[3]
     assert lines[4].endswith("--finalists 4 trains the best to the end.")
-    assert answer([], None, Goal()) == [
+    assert answer([], None, objectives=OBJECTIVES, goal=Goal()) == [
         "There is no reference to compare with: the baseline has no complete trial."
     ]
