@@ -29,7 +29,8 @@ $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml .ci/setup
 	touch $(INSTALLED)
 
 demo: setup ## search, promote and deploy once, on generated scenes
-	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P trials=5 \
+		-P set="finalists.count=2 finalists.epochs=8 finalists.speedup=1.3"
 
 test: setup ## run the tests that need no server, browser or board, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile -m "not services and not board and not slow"

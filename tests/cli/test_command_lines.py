@@ -23,7 +23,13 @@ from mlflow_nas.search.storage import open_storage
 PROJECT = Path(__file__).parents[2]
 SMALL = {"data.uri": "synthetic:train=8,val=4,size=96", "training.epochs": 1, "quantization.max_drop": 1}
 TINY = ["--space", tiny_space.NAME, "--data", SMALL["data.uri"], "--board", "fake", "--device", "none"]
-TINY += ["--sampler", "random", "--set", "quantization.max_drop=1 data.eval_augmentations=1", "--json"]
+TINY += [
+    "--sampler",
+    "random",
+    "--set",
+    "quantization.max_drop=1 data.eval_augmentations=1 finalists.count=0",
+]
+TINY += ["--json"]
 START_S = 120.0
 NAS = [sys.executable, "-m", "mlflow_nas"]
 
@@ -189,7 +195,9 @@ def test_two_machines_share_one_storage(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def searched(shell: Shell) -> subprocess.CompletedProcess[str]:
     """A search by `mlflow run` of the default space, on this machine as the board."""
-    settings = _settings(**{"training.seed_epochs": 1, "space.channels": "24", "space.img_width": "220"})
+    small = {"training.seed_epochs": 1, "space.channels": "24", "space.img_width": "220"}
+    ends = {"finalists.count": 1, "finalists.epochs": 1, "registry.max_drop": 1}
+    settings = _settings(**small, **ends)
     return shell.mlflow_run("-P", "study=typed", "-P", "trials=2", "-P", f"set={settings}")
 
 
@@ -203,6 +211,7 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert "Pareto front, fastest first:" in searched.stdout
     assert "champion = version" in searched.stdout, searched.stdout
     assert "person-detector" in searched.stdout
+    assert re.search(r"^Ship k5-g\d-c24-w220: \d\.\d\d times as fast", searched.stdout, re.MULTILINE)
     command = r"Open the UI: (\S+) server --backend-store-uri (\S+) .*#/experiments/\d+/runs/\w+"
     serve = re.search(command, searched.stdout)
     assert serve
@@ -210,7 +219,9 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert (PROJECT / serve.group(1)).is_file(), "the command runs without an activated environment"
     assert "remaining" in searched.stderr, "the progress bar"
     runs = [run for run in shell.runs() if run.data.tags["nas.study"] == "typed"]
-    assert [run.data.tags["nas.role"] for run in runs] == ["study", "seed", "baseline", "trial"]
+    assert [run.data.tags["nas.role"] for run in runs] == [
+        *("study", "seed", "baseline", "trial", "finalist", "finalist")
+    ]
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 

@@ -1,5 +1,7 @@
 """Results as text."""
 
+import re
+
 import pytest
 
 from mlflow_nas.api import FocusResult, SearchResult, SelectResult, StatusResult
@@ -42,6 +44,25 @@ def test_a_table_shows_why_a_trial_failed() -> None:
     assert "k3 failed: no memory" in format_train(
         TrialResult(key="k3", architecture={}, state="failed", error="no memory")
     )
+
+
+def test_a_search_ends_with_its_answer() -> None:
+    """Finalists beside the detector as given, then what to ship."""
+    given = TrialResult(
+        key="as-given",
+        architecture={},
+        state="complete",
+        role="reference",
+        metrics={"map": 0.6, "speedup": 1.0},
+    )
+    finalist = TrialResult(
+        key="k3", architecture={}, state="complete", role="finalist", metrics={"map": 0.59, "speedup": 2.0}
+    )
+    shown = format_search(
+        _search(given=given, finalists=(finalist,), answer=("Ship k3: 2.00 times as fast.",))
+    )
+    assert re.search(r"as-given +complete +0\.600 +1\.000\nk3 +complete +0\.590 +2\.000", shown)
+    assert shown.index("Trained to the end") < shown.index("Ship k3: 2.00 times as fast.")
 
 
 def test_a_search_ends_with_registry_device_notes_and_page() -> None:
