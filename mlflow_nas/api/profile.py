@@ -70,7 +70,7 @@ def _folder(config: ProfileConfig) -> Path:
 def measure_files(config: ProfileConfig, files: "Files") -> "tuple[dict[str, Profile], dict[str, str]]":
     """Precision to profile, and the board's facts."""
     from mlflow_nas.board import NodeCost, get_board, profile_files
-    from mlflow_nas.export import node_costs
+    from mlflow_nas.export import node_costs, node_modules
 
     device = find_device(config.board.name, config.board.inventory)
     board = get_board(device, threads=config.board.threads)
@@ -79,7 +79,8 @@ def measure_files(config: ProfileConfig, files: "Files") -> "tuple[dict[str, Pro
         for precision, path in files.items()
     }
     try:
-        return profile_files(board, files, costs)
+        modules = {name: module for path in files.values() for name, module in node_modules(path).items()}
+        return profile_files(board, files, costs, modules)
     finally:
         board.close()
 
@@ -101,6 +102,7 @@ def _file(path: Path, found: "Profile") -> dict[str, Any]:
         "path": str(path),
         "sha256": model_sha256(path),
         "run_ms": found.run_ms,
+        "profiled_ms": found.profiled_ms,
         "nodes_ms": found.nodes_ms,
         "runs": found.runs,
     }

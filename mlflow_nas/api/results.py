@@ -156,7 +156,8 @@ class ProfileResult(Result):
     Attributes:
         board: where it was measured.
         emulated: the board emulates another processor: its times are no latencies.
-        files: precision to path, sha256, run_ms, nodes_ms and runs.
+        files: precision to path, sha256, run_ms, under the profiler profiled_ms and
+            nodes_ms, and runs.
         modules: times by module path.
         operators: times by operator.
         nodes: times by node.

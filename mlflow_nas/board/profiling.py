@@ -28,7 +28,7 @@ NO_MODULE = "(none)"
 _MIN_RUNS = 5  # of a node the median counts; an emulated board takes seconds a run
 _MAX_RUNS = 200  # ONNX Runtime keeps every node of every run in memory
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_ADDED = re.compile(r"^fused |(_token_\d+|_nchwc|_nhwc)+$")
+_ADDED = re.compile(r"^(fused |InsertedPrecisionFreeCast_)|(_token_\d+|_nchwc|_nhwc)+$")
 _VARIANT = re.compile(r"^(QLinear|Nhwc|Fused|Dynamic|Quantize(?!Linear)|Q(?=[A-Z]))+|(?<=.)Integer$")
 
 
@@ -71,9 +71,17 @@ class NodeTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One file on one device: median time of a run under the profiler, and of its nodes."""
+    """One file on one device.
+
+    Attributes:
+        run_ms: median time of a run without the profiler.
+        profiled_ms: the same under the profiler, which adds its own time to every node.
+        runs: under the profiler.
+        nodes: in execution order.
+    """
 
     run_ms: float
+    profiled_ms: float
     runs: int
     nodes: tuple[NodeTime, ...]
 
@@ -84,7 +92,10 @@ class Profile:
 
 
 def profile_files(
-    board: DeviceBoard, files: Mapping[str, Path], costs: Mapping[str, Mapping[str, NodeCost]]
+    board: DeviceBoard,
+    files: Mapping[str, Path],
+    costs: Mapping[str, Mapping[str, NodeCost]],
+    modules: Mapping[str, str],
 ) -> tuple[dict[str, Profile], dict[str, str]]:
     """Profile files alternately on a device.
 
@@ -92,6 +103,7 @@ def profile_files(
         board: the device.
         files: precision to file.
         costs: precision to costs of its nodes, by name.
+        modules: name of a node, or of its output, to its module, where the name itself is no path.
 
     Returns:
         Precision to profile, and the device's facts before and after.
@@ -103,15 +115,16 @@ def profile_files(
     with board.client.staged(*files.values()) as paths:
         answer = board.profile_remote(paths, min_runs=_MIN_RUNS, max_runs=_MAX_RUNS)
     profiles = {
-        precision: _profile(found, costs.get(precision, {}))
+        precision: _profile(found, costs.get(precision, {}), modules)
         for precision, found in zip(files, answer["models"], strict=True)
     }
     return profiles, answer["facts"]
 
 
-def _profile(answer: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> Profile:
-    nodes = tuple(node_time(node, costs) for node in restore_names(answer["nodes"], costs))
-    return Profile(run_ms=answer["run_ms"], runs=answer["runs"], nodes=nodes)
+def _profile(answer: Mapping[str, Any], costs: Mapping[str, NodeCost], modules: Mapping[str, str]) -> Profile:
+    nodes = tuple(node_time(node, costs, modules) for node in restore_names(answer["nodes"], costs))
+    times = {name: answer[name] for name in ("run_ms", "profiled_ms", "runs")}
+    return Profile(**times, nodes=nodes)
 
 
 def restore_names(
@@ -149,7 +162,7 @@ def _number(name: str) -> int:
     return int(found[1]) if found else -1
 
 
-def node_time(node: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> NodeTime:
+def node_time(node: Mapping[str, Any], costs: Mapping[str, NodeCost], modules: Mapping[str, str]) -> NodeTime:
     """A node of the runtime's profile with its module and cost."""
     name = _ADDED.sub("", str(node["name"]))
     cost = costs[name] if _is_weighted(name, _kind_of(node["op"]), costs) else None
@@ -157,7 +170,7 @@ def node_time(node: Mapping[str, Any], costs: Mapping[str, NodeCost]) -> NodeTim
     weights = max(int(node["parameter_size"]), weight_bytes)
     return NodeTime(
         name=name,
-        module=module_path(name),
+        module=module_path(name) or modules.get(name, ""),
         op=node["op"],
         provider=node["provider"],
         ms=node["ms"],

@@ -1,6 +1,6 @@
 """From a trained network to the int8 file that ships."""
 
-from mlflow_nas.export.cost import node_costs
+from mlflow_nas.export.cost import node_costs, node_modules
 from mlflow_nas.export.foreign import fix_input_shapes, is_quantized, random_images
 from mlflow_nas.export.model_files import model_sha256
 from mlflow_nas.export.onnx import export_onnx
@@ -14,6 +14,7 @@ __all__ = [
     "is_quantized",
     "model_sha256",
     "node_costs",
+    "node_modules",
     "quantize_int8",
     "random_images",
 ]

@@ -16,6 +16,9 @@ __all__ = ["fix_input_shapes", "is_quantized", "random_images"]
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
 
 
+_EXAMPLE = 320
+
+
 def is_quantized(path: Path) -> bool:
     """Whether an ONNX file holds quantized operators.
 
@@ -29,7 +32,7 @@ def is_quantized(path: Path) -> bool:
 
 
 def fix_input_shapes(path: Path, target: Path, shapes: Mapping[str, Sequence[int]]) -> Path:
-    """The file with the given input shapes; dynamic sizes without a given value are 1.
+    """The file with the given input shapes; a dynamic batch without a given size is 1.
 
     Args:
         path: any ONNX file.
@@ -40,7 +43,8 @@ def fix_input_shapes(path: Path, target: Path, shapes: Mapping[str, Sequence[int
         The target; the path itself when all of its sizes are fixed already.
 
     Raises:
-        ConfigError: a shape of an unknown input, of another rank, or against a fixed size; no ONNX file.
+        ConfigError: a shape of an unknown input, of another rank, against a fixed size, or missing for a
+            dynamic one; no ONNX file.
         CandidateError: the model can't be built with that shape.
     """
     model = read_model(path)
@@ -54,6 +58,13 @@ def fix_input_shapes(path: Path, target: Path, shapes: Mapping[str, Sequence[int
     if not shapes and all(all(sizes) for sizes in inputs.values()):
         return path
     for name, sizes in inputs.items():
+        if name not in shapes and not all(sizes[1:]):
+            declared = "x".join(str(size or "?") for size in sizes)
+            example = "x".join(str(size or _EXAMPLE) for size in (1, *sizes[1:]))
+            raise ConfigError(
+                f"the input {name} of {path.name} is {declared}, of no fixed size: give one, such as "
+                f"--shape {name}={example}."
+            )
         wanted = [int(size) for size in shapes.get(name, [size or 1 for size in sizes])]
         try:
             make_input_shape_fixed(model.graph, name, wanted)

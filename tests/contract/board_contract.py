@@ -47,7 +47,7 @@ class BoardContract:
 
     def test_profiles_each_node(self, board: DeviceBoard, make_model: Model) -> None:
         """The files' convolutions have a time, and the facts have the versions."""
-        profiles, facts = profile_files(board, {"fp32": make_model(5), "int8": make_model(6)}, {})
+        profiles, facts = profile_files(board, {"fp32": make_model(5), "int8": make_model(6)}, {}, {})
         assert all("Conv" in {node.kind for node in found.nodes} for found in profiles.values())
         assert "onnxruntime" in facts
 

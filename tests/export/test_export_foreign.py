@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.export import fix_input_shapes, is_quantized, node_costs, random_images
+from mlflow_nas.export import fix_input_shapes, is_quantized, node_costs, node_modules, random_images
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,11 @@ def dynamic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_open_sizes_are_one_unless_given(dynamic: Path, tmp_path: Path) -> None:
-    """The shape that is given goes through the whole graph, and the file runs."""
+def test_a_given_shape_goes_through_the_graph(dynamic: Path, tmp_path: Path) -> None:
+    """The file runs with it."""
     fixed = fix_input_shapes(dynamic, tmp_path / "fixed.onnx", {"x": [1, 3, 8, 6]})
     session = onnxruntime.InferenceSession(str(fixed))
     assert session.run(None, {"x": random_images(fixed, 1)})[0].shape == (1, 2)
-    ones = fix_input_shapes(dynamic, tmp_path / "ones.onnx", {})
-    assert random_images(ones, 5).shape == (5, 3, 8, 1)
 
 
 def test_a_file_of_fixed_sizes_stays_itself(small_fp32: Path, tmp_path: Path) -> None:
@@ -52,6 +50,10 @@ def test_a_file_of_fixed_sizes_stays_itself(small_fp32: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("shapes", "sentence"),
     [
+        (
+            {},
+            r"x of foreign.onnx is \?x3x8x\?, of no fixed size: give one, such as --shape x=1x3x8x320",
+        ),
         ({"y": [1]}, r"names the input 'y', foreign.onnx has x: name one"),
         ({"x": [1, 3, 8]}, r"x=1x3x8 does not fit foreign.onnx, which declares \?x3x8x\?: Rank mismatch"),
         ({"x": [1, 3, 9, 6]}, r"Can't replace existing fixed size of 8 with 9"),
@@ -88,3 +90,14 @@ def test_int8_weights_are_found_behind_their_scale(small_fp32: Path, small_int8:
 def test_quantized_files_are_known(small_fp32: Path, small_int8: Path) -> None:
     """By their operators."""
     assert (is_quantized(small_fp32), is_quantized(small_int8)) == (False, True)
+
+
+def test_modules_stand_in_the_metadata_of_torch(dynamic: Path, tmp_path: Path) -> None:
+    """By the names of node and output; what is no list of names is passed over."""
+    model = onnx.load(dynamic)
+    values = ["['', 'body', 'body.0', 'conv2d']", "[", "['', 'flatten']"]
+    for node, value in zip(model.graph.node, values, strict=False):
+        node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=value)
+    path = tmp_path / "torch.onnx"
+    onnx.save(model, path)
+    assert node_modules(path) == {"/body/body.0/Conv": "body.0", "c": "body.0"}

@@ -11,9 +11,9 @@ from typing import Any
 
 from mlflow_nas.board.runtime.facts import before_and_after, facts
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
-from mlflow_nas.board.runtime.interleave import interleave, warm_up
+from mlflow_nas.board.runtime.interleave import RunTimes, interleave, warm_up
 from mlflow_nas.board.runtime.lock import device_lock
-from mlflow_nas.board.runtime.session import load
+from mlflow_nas.board.runtime.session import Run, load
 
 __all__ = ["profile", "read_events", "summarize_events"]
 
@@ -32,7 +32,7 @@ def profile(
     max_runs: int,
     root: str = "/",
 ) -> JsonObject:
-    """Time every node of the models, which run alternately, alone on the device.
+    """Time the models and, under ONNX Runtime's profiler, their nodes; they run in turn, alone on the device.
 
     Args:
         models: paths of the files; ONNX Runtime's profiles are written beside them.
@@ -46,16 +46,25 @@ def profile(
     core = session["cores"][0] if session.get("cores") else 0
     with device_lock(**lock):
         before = facts(root, core)
+        plain = _timed([load(model, **session)[1] for model in models], budget_s / 2, min_runs, max_runs)
         loaded = [load(model, profile=f"{model}-profile", **session) for model in models]
-        runs = [run for _, run in loaded]
-        warm_up(runs, budget_s / 3)
-        timed = len(interleave(runs, budget_s, min_runs, max_runs)[0].wall)
-        found = [summarize_events(read_events(network.end_profiling()), timed) for network, _ in loaded]
+        timed = _timed([run for _, run in loaded], budget_s / 2, min_runs, max_runs)
+        found = [
+            summarize_events(read_events(network.end_profiling()), len(times.wall))
+            for (network, _), times in zip(loaded, timed)  # noqa: B905 - Python 3.9 has no strict
+        ]
         after = facts(root, core)
+    run_ms = [statistics.median(times.wall) for times in plain]
     return {
-        "models": found,
+        "models": [{**one, "run_ms": ms} for one, ms in zip(found, run_ms)],  # noqa: B905
         "facts": {**before_and_after(before, after), "threads": str(session["threads"])},
     }
+
+
+def _timed(runs: Sequence[Run], budget_s: float, min_runs: int, max_runs: int) -> list[RunTimes]:
+    """Times of alternate runs after a warm-up."""
+    warm_up(runs, budget_s / 3)
+    return interleave(runs, budget_s, min_runs, max_runs)
 
 
 def read_events(path: str) -> list[Event]:
@@ -84,8 +93,8 @@ def summarize_events(events: Iterable[Event], timed: int) -> JsonObject:
         node_of.setdefault(key, event)
         times.setdefault(key, [0.0] * len(runs))[number] += float(event["dur"]) / 1e3
     nodes = [_node(event, statistics.median(times[key])) for key, event in node_of.items()]
-    run_ms = statistics.median(float(run["dur"]) / 1e3 for run in runs)
-    return {"run_ms": run_ms, "runs": len(runs), "nodes": nodes}
+    profiled_ms = statistics.median(float(run["dur"]) / 1e3 for run in runs)
+    return {"profiled_ms": profiled_ms, "runs": len(runs), "nodes": nodes}
 
 
 def _node(event: Event, ms: float) -> JsonObject:
