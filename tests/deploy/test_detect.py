@@ -1,0 +1,159 @@
+"""deploy/device/detect.py finds what `predict` finds."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from mlflow_nas.board import DeployedModels, FakeBoard
+from mlflow_nas.deployments.predict import predict
+from mlflow_nas.types import Device
+
+SCRIPT = Path(__file__).parents[2] / "deploy/device/detect.py"
+CLASSES = ["person", "car", "dog"]
+
+
+@pytest.fixture(scope="module")
+def detect() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("detect", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    """Noise of several sizes, as PNG and as PPM."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    paths = [tmp_path / "images" / name for name in ("a.png", "b.ppm", "c.png")]
+    for path, size in zip(paths, ((60, 90), (200, 70), (20, 31)), strict=True):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(path)
+    return paths
+
+
+def _model(path: Path, seed: int, classes: list[str]) -> Path:
+    """A random detector of 32 x 48 pixels with many overlapping boxes; bytes only, or floats."""
+    channels = 5 + (len(classes) if len(classes) > 1 else 0)
+    rng = np.random.default_rng(seed)
+    weights = helper.make_tensor(
+        "w", TensorProto.FLOAT, [channels, 3, 4, 4], rng.normal(0, 0.5, channels * 48)
+    )
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["raw"], strides=[4, 4]),
+        helper.make_node(
+            "Split", ["raw", "parts"], ["objectness", "box", "classes"][: 3 if channels > 5 else 2], axis=1
+        ),
+        helper.make_node("Sigmoid", ["objectness"], ["certain"]),
+        *([helper.make_node("Softmax", ["classes"], ["shares"], axis=1)] if channels > 5 else []),
+        helper.make_node(
+            "Concat", ["certain", "box", *(["shares"] if channels > 5 else [])], ["found"], axis=1
+        ),
+    ]
+    parts = [1, 4, *([channels - 5] if channels > 5 else [])]
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 48])],
+        [helper.make_tensor_value_info("found", TensorProto.FLOAT, [1, channels, 8, 12])],
+        [weights, helper.make_tensor("parts", TensorProto.INT64, [len(parts)], parts)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"mlflow_nas.classes": json.dumps(classes)})
+    onnx.save(model, path)
+    return path
+
+
+Deploy = Callable[[int, list[str]], Device]
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Deploy:
+    """Deploys a random detector as `door` on a fake device."""
+
+    def make(seed: int, classes: list[str]) -> Device:
+        device = Device(name="fake", transport="fake", directory=str(tmp_path / "device"))
+        manifest = {"input_size": [32, 48], "classes": classes}
+        model = _model(tmp_path / f"{seed}.onnx", seed, classes)
+        DeployedModels(FakeBoard(tmp_path / "device")).install("door", model, manifest)
+        return device
+
+    return make
+
+
+def test_images_are_resized_as_by_pillow(detect: ModuleType) -> None:
+    """To the bit, where both sides shrink or grow, and where the height shrinks more."""
+    rng = np.random.default_rng(0)
+    for height, width, *size in ((480, 640, 352, 352), (20, 30, 32, 48), (300, 100, 32, 48), (99, 20, 9, 33)):
+        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        expected = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
+        assert np.array_equal(detect.resize(image, size), np.asarray(expected))
+
+
+@pytest.mark.parametrize("classes", [CLASSES[:1], CLASSES])
+def test_it_finds_what_predict_finds(
+    tmp_path: Path, images: list[Path], deploy: Deploy, classes: list[str]
+) -> None:
+    """The same boxes to a thousandth of a pixel, scores and classes, for a folder of images."""
+    expected = predict(deploy(0, classes), "door", images)
+    assert min(len(one["boxes"]) for one in expected) > 2
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "device/deployed/door"), str(tmp_path / "images")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["image"] for one in found] == [str(path) for path in images]
+    for one, other in zip(found, expected, strict=True):
+        assert one["classes"] == other["classes"]
+        np.testing.assert_allclose(one["boxes"], other["boxes"], atol=1e-3)
+        np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
+
+
+def test_it_follows_the_active_version(
+    detect: ModuleType, tmp_path: Path, images: list[Path], deploy: Deploy
+) -> None:
+    """The image after a deployment, and after a rollback, is detected with the other file."""
+    image = detect.read_image(images[0])
+    deploy(0, CLASSES)
+    detector = detect.Detector(tmp_path / "device/deployed/door", 0.3)
+    first = detector(image)
+    device = deploy(1, CLASSES)
+    second = detector(image)
+    np.testing.assert_allclose(second["boxes"], predict(device, "door", images[0])[0]["boxes"], atol=1e-3)
+    DeployedModels(FakeBoard(tmp_path / "device")).rollback("door")
+    assert detector(image) == first != second
+
+
+def test_a_file_that_takes_bytes_gets_them(detect: ModuleType, tmp_path: Path) -> None:
+    """The contract in the file's metadata: rows of RGB and a fourth byte."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Mul", ["planes", "scale"], ["scaled"]),
+        helper.make_node("Conv", ["scaled", "w"], ["found"]),
+    ]
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [5, 4, 1, 1], [1, 0, 0, 0] + [0] * 16)
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, [1, 2, 3, 4])],
+        [helper.make_tensor_value_info("found", TensorProto.FLOAT, [1, 5, 2, 3])],
+        [weights, helper.make_tensor("scale", TensorProto.FLOAT, [], [1 / 255])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"mlflow_nas.classes": '["person"]', "mlflow_nas.input": "uint8-nhwc-rgbx"})
+    onnx.save(model, tmp_path / "bytes.onnx")
+    image = np.zeros((2, 3, 3), np.uint8)
+    image[1, 2, 0] = 255
+    found = detect.Detector(tmp_path / "bytes.onnx", 0.3)(image)
+    assert (found["scores"], found["classes"]) == ([1.0], ["person"])
