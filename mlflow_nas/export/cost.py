@@ -1,6 +1,5 @@
 """FLOPs of the nodes of an ONNX file, and the bytes of their weights."""
 
-import ast
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,10 +8,9 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from mlflow_nas.export.model_files import read_model
+from mlflow_nas.export.naming import module_scope
 
 __all__ = ["node_costs", "node_modules"]
-
-_SCOPES = "pkg.torch.onnx.name_scopes"
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -77,27 +75,17 @@ def node_costs(path: Path) -> dict[str, tuple[str, str, int, int]]:
 def node_modules(path: Path) -> dict[str, str]:
     """Path of the torch module of each node, by the node's name and its outputs' names.
 
-    torch's exporter since 2.5 gives nodes short names and writes the modules around them into the metadata
-    `pkg.torch.onnx.name_scopes`: `['', 'neck', 'neck.fuse', 'conv2d_3']`. Nodes without it are absent.
+    torch's exporter gives nodes short names and writes the modules around them into their metadata. Nodes
+    without it are absent.
 
     Raises:
         ConfigError: the file is missing or no ONNX model.
     """
     found: dict[str, str] = {}
     for node in read_model(path).graph.node:
-        for entry in node.metadata_props:
-            if entry.key == _SCOPES and (module := _module(entry.value)):
-                found |= dict.fromkeys((node.name, *node.output), module)
+        if module := module_scope(node):
+            found |= dict.fromkeys((node.name, *node.output), module)
     return found
-
-
-def _module(scopes: str) -> str:
-    """The innermost module of a list in Python's notation; empty for anything else."""
-    try:
-        names = ast.literal_eval(scopes)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return ""
-    return str(names[-2]) if isinstance(names, list) and len(names) > 1 else ""
 
 
 def _cost(

@@ -10,7 +10,7 @@ from itertools import takewhile
 
 import onnx
 
-__all__ = ["name_graph", "strip_provenance"]
+__all__ = ["module_scope", "name_graph", "strip_provenance"]
 
 ROOT = "detector"
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -49,7 +49,7 @@ def _module_paths(graph: onnx.GraphProto) -> list[str]:
     readers: defaultdict[str, list[str]] = defaultdict(list)
     paths: list[str] = []
     for node in reversed(graph.node):
-        path = _scope(node)
+        path = module_scope(node)
         if path is None:
             path = _common(reader for output in node.output for reader in readers[output])
         for name in node.input:
@@ -58,11 +58,13 @@ def _module_paths(graph: onnx.GraphProto) -> list[str]:
     return paths[::-1]
 
 
-def _scope(node: onnx.NodeProto) -> str | None:
-    scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), None)
-    if scopes is None:
+def module_scope(node: onnx.NodeProto) -> str | None:
+    """Path of the module in the metadata of torch's exporter; None for a node without readable metadata."""
+    scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "")
+    try:
+        modules = ["", *ast.literal_eval(scopes)[:-1]]  # the last scope is the operation itself
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
-    modules = ["", *ast.literal_eval(scopes)[:-1]]  # the last scope is the operation itself
     return str(modules[-1])
 
 
