@@ -1,6 +1,7 @@
 """Which version of a board, data set and protocol holds which alias."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -158,9 +159,10 @@ class _Choice:
         return version.role != "reference" and refused is None
 
     def candidates(self) -> list[Version]:
-        """Finalists where there are any, not dominated by each other or by a reference."""
+        """Finalists where there are any; faster than the reference, and not dominated by it or each other."""
         finalists = [version for version in self.group if version.role == "finalist"]
-        pool = [version for version in finalists or self.group if self.may_hold(version)]
+        able = [version for version in finalists or self.group if self.may_hold(version)]
+        pool = [version for version in able if (version.figure("speedup") or math.inf) > 1]
         if not pool:
             return []
         rivals = [*pool, *self.references]
@@ -190,7 +192,7 @@ class _Choice:
             wanted = f"the reference's {self.accuracy.name} less max_drop {self.goal.max_drop:g}"
         nearest = _best(candidates, self.cost if self.goal.is_about_speed else self.accuracy)
         if nearest is None:
-            return f"No version reaches {wanted}: each is refused, or worse than the reference in everything."
+            return f"No version reaches {wanted}: each is refused, or not faster than the reference."
         reference = self.reference_of(nearest)
         beside = "" if reference is None else f"; the reference has {reference:.3g}"
         return (

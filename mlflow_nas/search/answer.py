@@ -8,17 +8,19 @@ from mlflow_nas.types import Objective, TrialResult
 
 __all__ = ["answer", "version_figures"]
 
+_FIGURES = ("map_50", "latency_ratio", "latency_raw_ms", "speedup")
+
 
 def version_figures(
     result: TrialResult, objectives: Sequence[Objective], reference: TrialResult | None
 ) -> dict[str, str]:
     """The tags of a version that decide about its aliases."""
-    names = (*(one.name for one in objectives), "map_50", "latency_ratio", "latency_raw_ms", "speedup")
+    accuracy = _accuracy(objectives)
+    names = [*(one.name for one in objectives), f"{accuracy}_ci_low", f"{accuracy}_ci_high", *_FIGURES]
     tags = {name: repr(result.metrics[name]) for name in names if name in result.metrics}
     tags["nas.role"] = "reference" if result is reference else result.role
     if result.latency_unstable:
         tags["nas.latency_unstable"] = "true"
-    accuracy = _accuracy(objectives)
     if reference is not None and accuracy in reference.metrics:
         tags[f"nas.reference_{accuracy}"] = repr(reference.metrics[accuracy])
     return tags

@@ -104,6 +104,7 @@ def conclude(
             )
         else:
             registry = _register(session, shipped, reference, model, goal)
+            notes += registry.notes
     return Conclusion(
         results=tuple(results),
         front=tuple(front),
@@ -158,6 +159,7 @@ def _register(
         max_drop=goal.max_drop,
         speedup=goal.speedup,
         max_latency_ms=goal.max_latency_ms,
+        board=session.context.board.name,
         trigger="search",
     )
 

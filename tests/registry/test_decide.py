@@ -116,7 +116,7 @@ def test_an_alias_between_two_versions_is_no_move_by_hand() -> None:
 
 def test_without_a_champion_the_alias_stays_and_the_nearest_is_named() -> None:
     """No alias moves to a version that does not meet the goal."""
-    state, _ = _promote(_state(_version(1, 0.5, 10, speedup="1")))
+    state, _ = _promote(_state(_version(1, 0.5, 10, speedup="1.2")))
     state = _with(state, _version(2, 0.45, 5, speedup="2"))
     state, decision = _promote(state, Request(goal={"speedup": 3}))
     assert decision.notes[0].startswith(
@@ -136,7 +136,7 @@ def test_an_alias_leaves_a_version_that_may_hold_none() -> None:
 
 def test_the_goal_stays_with_the_board() -> None:
     """A later call without a goal, such as the watcher's, decides by the last one given."""
-    versions = (_version(1, 0.3, 5, speedup="2"), _version(2, 0.5, 10, speedup="1"))
+    versions = (_version(1, 0.3, 5, speedup="2"), _version(2, 0.5, 10, speedup="1.2"))
     state, _ = _promote(_state(*versions), Request(goal={"speedup": 2}))
     assert state.aliases["champion"] == 1
     state, _ = _promote(state, Request(goal={"max_drop": 0.01}))
