@@ -20,6 +20,7 @@ import pytest
 from ssh_server import MISSING, SshServer, running_ssh_server
 
 if TYPE_CHECKING:
+    from mlflow_stack import MlflowStack
     from user_folder import UserFolder
 
 PROJECT = Path(__file__).parents[1]
@@ -190,6 +191,17 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def mlflow_stack() -> Iterator["MlflowStack"]:
+    """A server with logins on PostgreSQL and an S3 API; in CI its absence is a failure, elsewhere a skip."""
+    from mlflow_stack import running_stack  # here, so that only its tests wait for the imports
+
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")) and not os.environ.get("CI"):
+        pytest.skip("PostgreSQL is missing (Debian: apt-get install postgresql)")
+    with running_stack() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,11 @@ from mlflow_nas.api.cache import cache_prune, cache_show
 from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.focus import focus
+from mlflow_nas.api.hooks import watch, webhook_install, webhook_remove, webhook_serve, webhook_test
 from mlflow_nas.api.pin import pin
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
-from mlflow_nas.api.registry_results import PinResult
+from mlflow_nas.api.registry_results import HookResult, PinResult, WatchResult
 from mlflow_nas.api.report import report
 from mlflow_nas.api.results import (
     BoardsResult,
@@ -36,12 +37,14 @@ __all__ = [
     "DoctorResult",
     "EvaluateResult",
     "FocusResult",
+    "HookResult",
     "PinResult",
     "ProfileResult",
     "ReportResult",
     "SearchResult",
     "SelectResult",
     "StatusResult",
+    "WatchResult",
     "boards",
     "cache_prune",
     "cache_show",
@@ -59,4 +62,9 @@ __all__ = [
     "select",
     "status",
     "train",
+    "watch",
+    "webhook_install",
+    "webhook_remove",
+    "webhook_serve",
+    "webhook_test",
 ]

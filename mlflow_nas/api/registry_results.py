@@ -1,10 +1,15 @@
 """What the commands of the registry return, beside `registry.Reconciliation`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.api.results import Result, Row
 
-__all__ = ["PinResult"]
+if TYPE_CHECKING:
+    from mlflow_nas.registry import Change
+
+__all__ = ["HookResult", "PinResult", "WatchResult"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +27,25 @@ class PinResult(Result):
     alias: str
     version: int | None
     changes: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchResult(Result):
+    """Result of `watch`: of its last check.
+
+    Attributes:
+        model: the registered model.
+        changes: of its settings, tags and aliases.
+        deployed: device to manifest, of those that got a new champion.
+    """
+
+    model: str
+    changes: "tuple[Change, ...]"
+    deployed: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookResult(Result):
+    """Result of the commands of `webhook`: a sentence."""
+
+    message: str

@@ -26,6 +26,10 @@ from mlflow_nas.config import (
     SelectConfig,
     StatusConfig,
     TrainConfig,
+    WatchConfig,
+    WebhookConfig,
+    WebhookInstallConfig,
+    WebhookServeConfig,
 )
 from mlflow_nas.threads import use_passive_threads
 
@@ -153,6 +157,41 @@ def report(*, as_json: bool, **options: Any) -> None:
 def status(*, as_json: bool, **options: Any) -> None:
     """Show the trials of a study, finished and running, from its storage."""
     run_command(lambda: api.status(**options), as_json=as_json, show=formats.format_status)
+
+
+@main.command(cls=ConfigCommand, config=WatchConfig)
+def watch(*, as_json: bool, **options: Any) -> None:
+    """Promote, and deploy each new champion, whenever the registry has changed; on any MLflow."""
+    run_command(lambda: api.watch(**options), as_json=as_json, show=formats.format_watch)
+
+
+@main.group()
+def webhook() -> None:
+    """Receive the registry events of an MLflow server: promote, and deploy each new champion."""
+
+
+@webhook.command(cls=ConfigCommand, config=WebhookServeConfig)
+def serve(*, as_json: bool, **options: Any) -> None:
+    """Run the receiver; the secret is MLFLOW_NAS_WEBHOOK_SECRET."""
+    run_command(lambda: api.webhook_serve(**options), as_json=as_json, show=formats.format_hook)
+
+
+@webhook.command(cls=ConfigCommand, config=WebhookInstallConfig)
+def install(*, as_json: bool, **options: Any) -> None:
+    """Make the MLflow server send its registry events to the receiver."""
+    run_command(lambda: api.webhook_install(**options), as_json=as_json, show=formats.format_hook)
+
+
+@webhook.command(cls=ConfigCommand, config=WebhookConfig)
+def test(*, as_json: bool, **options: Any) -> None:
+    """Have the MLflow server send a test event."""
+    run_command(lambda: api.webhook_test(**options), as_json=as_json, show=formats.format_hook)
+
+
+@webhook.command(cls=ConfigCommand, config=WebhookConfig)
+def remove(*, as_json: bool, **options: Any) -> None:
+    """Delete the webhook from the MLflow server."""
+    run_command(lambda: api.webhook_remove(**options), as_json=as_json, show=formats.format_hook)
 
 
 @main.group()

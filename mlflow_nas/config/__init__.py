@@ -12,7 +12,16 @@ from mlflow_nas.config.commands import (
     StatusConfig,
     TrainConfig,
 )
-from mlflow_nas.config.deployment import DeployConfig, PinConfig, PromoteConfig, RollbackConfig
+from mlflow_nas.config.deployment import (
+    DeployConfig,
+    PinConfig,
+    PromoteConfig,
+    RollbackConfig,
+    WatchConfig,
+    WebhookConfig,
+    WebhookInstallConfig,
+    WebhookServeConfig,
+)
 from mlflow_nas.config.devices import find_device, find_group, load_devices
 from mlflow_nas.config.environment import (
     VARIABLES,
@@ -22,6 +31,7 @@ from mlflow_nas.config.environment import (
     experiment_id_from_environment,
     keep_mlflow_quiet,
     take_project_run_id,
+    webhook_secret,
     work_root,
 )
 from mlflow_nas.config.fields import CommandConfig, Section, read_limit
@@ -73,6 +83,10 @@ __all__ = [
     "TrackingSection",
     "TrainConfig",
     "TrainingSection",
+    "WatchConfig",
+    "WebhookConfig",
+    "WebhookInstallConfig",
+    "WebhookServeConfig",
     "as_params",
     "cache_limit_bytes",
     "cache_root",
@@ -87,5 +101,6 @@ __all__ = [
     "section_of",
     "settings_of",
     "take_project_run_id",
+    "webhook_secret",
     "work_root",
 ]

@@ -7,10 +7,23 @@ from pydantic import Field, model_validator
 from mlflow_nas.config.fields import NAME, CommandConfig, File, Name, Text, option
 from mlflow_nas.config.sections import INVENTORY
 
-__all__ = ["DeployConfig", "PinConfig", "PromoteConfig", "RollbackConfig"]
+__all__ = [
+    "DeployConfig",
+    "PinConfig",
+    "PromoteConfig",
+    "RollbackConfig",
+    "WatchConfig",
+    "WebhookConfig",
+    "WebhookInstallConfig",
+    "WebhookServeConfig",
+]
 
 Target = Annotated[str, Field(pattern=rf"^(group/)?{NAME}$", max_length=100)]
 
+FollowTarget = Annotated[str, Field(pattern=rf"^device=(group/)?{NAME}$", max_length=100)]
+
+_HOOK = "mlflow-nas"
+_HOOK_NAME = "Name of the webhook on the MLflow server"
 _DEVICE = "Device of the inventory, or group/NAME"
 _MODEL = "Registered model"
 
@@ -88,6 +101,61 @@ class PinConfig(CommandConfig):
         if self.remove == (self.version is not None):
             raise ValueError("give a version to pin the alias to, or --remove to give it back")
         return self
+
+
+class WatchConfig(CommandConfig):
+    """Configuration of `watch`."""
+
+    model: Name = Field("person-detector", description=_MODEL, json_schema_extra=option("model"))
+    deploy: FollowTarget | None = Field(
+        None,
+        description="Device that receives each new champion: device=NAME, device=group/NAME",
+        json_schema_extra=option("deploy"),
+    )
+    inventory: File | None = Field(None, description=INVENTORY, json_schema_extra=option("devices"))
+    interval_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=86400,
+        description="Pause between two checks, seconds",
+        json_schema_extra=option("interval"),
+    )
+    once: bool = Field(False, description="Check once and end", json_schema_extra=option("once"))
+
+
+class WebhookServeConfig(CommandConfig):
+    """Configuration of `webhook serve`."""
+
+    model: Name = Field("person-detector", description=_MODEL, json_schema_extra=option("model"))
+    deploy: FollowTarget | None = Field(
+        None,
+        description="Device that receives each new champion: device=NAME, device=group/NAME",
+        json_schema_extra=option("deploy"),
+    )
+    inventory: File | None = Field(None, description=INVENTORY, json_schema_extra=option("devices"))
+    host: Text = Field(
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 for all", json_schema_extra=option("host")
+    )
+    port: int = Field(8900, ge=1, le=65535, description="Port to listen on", json_schema_extra=option("port"))
+
+
+class WebhookInstallConfig(CommandConfig):
+    """Configuration of `webhook install`."""
+
+    name: Name = Field(_HOOK, description=_HOOK_NAME, json_schema_extra=option("name"))
+    url: str = Field(
+        "http://127.0.0.1:8900/",
+        pattern=r"^https?://[^\x00-\x20@]+$",
+        max_length=500,
+        description="Address of the receiver, as the MLflow server reaches it",
+        json_schema_extra=option("url"),
+    )
+
+
+class WebhookConfig(CommandConfig):
+    """Configuration of `webhook test` and `webhook remove`."""
+
+    name: Name = Field(_HOOK, description=_HOOK_NAME, json_schema_extra=option("name"))
 
 
 class DeployConfig(CommandConfig):

@@ -17,10 +17,12 @@ __all__ = [
     "keep_mlflow_quiet",
     "settings_from_environment",
     "take_project_run_id",
+    "webhook_secret",
     "work_root",
 ]
 
 DEFAULT_CACHE_GB = 10.0
+MIN_SECRET_CHARACTERS = 16
 
 VARIABLES = {
     "MLFLOW_NAS_WORK": "Folder of studies and of the step cache; unset: below MLFLOW_NAS_HOME",
@@ -29,6 +31,7 @@ VARIABLES = {
     "MLFLOW_NAS_CACHE_GB": f"Size limit of the step cache, gigabytes; unset: {DEFAULT_CACHE_GB:g}",
     "MLFLOW_NAS_STORAGE": "Optuna storage of studies (search.storage): for a URL with a password",
     "MLFLOW_NAS_DEVICES": "Device inventory; unset: ./devices.yaml",
+    "MLFLOW_NAS_WEBHOOK_SECRET": "Secret that the MLflow server and the webhook's receiver share",
     "MLFLOW_TRACKING_URI": "MLflow's own: where runs are logged; unset: sqlite:///mlflow.db",
     "MLFLOW_REGISTRY_URI": "MLflow's own: where models are registered; unset: the tracking URI",
     "MLFLOW_EXPERIMENT_NAME": "MLflow's own: the experiment (tracking.experiment)",
@@ -56,6 +59,21 @@ def take_project_run_id() -> str | None:
 def experiment_id_from_environment() -> str | None:
     """`MLFLOW_EXPERIMENT_ID`, where it is set."""
     return os.environ.get("MLFLOW_EXPERIMENT_ID") or None
+
+
+def webhook_secret() -> str:
+    """`MLFLOW_NAS_WEBHOOK_SECRET`: signs what the MLflow server sends.
+
+    Raises:
+        ConfigError: it is not set, or short enough to be guessed.
+    """
+    secret = os.environ.get("MLFLOW_NAS_WEBHOOK_SECRET", "")
+    if len(secret) < MIN_SECRET_CHARACTERS:
+        raise ConfigError(
+            f"MLFLOW_NAS_WEBHOOK_SECRET has {len(secret)} characters, a secret has at least "
+            f"{MIN_SECRET_CHARACTERS}: set it, such as to the output of `openssl rand -hex 32`."
+        )
+    return secret
 
 
 def _home() -> Path:

@@ -4,8 +4,11 @@ from mlflow_nas.registry.checks import disqualification, objectives_of
 from mlflow_nas.registry.holders import Goal, Version, choose_holders
 from mlflow_nas.registry.pins import pin, unpin
 from mlflow_nas.registry.plan import DEFAULT_OBJECTIVES, Change, Plan, Primary, alias_names, make_plan
+from mlflow_nas.registry.receiver import Receiver
 from mlflow_nas.registry.reconcile import Reconciliation, reconcile
 from mlflow_nas.registry.register import register_model
+from mlflow_nas.registry.watch import watch
+from mlflow_nas.registry.webhook import check_webhook, install_webhook, remove_webhook, serve_webhook
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
@@ -13,15 +16,21 @@ __all__ = [
     "Goal",
     "Plan",
     "Primary",
+    "Receiver",
     "Reconciliation",
     "Version",
     "alias_names",
+    "check_webhook",
     "choose_holders",
     "disqualification",
+    "install_webhook",
     "make_plan",
     "objectives_of",
     "pin",
     "reconcile",
     "register_model",
+    "remove_webhook",
+    "serve_webhook",
     "unpin",
+    "watch",
 ]

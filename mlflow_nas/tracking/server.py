@@ -1,8 +1,10 @@
 """Access to the MLflow server: a client, its experiment, and errors that name the address and the remedy."""
 
 import hashlib
+import logging
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -33,6 +35,8 @@ __all__ = [
 Client: TypeAlias = MlflowClient
 """The client's type, for modules that only pass it on."""
 
+_log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -46,6 +50,9 @@ SETTINGS: Final = {
 }
 """Of MLflow, where the user has set nothing else."""
 SENTENCE_LENGTH = 400
+NOTICE_S = 10.0
+"""Until a call that takes long is mentioned."""
+_SLOW = "MLflow at %s is asked to %s, and has not finished after 10 s: still waiting."
 
 
 def default_uri() -> str:
@@ -141,6 +148,9 @@ def server_call(
     ) -> Callable[Concatenate[MlflowClient, P], R]:
         @wraps(function)
         def call(client: MlflowClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            notice = threading.Timer(NOTICE_S, _log.warning, (_SLOW, redact(client.tracking_uri), purpose))
+            notice.daemon = True
+            notice.start()
             try:
                 return function(client, *args, **kwargs)
             # Artifact stores raise the transport's errors as they are: requests' and the disk's are OSErrors.
@@ -149,6 +159,8 @@ def server_call(
                 raise RegistryError(
                     f"MLflow at {where} could not {purpose}: {one_line(fault)}; {remedy}"
                 ) from fault
+            finally:
+                notice.cancel()
 
         return call
 

@@ -2,7 +2,14 @@
 
 from mlflow_nas.cli.formats.boards import format_boards, format_doctor
 from mlflow_nas.cli.formats.cache import format_cache
-from mlflow_nas.cli.formats.deployment import format_deploy, format_pin, format_promote, format_rollback
+from mlflow_nas.cli.formats.deployment import (
+    format_deploy,
+    format_hook,
+    format_pin,
+    format_promote,
+    format_rollback,
+    format_watch,
+)
 from mlflow_nas.cli.formats.profile import format_focus, format_profile
 from mlflow_nas.cli.formats.report import format_report
 from mlflow_nas.cli.formats.search import format_evaluate, format_search, format_status, format_train
@@ -16,6 +23,7 @@ __all__ = [
     "format_doctor",
     "format_evaluate",
     "format_focus",
+    "format_hook",
     "format_pin",
     "format_profile",
     "format_promote",
@@ -27,4 +35,5 @@ __all__ = [
     "format_table",
     "format_train",
     "format_ui",
+    "format_watch",
 ]

@@ -3,13 +3,21 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlflow_nas.api import DeployResult, PinResult
+from mlflow_nas.api import DeployResult, HookResult, PinResult, WatchResult
 from mlflow_nas.cli.formats.table import format_table
 
 if TYPE_CHECKING:
     from mlflow_nas.registry import Reconciliation
 
-__all__ = ["format_deploy", "format_manifest", "format_pin", "format_promote", "format_rollback"]
+__all__ = [
+    "format_deploy",
+    "format_hook",
+    "format_manifest",
+    "format_pin",
+    "format_promote",
+    "format_rollback",
+    "format_watch",
+]
 
 _SHA256_SHOWN = 12
 
@@ -36,6 +44,18 @@ def format_pin(result: PinResult) -> str:
     changes = [_format_change(change) for change in result.changes]
     state = "is given back" if result.version is None else f"stays at version {result.version}"
     return "\n".join([f"{result.model}: {result.alias} {state}.", *changes])
+
+
+def format_watch(result: WatchResult) -> str:
+    """What the last check changed and deployed."""
+    changes = [_format_change(change._asdict()) for change in result.changes]
+    deployed = [format_manifest(manifest) for manifest in result.deployed.values()]
+    return "\n".join([f"{result.model}: {len(changes) or 'nothing'} changed.", *changes, *deployed])
+
+
+def format_hook(result: HookResult) -> str:
+    """Its sentence."""
+    return result.message
 
 
 def _format_change(change: Mapping[str, Any]) -> str:
