@@ -19,7 +19,7 @@ from mlflow_nas.search.estimation.inputs import by_network, scoring_inputs
 from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture
 
-TIMED = [row for row in STRATEGIES if "epochs" not in row.needs]
+TIMED = [row for row in STRATEGIES if not {"epochs", "supernet"} & {*row.needs}]
 LEAST_PER_MIN = 2_000
 """Of cost class C0, on two cores."""
 

@@ -6,6 +6,7 @@ from mlflow_nas.estimate.contract import (
     Score,
     ScoringInputs,
     Strategy,
+    SupernetScore,
     UndefinedScoreError,
 )
 from mlflow_nas.estimate.curves.early import LOSS, QUALITY
@@ -35,6 +36,7 @@ __all__ = [
     "SelectionData",
     "Strategy",
     "StrategySelector",
+    "SupernetScore",
     "UndefinedScoreError",
     "candidate_scores",
     "complexity",

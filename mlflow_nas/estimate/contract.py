@@ -5,7 +5,7 @@ Shapes: b images, m targets, H x W input; n architectures, d features, p parts o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,12 @@ __all__ = [
     "Fit",
     "Floats",
     "NetworkScore",
+    "OneShotScore",
     "Predict",
     "Score",
     "ScoringInputs",
     "Strategy",
+    "SupernetScore",
     "UndefinedScoreError",
 ]
 
@@ -35,14 +37,26 @@ better), measured on the validation images as they are."""
 
 CostClass: TypeAlias = Literal["C0", "C1", "C2", "C3", "C4", "C5"]
 """C0 analytic; C1 one forward; C2 one backward; C3 many; C4 some epochs; C5 a full training."""
-Family: TypeAlias = Literal["zero-cost", "learning-curve", "model-based", "hybrid", "aggregation"]
-Need: TypeAlias = Literal["model", "init", "batch", "labels", "epochs", "samples", "pool"]
+Family: TypeAlias = Literal["zero-cost", "learning-curve", "model-based", "hybrid", "aggregation", "one-shot"]
+Need: TypeAlias = Literal["model", "init", "batch", "labels", "epochs", "samples", "pool", "supernet"]
 FeatureSet: TypeAlias = Literal["encoding", "complexity", "zero-cost", "curve", "parts"]
 """encoding: the space's own numbers; complexity: log MACs and log parameters; zero-cost: those scores, as
 ranks within a fixed unlabelled pool; curve: the first epochs in numbers; parts: the scores of `parts`."""
 CrossFit: TypeAlias = Literal["leave-pair-out", "within-folds"]
 """How a fitted model is evaluated out of sample: one fit per pair or, where a fit takes long, one per fold
 of a repeated cross-validation, which underestimates the model's tau by .02 to .04."""
+
+
+class SupernetScore(NamedTuple):
+    """An architecture's quality with the shared weights of a supernet.
+
+    Attributes:
+        quality: the objective, higher is better.
+        seconds: that measuring it took, also where it was measured earlier.
+    """
+
+    quality: float
+    seconds: float
 
 
 class UndefinedScoreError(Exception):
@@ -84,6 +98,7 @@ class ScoringInputs:
         seeds: weight seeds; the score is the mean over them.
         history: the first epochs of a training, cut to those that the strategy may use; may be empty.
         horizon: number of epochs of the full training.
+        supernet: scores an architecture with the weights of the space's supernet; None without one.
     """
 
     architecture: Architecture
@@ -96,6 +111,7 @@ class ScoringInputs:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     history: Curve = ()
     horizon: int = 0
+    supernet: Callable[[Architecture], SupernetScore] | None = None
 
 
 NetworkScore: TypeAlias = Callable[[nn.Module, ScoringInputs], float]
@@ -105,6 +121,10 @@ changes modules or dtypes of a copy only.
 Raises UndefinedScoreError where the score is undefined."""
 CurveScore: TypeAlias = Callable[[Curve, int], float]
 """(the first epochs, number of epochs of the full training) -> float."""
+OneShotScore: TypeAlias = Callable[[ScoringInputs], SupernetScore]
+"""Scores an architecture with weights that are trained once for the whole space.
+
+Raises UndefinedScoreError where there are none."""
 Predict: TypeAlias = Callable[[Floats], Floats]
 """Features [n, d] -> predicted targets [n]."""
 Fit: TypeAlias = Callable[[Floats, Floats], Predict]
@@ -115,7 +135,7 @@ Aggregate: TypeAlias = Callable[[Floats, Floats], Floats]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """One row of the table of strategies; exactly one of score, curve, fit and aggregate is set.
+    """One row of the table of strategies, with exactly one of score, curve, one_shot, fit and aggregate.
 
     Attributes:
         name: its name in options, tables and metrics.
@@ -123,12 +143,13 @@ class Strategy:
         direction: whether the function's value is better when higher or when lower; `run_strategy` negates
             the latter, so that a higher `Score` is always better.
         needs: model (shapes only), init (weights), batch (images), labels, epochs (a learning curve),
-            samples (trained architectures), pool (scores of other candidates).
+            samples (trained architectures), pool (scores of other candidates), supernet (its weights).
         cost_class: the cost of one candidate once everything is fitted.
         min_samples: least number of trained architectures that it is fitted on.
         reference: paper or standard.
         score: of one network.
         curve: of the first epochs of a training.
+        one_shot: of the weights of a supernet.
         fit: of trained samples.
         features: the features that `fit` is given.
         crossfit: how `fit` is evaluated out of sample.
@@ -145,6 +166,7 @@ class Strategy:
     reference: str
     score: NetworkScore | None = None
     curve: CurveScore | None = None
+    one_shot: OneShotScore | None = None
     fit: Fit | None = None
     features: tuple[FeatureSet, ...] = ()
     crossfit: CrossFit = "leave-pair-out"

@@ -47,10 +47,13 @@ def evidence_of(
         scores = aggregated(strategy, sample, pool=pool)
         return evidence_of_score(strategy.name, strategy.family, scores, query_s=query_s(strategy, sample))
     scores, spreads = sample.scores[strategy.name], sample.spreads.get(strategy.name)
+    init_s = sample.supernet_s if "supernet" in strategy.needs else None
+    scored_s = len(sample) * sample.seconds.get(strategy.name, 0.0)  # the epochs belong to the trainings
     return replace(
         evidence_of_score(strategy.name, strategy.family, scores, query_s=query_s(strategy, sample)),
         informativeness=None if spreads is None else informativeness(scores, spreads, sample.seeds),
-        sample_s=len(sample) * sample.seconds.get(strategy.name, 0.0),  # the epochs belong to the trainings
+        init_s=init_s,
+        sample_s=(init_s or 0.0) + scored_s,
     )
 
 

@@ -43,6 +43,7 @@ class ArchitectureFeatures:
         seeds: number of weight seeds that a score averages.
         seconds: name to seconds per architecture; a name is missing when unknown.
         curve_s: seconds that the first epochs of one architecture take; None when unknown.
+        supernet_s: seconds of the supernet's training; 0 without one.
     """
 
     encoding: Floats
@@ -54,6 +55,7 @@ class ArchitectureFeatures:
     seeds: int = 1
     seconds: Mapping[str, float] = field(default_factory=dict)
     curve_s: float | None = None
+    supernet_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.encoding)
@@ -94,7 +96,7 @@ def single_strategies(strategies: Iterable[Strategy]) -> tuple[Strategy, ...]:
     needed: dict[str, Strategy] = {}
     for strategy in strategies:
         ranked = ZERO_COST if "zero-cost" in strategy.features else ()
-        own = (strategy,) if strategy.score or strategy.curve else ()
+        own = (strategy,) if strategy.score or strategy.curve or strategy.one_shot else ()
         needed |= {row.name: row for row in chain(own, strategy.parts, ranked)}
     return tuple(needed.values())
 
@@ -104,6 +106,7 @@ def compute_features(
     strategies: Sequence[Strategy],
     *,
     curve_s: float | None = None,
+    supernet_s: float = 0.0,
     on_scored: Callable[[], None] = lambda: None,
 ) -> ArchitectureFeatures:
     """Compute the features that some strategies need.
@@ -112,6 +115,7 @@ def compute_features(
         inputs: one per architecture, all with the same weight seeds.
         strategies: rows of the table; features that none of them needs are not computed.
         curve_s: seconds that the first epochs of one architecture took, part of the strategies' cost.
+        supernet_s: seconds of the supernet's training, likewise.
         on_scored: called after each architecture.
     """
     rows = single_strategies(strategies)
@@ -135,6 +139,7 @@ def compute_features(
             name: statistics.fmean(score.seconds for score in column) for name, column in by_row.items()
         },
         curve_s=curve_s,
+        supernet_s=supernet_s,
     )
 
 

@@ -61,7 +61,7 @@ def aggregated(strategy: Strategy, features: ArchitectureFeatures, *, pool: Arch
 
 def required_scores(strategy: Strategy, features: ArchitectureFeatures) -> tuple[str, ...]:
     """Names of the scores of a candidate that the strategy is computed from."""
-    if strategy.score or strategy.curve:
+    if strategy.score or strategy.curve or strategy.one_shot:
         return (strategy.name,)
     ranked = features.zero_cost if "zero-cost" in strategy.features else ()
     return (*ranked, *(part.name for part in strategy.parts))

@@ -26,7 +26,7 @@ def run_strategy(strategy: Strategy, inputs: ScoringInputs) -> Score:
     caller's generator is restored.
 
     Args:
-        strategy: a row with `score` or `curve`; `fit` and `aggregate` need more than one architecture.
+        strategy: a row with `score`, `curve` or `one_shot`; the others need more than one architecture.
         inputs: of the architecture. Its networks are restored.
 
     Returns:
@@ -36,6 +36,9 @@ def run_strategy(strategy: Strategy, inputs: ScoringInputs) -> Score:
     if missing := _missing(strategy, inputs):
         return Score(value=None, seconds=0.0, status="not_applicable", reason=missing)
     try:
+        if strategy.one_shot is not None:
+            quality, seconds = strategy.one_shot(inputs)
+            return _summary(strategy, [quality], seconds)
         values = _values(strategy, inputs)
     except _FAILURES as error:
         reason = f"{type(error).__name__}: {error}"
@@ -45,10 +48,12 @@ def run_strategy(strategy: Strategy, inputs: ScoringInputs) -> Score:
 
 def _missing(strategy: Strategy, inputs: ScoringInputs) -> str:
     """Which input of the strategy is missing; empty when none is."""
-    if strategy.curve is None and strategy.score is None:
+    if strategy.curve is None and strategy.score is None and strategy.one_shot is None:
         return f"{strategy.name} is computed from several architectures, not from one"
     if "epochs" in strategy.needs and not inputs.history:
         return f"{strategy.name} needs the first epochs of a training"
+    if "supernet" in strategy.needs and inputs.supernet is None:
+        return f"{strategy.name} needs the trained supernet of the space"
     if "batch" in strategy.needs and len(inputs.images) == 0:
         return f"{strategy.name} needs images"
     if "labels" in strategy.needs and len(inputs.targets) == 0:

@@ -14,6 +14,7 @@ from mlflow_nas.estimate.models.regressors import (
     fit_svr,
     fit_xgboost,
 )
+from mlflow_nas.estimate.one_shot import supernet
 from mlflow_nas.estimate.zerocost.az_nas import az_expressivity, az_progressivity, az_trainability
 from mlflow_nas.estimate.zerocost.counts import act_elems, deepmad, macs, params
 from mlflow_nas.estimate.zerocost.gradients import fisher, grad_norm, grasp, l2_norm, snip
@@ -113,6 +114,8 @@ STRATEGIES: tuple[Strategy, ...] = (
              reference="arXiv:2403.19232", aggregate=log_rank_sum, parts=_AZ_PARTS),
     Strategy(name="vote", family="aggregation", needs=("init", "batch", "pool"), cost_class="C2",
              reference="arXiv:2101.08134", aggregate=mean_rank, parts=(_SYNFLOW, _NWOT, _ZEN)),
+    Strategy(name="supernet", family="one-shot", needs=("supernet",), cost_class="C3",
+             reference="arXiv:1908.09791, arXiv:2003.11142", one_shot=supernet),
 )
 # fmt: on
 

@@ -20,6 +20,7 @@ COLOURS = {
     "model-based": "#009E73",
     "hybrid": "#CC79A7",
     "aggregation": "#56B4E9",
+    "one-shot": "#D55E00",
 }
 OTHER = "#999999"
 FASTEST_S = 1e-6

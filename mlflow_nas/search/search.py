@@ -14,7 +14,7 @@ from mlflow_nas.search.sampler_choice import judge_budget
 from mlflow_nas.search.seed import seed_seconds
 from mlflow_nas.search.session import Session
 from mlflow_nas.search.store import ORIGIN
-from mlflow_nas.trial import StudyContext, run_trial, screen
+from mlflow_nas.trial import StudyContext, Supernet, open_supernet, run_trial, screen
 from mlflow_nas.types import Architecture, Role, TrialResult
 
 __all__ = ["Search", "StageListener"]
@@ -140,6 +140,15 @@ class Search:
             CandidateError: the network can't be built, exported or run; BoardError: the board failed.
         """
         return screen(self.context, architecture)
+
+    def supernet(self) -> Supernet:
+        """The space's supernet, trained where the step cache has none.
+
+        Raises:
+            ConfigError: the weights don't fit the space; MachineError: this machine failed.
+        """
+        self.display.stage("supernet")
+        return open_supernet(self.context, listener=self.progress)
 
     def results(self) -> list[TrialResult]:
         """The finished trials, by number."""

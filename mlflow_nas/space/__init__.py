@@ -1,6 +1,6 @@
 """Search spaces as data, and the networks that they build."""
 
-from mlflow_nas.space.build import build_detector, is_whole, keeps_backbone
+from mlflow_nas.space.build import build_detector, is_whole, keeps_backbone, single_changes
 from mlflow_nas.space.catalogue import SPACES, load_space
 from mlflow_nas.space.fastestdet import (
     CLASS_POWER,
@@ -19,6 +19,7 @@ from mlflow_nas.space.fastestdet.spaces import fastestdet_head, seed_head
 from mlflow_nas.space.narrow import narrow, read_architecture
 from mlflow_nas.space.parameter import Parameter, Value
 from mlflow_nas.space.search_space import SearchSpace, input_size
+from mlflow_nas.space.sharing import NetworkWeights, SharedWeights
 from mlflow_nas.space.weights import (
     BackboneWeights,
     SeedWeights,
@@ -37,9 +38,11 @@ __all__ = [
     "BackboneWeights",
     "FastestDet",
     "LossTerms",
+    "NetworkWeights",
     "Parameter",
     "SearchSpace",
     "SeedWeights",
+    "SharedWeights",
     "ShuffleNetBackbone",
     "Value",
     "boxes_of_cells",
@@ -56,6 +59,7 @@ __all__ = [
     "read_architecture",
     "save_weights",
     "seed_head",
+    "single_changes",
     "siou",
     "slice_weights",
     "state_digest",

@@ -6,11 +6,12 @@ from mlflow_nas.errors import CandidateError, NasError
 from mlflow_nas.space.fastestdet.network import FastestDet
 from mlflow_nas.space.fastestdet.spaces import fastestdet_head
 from mlflow_nas.space.fastestdet.transfer import slice_weights
+from mlflow_nas.space.parameter import Value
 from mlflow_nas.space.search_space import SearchSpace
 from mlflow_nas.space.weights import BackboneWeights, SeedWeights
 from mlflow_nas.types import Architecture
 
-__all__ = ["build_detector", "is_whole", "keeps_backbone"]
+__all__ = ["build_detector", "is_whole", "keeps_backbone", "single_changes"]
 
 
 def is_whole(weights: SeedWeights, space: SearchSpace) -> bool:
@@ -25,16 +26,20 @@ def keeps_backbone(space: SearchSpace) -> bool:
     Each parameter is tried alone, words one by one, numbers at both ends. Where one of these can't be built
     the answer is no: other choices with it may have another backbone.
     """
+    seed = _backbone_of(space, space.baseline)
+    return bool(seed) and all(_backbone_of(space, one) == seed for one in single_changes(space))
+
+
+def single_changes(space: SearchSpace) -> list[dict[str, Value]]:
+    """The baseline with one parameter changed: to each word, or to either end of numbers."""
     baseline = space.validate(space.baseline)
-    changed = [
+    return [
         {**baseline, name: value}
         for name, parameter in space.parameters.items()
         for value in (
             parameter.values if parameter.is_categorical else (parameter.values[0], parameter.values[-1])
         )
     ]
-    seed = _backbone_of(space, baseline)
-    return bool(seed) and all(_backbone_of(space, one) == seed for one in changed)
 
 
 def _backbone_of(space: SearchSpace, architecture: Architecture) -> str | None:

@@ -95,14 +95,21 @@ class SeedWeights:
         Raises:
             ConfigError: a tensor of the network is missing or can't be sliced to its shape.
         """
+        network.load_state_dict(self.transferred(network, transfer))
+
+    def transferred(self, network: nn.Module, transfer: Transfer) -> dict[str, Tensor]:
+        """The first state of a network of any architecture, by its space's transfer.
+
+        Raises:
+            ConfigError: a tensor of the network is missing or can't be sliced to its shape.
+        """
         try:
-            state = transfer(self.state, network.state_dict())
+            return transfer(self.state, network.state_dict())
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 f"The weights {self.source} are not those of the baseline network: {error}. "
                 "Give --weights a whole trained detector of the space's baseline."
             ) from error
-        network.load_state_dict(state)
 
     def unchanged_in(self, network: nn.Module) -> frozenset[str]:
         """Names of an untrained network's parameters that equal these weights."""

@@ -4,7 +4,7 @@ from mlflow_nas.train.distillation import Teacher, TeacherTargets
 from mlflow_nas.train.failures import classify
 from mlflow_nas.train.fit import TrainResult, fit
 from mlflow_nas.train.module import DetectorModule
-from mlflow_nas.train.processor import free_cores, training_processor
+from mlflow_nas.train.processor import default_threads, free_cores, torch_threads, training_processor
 from mlflow_nas.train.recipe import Freeze, Recipe, RecipeName, fastestdet_recipe, fine_tuning, named_recipe
 
 __all__ = [
@@ -16,10 +16,12 @@ __all__ = [
     "TeacherTargets",
     "TrainResult",
     "classify",
+    "default_threads",
     "fastestdet_recipe",
     "fine_tuning",
     "fit",
     "free_cores",
     "named_recipe",
+    "torch_threads",
     "training_processor",
 ]

@@ -20,7 +20,7 @@ from mlflow_nas.train.distillation import Teacher
 from mlflow_nas.train.failures import classify
 from mlflow_nas.train.features import CachedFeatures, cached_features, fit_in_memory
 from mlflow_nas.train.module import DetectorModule
-from mlflow_nas.train.processor import free_cores
+from mlflow_nas.train.processor import default_threads, torch_threads
 from mlflow_nas.train.recipe import Recipe
 from mlflow_nas.train.resume import (
     Checkpoint,
@@ -148,11 +148,11 @@ class _Training:
             UnusableCheckpointError: no training of this network continues from the checkpoint.
         """
         seed_everything(self.seed, workers=True, verbose=False)
-        threads = self.threads or (checkpoint.threads if checkpoint else _default_threads())
+        threads = self.threads or (checkpoint.threads if checkpoint else default_threads())
         progress = Progress(threads=threads, on_epoch=self.on_epoch)
         module = DetectorModule(self.network, recipe=self.recipe, unchanged=self.unchanged)
         trained_params = sum(part.numel() for part in self.network.parameters() if part.requires_grad)
-        with _torch_threads(threads):
+        with torch_threads(threads):
             if checkpoint is not None and checkpoint.epochs == self.epochs:
                 _restore_end(module, progress, checkpoint)
             else:
@@ -207,21 +207,6 @@ class _Training:
         steps = len(self.data.train_dataloader()) * self.epochs
         decay = min(self.recipe.ema_decay, 1 - 10 / max(steps, 20))
         return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))]  # type: ignore[no-untyped-call]  # torch's
-
-
-def _default_threads() -> int:
-    """The free cores; no more than torch would use, so that OMP_NUM_THREADS counts."""
-    return min(free_cores(), torch.get_num_threads())
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _restore_end(module: DetectorModule, progress: Progress, checkpoint: Checkpoint) -> None:

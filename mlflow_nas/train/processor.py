@@ -4,11 +4,13 @@ import math
 import os
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-__all__ = ["free_cores", "training_processor"]
+__all__ = ["default_threads", "free_cores", "torch_threads", "training_processor"]
 
 _INTERVAL_S = 0.2
 _IDLE_COLUMNS = (3, 4)  # of /proc/stat: idle, iowait
@@ -40,6 +42,22 @@ def free_cores(interval_s: float = _INTERVAL_S, *, group: Path = _GROUP) -> int:
     elapsed_s = time.perf_counter() - start
     others_s = max(_busy_s(cores) - busy_s - (time.process_time() - own_s), 0.0)
     return max(min(len(cores) - round(others_s / elapsed_s), _quota(group)), 1)
+
+
+def default_threads() -> int:
+    """The free cores; no more than torch would use, so that OMP_NUM_THREADS counts."""
+    return min(free_cores(), torch.get_num_threads())
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Inside, torch's operations have that number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _quota(group: Path) -> int:

@@ -7,6 +7,7 @@ from mlflow_nas.trial.limits import METRICS, Metric, check_limits, parse_limits,
 from mlflow_nas.trial.listener import Listener, Silent
 from mlflow_nas.trial.schedule import default_epochs, finishing_epochs
 from mlflow_nas.trial.steps import STEPS, measure_given, reference_latency_ms, run_trial, screen
+from mlflow_nas.trial.supernet import Supernet, open_supernet
 
 __all__ = [
     "AS_GIVEN",
@@ -19,6 +20,7 @@ __all__ = [
     "Silent",
     "StepCache",
     "StudyContext",
+    "Supernet",
     "check_limits",
     "default_epochs",
     "file_digest",
@@ -26,6 +28,7 @@ __all__ = [
     "finishing_epochs",
     "given_detector",
     "measure_given",
+    "open_supernet",
     "parse_limits",
     "parse_objectives",
     "reference_latency_ms",

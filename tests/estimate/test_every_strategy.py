@@ -200,7 +200,8 @@ def test_the_table_is_complete_and_consistent() -> None:
     """Names are unique, each row has one way to score, and only fitted rows ask for samples."""
     assert len({row.name for row in STRATEGIES}) == len(STRATEGIES)
     for row in STRATEGIES:
-        assert sum(way is not None for way in (row.score, row.curve, row.fit, row.aggregate)) == 1, row.name
+        ways = (row.score, row.curve, row.one_shot, row.fit, row.aggregate)
+        assert sum(way is not None for way in ways) == 1, row.name
         assert (row.fit is not None) == ("samples" in row.needs) == (row.min_samples > 0), row.name
         assert row.parts or row.aggregate is None, row.name
         assert row.reference, row.name

@@ -60,11 +60,12 @@ SAMPLE, TARGET = _features(N, 0)
 CANDIDATES, TRUTH = _features(M, 1)
 
 
-def test_the_table_has_thirty_rows_of_one_kind_each() -> None:
-    """24 strategies and six hybrids; every row has exactly one function, and hybrids name what they see."""
-    assert len(STRATEGIES) == len({row.name for row in STRATEGIES}) == 30
+def test_the_table_has_thirty_one_rows_of_one_kind_each() -> None:
+    """24 strategies, six hybrids, the supernet: one function each, and hybrids name what they see."""
+    assert len(STRATEGIES) == len({row.name for row in STRATEGIES}) == 31
     for row in STRATEGIES:
-        assert sum(part is not None for part in (row.score, row.curve, row.fit, row.aggregate)) == 1, row.name
+        functions = (row.score, row.curve, row.one_shot, row.fit, row.aggregate)
+        assert sum(part is not None for part in functions) == 1, row.name
         assert bool(row.features) == (row.fit is not None)
         assert (row.min_samples > 0) == (row.fit is not None)
 

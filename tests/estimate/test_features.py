@@ -70,7 +70,7 @@ def test_hybrids_name_the_scores_they_are_made_of() -> None:
         "az_complexity",
     }
     assert single_strategies([strategy_named("gp")]) == ()
-    assert len(single_strategies(STRATEGIES)) == 18 + 4
+    assert len(single_strategies(STRATEGIES)) == 18 + 4 + 1
 
 
 def test_without_a_learning_curve_there_are_no_numbers_of_one(all_inputs: list[ScoringInputs]) -> None:

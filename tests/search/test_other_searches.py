@@ -337,3 +337,24 @@ def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
         again = api.finish(**{**SMALL, **options})
     assert user_folder.cached() == cached
     assert [one.metrics["map"] for one in again.finalists] == [one.metrics["map"] for one in result.finalists]
+
+
+@pytest.mark.slow
+def test_a_search_by_the_supernet_trains_its_best_candidates(user_folder: UserFolder) -> None:
+    """It scores four in float, three of them as int8 and trains one; slow: five files are quantized."""
+    options = {
+        "study": "one-shot",
+        "estimator": "supernet",
+        "device": "none",
+        "search.candidates": 4,
+        "search.top_k": 1,
+        "search.latency": "measure",
+    }
+    result = user_folder.search(**options)
+    estimate = result.estimate
+    assert estimate is not None
+    assert (estimate["estimator"], len(estimate["chosen"])) == ("supernet", 1)
+    assert estimate["costs"]["candidates"] == 4
+    assert estimate["costs"]["search_s"] > estimate["costs"]["init_s"] > 0
+    kinds = [one.partition("/")[0] for one in user_folder.cached()]
+    assert (kinds.count("supernet"), kinds.count("supernet-score")) == (1, 4 + 3)

@@ -11,7 +11,7 @@ from mlflow_nas.search.estimation.pool import satisfies
 from mlflow_nas.search.estimation.search_cost import compute_cost, found_terms, trained_of
 from mlflow_nas.search.estimation.shortlist import Shortlist, make_shortlist
 from mlflow_nas.search.estimation.study import Study, quality
-from mlflow_nas.search.estimation.study_selection import SELECTION_SECONDS
+from mlflow_nas.search.estimation.study_selection import SELECTION_SECONDS, SELECTION_SUPERNET
 from mlflow_nas.types import TrialResult
 
 __all__ = ["COSTS", "FULL", "EstimatedResult", "full_cost", "search_estimated"]
@@ -82,7 +82,7 @@ def search_estimated(search: Study, options: EstimateOptions) -> EstimatedResult
         **compute_cost(samples, chosen, objective),
         **found_terms(decided, objective),
         "seed_s": search.seed_s,
-        "selection_s": float(search.get(SELECTION_SECONDS) or 0.0),
+        "selection_s": _selection_s(search, options),
     }
     return EstimatedResult(
         estimator=name,
@@ -91,6 +91,13 @@ def search_estimated(search: Study, options: EstimateOptions) -> EstimatedResult
         decided=_best(decided, search),
         costs=_keep_costs(search, name, costs),
     )
+
+
+def _selection_s(search: Study, options: EstimateOptions) -> float:
+    """Seconds of the selection; a supernet that the search uses itself is among the search's seconds."""
+    selection_s = float(search.get(SELECTION_SECONDS) or 0.0)
+    used = "supernet" in options.strategy.needs
+    return selection_s - (float(search.get(SELECTION_SUPERNET) or 0.0) if used else 0.0)
 
 
 def full_cost(search: Study) -> dict[str, float]:

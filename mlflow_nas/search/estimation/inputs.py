@@ -5,6 +5,7 @@ left out. All candidates have the same weight seeds and images (arXiv:2101.08134
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from mlflow_nas.estimate import (
@@ -18,7 +19,7 @@ from mlflow_nas.estimate import (
     scoring_images,
     single_strategies,
 )
-from mlflow_nas.search.estimation.study import Context
+from mlflow_nas.search.estimation.study import Context, Supernet
 from mlflow_nas.space import FastestDet, SearchSpace, build_detector, detection_loss
 from mlflow_nas.types import Architecture, Objective, TrialResult
 
@@ -39,6 +40,7 @@ def scoring_inputs(
     histories: Sequence[Curve] = (),
     images: int = IMAGES,
     seeds: tuple[int, ...] = SEEDS,
+    supernet: Supernet | None = None,
 ) -> list[ScoringInputs]:
     """The inputs of each architecture that these strategies need.
 
@@ -49,6 +51,7 @@ def scoring_inputs(
         histories: the first epochs of a training of each; empty when they were not trained.
         images: number of images for zero-cost scores.
         seeds: of the weights that scores are averaged over.
+        supernet: of the space, where a strategy needs it; or None.
 
     Raises:
         ConfigError: a strategy needs images, and no training image has a box.
@@ -58,7 +61,10 @@ def scoring_inputs(
     network = _networks(context)
     curves = histories or [()] * len(architectures)
     return [
-        _inputs(context, architecture, images=images_at, network=network, history=history, seeds=seeds)
+        replace(
+            _inputs(context, architecture, images=images_at, network=network, history=history, seeds=seeds),
+            supernet=supernet.score if supernet else None,
+        )
         for architecture, history in zip(architectures, curves, strict=True)
     ]
 

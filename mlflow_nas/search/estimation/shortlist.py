@@ -15,7 +15,7 @@ from mlflow_nas.search.estimation.inputs import scoring_inputs
 from mlflow_nas.search.estimation.options import EstimateOptions
 from mlflow_nas.search.estimation.pool import Pool, candidate_pool
 from mlflow_nas.search.estimation.screening import Screening
-from mlflow_nas.search.estimation.study import Context, Study, quality
+from mlflow_nas.search.estimation.study import Context, Study, Supernet, quality
 from mlflow_nas.types import Architecture
 
 __all__ = ["Shortlist", "make_shortlist"]
@@ -62,29 +62,31 @@ def make_shortlist(study: Study, options: EstimateOptions) -> Shortlist:
             within the limits.
         BoardError: the board failed.
     """
-    began, context = time.monotonic(), study.context
+    context = study.context
     sample, target = _trained(study)
     _check(options.strategy, len(sample))
+    supernet = study.supernet() if "supernet" in options.strategy.needs else None
+    supernet_s = supernet.train_s if supernet else 0.0
+    began = time.monotonic()
     screening = Screening(study)
     earlier_s = screening.seconds
     pool = candidate_pool(study, options, screening, without={one.key for one in study.results()})
-    init_s, query_s, scores = _score(context, options.strategy, pool.architectures, sample, target)
-    selected = select_diverse_pareto(
-        np.column_stack([scores, *_costs_of(pool, context)]),
-        (True, *(objective.maximize for objective in context.objectives[1:])),
-        [combination(context.space, architecture) for architecture in pool.architectures],
-        count=RESERVE * options.top_k,
-        max_per_combination=options.max_per_combination,
-    )
+    scoring = _Scoring(context, options.strategy, supernet)
+    init_s, query_s, scores = scoring.run(pool.architectures, sample, target)
+    selected = _selected(pool, scores, range(len(scores)), context, options)
+    if supernet is not None:
+        shipped = [supernet.score(pool.architectures[index], shipped=True).quality for index in selected]
+        scores[selected] = shipped
+        selected = _selected(pool, scores, selected, context, options)
     costs = {
         "samples": float(len(sample)),
         "candidates": float(len(pool.architectures)),
         "missing": float(np.isnan(scores).mean()),
-        "init_s": init_s,
+        "init_s": init_s + supernet_s,
         "query_s": query_s,
         "latency_s": screening.seconds,
         "latency_known": float(len(screening.known)),
-        "search_s": time.monotonic() - began + earlier_s,
+        "search_s": time.monotonic() - began + earlier_s + supernet_s,
     }
     model = pool.latency_model
     if model is not None:
@@ -96,6 +98,21 @@ def make_shortlist(study: Study, options: EstimateOptions) -> Shortlist:
         costs=costs,
         latency_model=model.describe() if model else "",
     )
+
+
+def _selected(
+    pool: Pool, scores: Floats, among: Sequence[int], context: Context, options: EstimateOptions
+) -> list[int]:
+    """Indices of the candidates to train, best first, and reserves."""
+    rows = list(among)
+    places = select_diverse_pareto(
+        np.column_stack([scores, *_costs_of(pool, context)])[rows],
+        (True, *(objective.maximize for objective in context.objectives[1:])),
+        [combination(context.space, pool.architectures[row]) for row in rows],
+        count=RESERVE * options.top_k,
+        max_per_combination=options.max_per_combination,
+    )
+    return [rows[place] for place in places]
 
 
 def _trained(study: Study) -> tuple[list[Architecture], Floats]:
@@ -138,26 +155,35 @@ def _costs_of(pool: Pool, context: Context) -> list[Floats]:
     return list(columns.values())
 
 
-def _score(
-    context: Context,
-    strategy: Strategy,
-    candidates: Sequence[Architecture],
-    sample: Sequence[Architecture],
-    target: Floats,
-) -> tuple[float, float, Floats]:
-    """Seconds of the fit, seconds per candidate, and the candidates' scores [m].
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """Scores of candidates by one strategy, with a supernet where it needs one."""
 
-    The candidates themselves are the unlabelled pool that ranks refer to.
-    """
-    began = time.monotonic()
-    features = _features(context, strategy, candidates)
-    computed = time.monotonic()
-    fitted_on = _features(context, strategy, sample) if strategy.fit is not None else features
-    scores = candidate_scores(strategy, features, sample=fitted_on, target=target, pool=features)
-    return time.monotonic() - computed, (computed - began) / len(candidates), scores
+    context: Context
+    strategy: Strategy
+    supernet: Supernet | None
 
+    def run(
+        self, candidates: Sequence[Architecture], sample: Sequence[Architecture], target: Floats
+    ) -> tuple[float, float, Floats]:
+        """Seconds of the fit, seconds per candidate, and the candidates' scores [m].
 
-def _features(
-    context: Context, strategy: Strategy, architectures: Sequence[Architecture]
-) -> ArchitectureFeatures:
-    return compute_features(scoring_inputs(context, architectures, [strategy]), [strategy])
+        The candidates themselves are the unlabelled pool that ranks refer to.
+        """
+        began = time.monotonic()
+        features = self._features(candidates)
+        computed = time.monotonic()
+        fitted_on = self._features(sample) if self.strategy.fit is not None else features
+        scores = candidate_scores(self.strategy, features, sample=fitted_on, target=target, pool=features)
+        fitted_s = time.monotonic() - computed
+        earlier_s = features.seconds.get(self.strategy.name, 0.0)  # a cached score takes no time now
+        return fitted_s, max((computed - began) / len(candidates), earlier_s), scores
+
+    def _features(self, architectures: Sequence[Architecture]) -> ArchitectureFeatures:
+        order = list(range(len(architectures)))
+        if self.supernet is not None:
+            order = self.supernet.ordered(architectures)
+        inputs = scoring_inputs(
+            self.context, [architectures[index] for index in order], [self.strategy], supernet=self.supernet
+        )
+        return compute_features(inputs, [self.strategy]).take(np.argsort(order))

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from mlflow_nas.data import DetectionDataset
+from mlflow_nas.estimate import SupernetScore
 from mlflow_nas.space import SearchSpace
 from mlflow_nas.types import Architecture, Limit, Objective, TrialResult
 
-__all__ = ["Context", "OnStep", "Study", "quality", "total_seconds"]
+__all__ = ["Context", "OnStep", "Study", "Supernet", "quality", "total_seconds"]
 
 
 class Context(Protocol):
@@ -52,6 +53,20 @@ class OnStep(Protocol):
         """Called as a step begins."""
 
 
+class Supernet(Protocol):
+    """The trained supernet of a study's space."""
+
+    @property
+    def train_s(self) -> float:
+        """Seconds that its training took."""
+
+    def score(self, architecture: Architecture, *, shipped: bool = False) -> SupernetScore:
+        """The first objective of an architecture with the shared weights, in float or as it ships."""
+
+    def ordered(self, architectures: Sequence[Architecture]) -> list[int]:
+        """The order in which they are scored fastest."""
+
+
 class Study(Protocol):
     """A study whose trials can be read and continued."""
 
@@ -72,6 +87,13 @@ class Study(Protocol):
 
         Raises:
             CandidateError: the network can't be built, exported or run; BoardError: the board failed.
+        """
+
+    def supernet(self) -> Supernet:
+        """The space's supernet, trained where the step cache has none.
+
+        Raises:
+            ConfigError: the weights don't fit the space; MachineError: this machine failed.
         """
 
     def results(self) -> list[TrialResult]:

@@ -12,10 +12,12 @@ from mlflow_nas.search.estimation.samples import measure_noise, train_samples
 from mlflow_nas.search.estimation.study import Study, quality, total_seconds
 from mlflow_nas.types import TrialResult
 
-__all__ = ["SELECTION_SECONDS", "StudySelection"]
+__all__ = ["SELECTION_SECONDS", "SELECTION_SUPERNET", "StudySelection"]
 
 SELECTION_SECONDS = "estimation/selection_s"
-"""Key in the study's storage: seconds of its last selection, second trainings included."""
+"""Key in the study's storage: seconds of its last selection, second trainings and supernet included."""
+SELECTION_SUPERNET = "estimation/selection_supernet_s"
+"""Key likewise: the seconds of these that trained the supernet."""
 
 
 @dataclass(kw_only=True)
@@ -52,6 +54,7 @@ class StudySelection:
         result = self.selector.select(self._measure, samples=samples, sequential=sequential)
         scoring_s = sum(row.sample_s or 0.0 for row in result.strategies)
         self.search.set(SELECTION_SECONDS, scoring_s + self._repeats_s)
+        self.search.set(SELECTION_SUPERNET, self._features.supernet_s if self._features else 0.0)
         return result
 
     def _measure(self, size: int) -> SelectionData:
@@ -67,6 +70,8 @@ class StudySelection:
         new = samples[len(self._features) if self._features is not None else 0 :]
         if new:
             context, strategies = self.search.context, self.selector.strategies
+            uses = any("supernet" in strategy.needs for strategy in strategies)
+            supernet = self.search.supernet() if uses else None
             inputs = scoring_inputs(
                 context,
                 [sample.architecture for sample in new],
@@ -76,12 +81,14 @@ class StudySelection:
                 ],
                 images=self.images,
                 seeds=self.seeds,
+                supernet=supernet,
             )
             keys = iter(new)
             features = compute_features(
                 inputs,
                 strategies,
                 curve_s=self._curve_s(samples),
+                supernet_s=supernet.train_s if supernet else 0.0,
                 on_scored=lambda: self.on_sample(next(keys).key),
             )
             self._features = features if self._features is None else self._features.joined(features)

@@ -8,7 +8,7 @@ from torch import nn
 
 from mlflow_nas.data import DetectionDataset
 from mlflow_nas.errors import CandidateError
-from mlflow_nas.estimate import complexity
+from mlflow_nas.estimate import SupernetScore, complexity
 from mlflow_nas.space import SearchSpace, build_detector
 from mlflow_nas.types import Architecture, Limit, Objective, TrialResult
 
@@ -81,6 +81,26 @@ class Steps(list[str]):
 
 
 @dataclass
+class FakeSupernet:
+    """Knows the quality of every architecture; `scored` and `shipped` list the keys of scores."""
+
+    space: SearchSpace
+    quality_of: Callable[[Architecture], float]
+    train_s: float = 300.0
+    scored: list[str] = field(default_factory=list)
+    shipped: list[str] = field(default_factory=list)
+
+    def score(self, architecture: Architecture, *, shipped: bool = False) -> SupernetScore:
+        """Its quality, after two seconds; int8 costs a little of it."""
+        (self.shipped if shipped else self.scored).append(self.space.key(architecture))
+        return SupernetScore(self.quality_of(architecture) - (0.001 if shipped else 0.0), 2.0)
+
+    def ordered(self, architectures: Sequence[Architecture]) -> list[int]:
+        """By input width."""
+        return sorted(range(len(architectures)), key=lambda index: architectures[index]["img_width"])
+
+
+@dataclass
 class FakeStudy:
     """A study in memory; `trained` lists the keys of its trainings, second ones included."""
 
@@ -95,10 +115,16 @@ class FakeStudy:
     trials: list[TrialResult] = field(default_factory=list)
     repeats: dict[str, TrialResult] = field(default_factory=dict)
     storage: dict[str, Any] = field(default_factory=dict)
+    supernets: list[FakeSupernet] = field(default_factory=list)
 
     def screen(self, architecture: Architecture) -> dict[str, float]:
         """Counts and latency of untrained weights."""
         return self.context.screen(architecture)
+
+    def supernet(self) -> FakeSupernet:
+        """A supernet that ranks perfectly."""
+        self.supernets.append(FakeSupernet(self.context.space, self.quality_of))
+        return self.supernets[-1]
 
     def results(self) -> list[TrialResult]:
         """All trials."""

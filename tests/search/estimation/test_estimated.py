@@ -177,3 +177,29 @@ def test_a_strategy_of_learning_curves_is_refused(study_of: Make) -> None:
     """It would train every candidate."""
     with pytest.raises(ConfigError, match=r"tse_e needs the first epochs of every candidate's training"):
         _search(study_of(), "tse_e")
+
+
+def test_a_search_by_the_supernet_counts_its_training(study_of: Make) -> None:
+    """Candidates are scored size by size, the listed ones as they ship; all is in the search's seconds."""
+    study = study_of()
+    result = _search(study, "supernet", candidates=20)
+    (supernet,) = study.supernets
+    widths = [key.partition("-w")[2] for key in supernet.scored]
+    assert (len(widths), widths) == (20, sorted(widths))
+    members = result.shortlist.members
+    assert sorted(supernet.shipped) == sorted(map(study.context.space.key, members))
+    assert [row["score"] for row in result.shortlist.rows] == [
+        study.quality_of(member) - 0.001 for member in members
+    ]
+    assert result.costs["init_s"] == pytest.approx(300, abs=1)
+    assert result.costs["query_s"] == 2.0
+    assert result.costs["search_s"] > 300
+    assert study.chosen_by[result.chosen[0].key] == "supernet"
+
+
+def test_a_supernet_that_the_selection_trained_is_counted_once(study_of: Make) -> None:
+    """Among the search's seconds where it is used, else among the selection's."""
+    study = study_of()
+    study.storage |= {"estimation/selection_s": 350.0, "estimation/selection_supernet_s": 300.0}
+    assert _search(study, "supernet").costs["selection_s"] == 50.0
+    assert _search(study, "macs").costs["selection_s"] == 350.0

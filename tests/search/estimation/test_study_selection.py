@@ -128,3 +128,14 @@ def test_gradients_are_those_of_the_training_loss_on_the_studys_images(study_of:
     assert run_strategy(strategy_named("snip"), inputs).status == "ok"
     (bare,) = scoring_inputs(study.context, [small], [strategy_named("params")])
     assert len(bare.images) == 0, "images are read for strategies that need them only"
+
+
+def test_the_supernet_is_compared_with_its_cost(study_of: Make) -> None:
+    """Its training is an initial cost, and a part of the selection's seconds."""
+    study = study_of()
+    result = _selection(study, "params", "supernet").run(8)
+    row = {one.name: one for one in result.strategies}["supernet"]
+    assert (row.family, row.tau, row.init_s, row.seconds) == ("one-shot", 1.0, 300.0, 2.0)
+    assert row.sample_s == 300 + 8 * 2
+    assert study.storage["estimation/selection_supernet_s"] == 300
+    assert study.storage["estimation/selection_s"] > 300

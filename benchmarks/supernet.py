@@ -1,0 +1,148 @@
+"""Does one supernet rank architectures as long trainings of each do?
+
+Trains one supernet per seed, scores the architectures that ranking.py trained long, and prints Kendall's
+tau-b to the mean of their long trainings, between two supernets, and for comparison of the default trials.
+The trainings are read from --reference. Scores go to --out, one line each; the same command continues after
+an interruption.
+
+    python benchmarks/supernet.py
+    python benchmarks/supernet.py --data voc:../shared/data/voc-persons/VOCdevkit --long 20
+"""
+
+import argparse
+import itertools
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from common import Goal, Results, end, make_parser, open_study, spread, table
+from ranking import FRESH, TRANSFERRED, column, tau
+
+from mlflow_nas.trial import StepCache, StudyContext, Supernet, open_supernet
+
+IDENTITY = ("data", "eval_augmentations", "key", "epochs", "seed", "distillation")
+LEAST_TO_LONG, LEAST_REPEATED, MOST_QUERY_S = 0.85, 0.90, 1.0
+"""Goals: tau to the long trainings, tau of two supernets, seconds a candidate."""
+
+
+class _Epochs:
+    """Writes the loss of each epoch."""
+
+    def step(self, name: str) -> None:
+        """Write its name."""
+        sys.stderr.write(f"{name}\n")
+
+    def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Write its loss."""
+        sys.stderr.write(f"epoch {number}: {metrics['train_loss']:.3f}\n")
+
+
+def open_own(options: argparse.Namespace, seed: int) -> StudyContext:
+    """The context of one seed, with a step cache that stays."""
+    settings = {"training.freeze": "backbone", "data.eval_augmentations": options.eval_augmentations}
+    return replace(open_study(options, seed=seed, **settings), cache=StepCache(options.cache))
+
+
+def measure(options: argparse.Namespace, results: Results, seed: int) -> None:
+    """Score what is not in the results yet."""
+    context = open_own(options, seed)
+    supernet: Supernet | None = None
+    own = {
+        "data": options.data,
+        "eval_augmentations": context.val.eval_augmentations,
+        "epochs": context.epochs,
+        "seed": seed,
+        "distillation": context.recipe.distillation,
+    }
+    for architecture in spread(context.space, options.architectures):
+        row = {**own, "key": context.space.key(architecture)}
+        if results.has(row):
+            continue
+        supernet = supernet or open_supernet(context, listener=_Epochs())
+        began = time.perf_counter()
+        score = supernet.score(architecture)
+        again = time.perf_counter()
+        row |= {
+            "map_fp32": round(score.quality, 4),
+            "query_s": round(again - began, 2),
+            "train_s": round(supernet.train_s, 1),
+        }
+        results.add(row)
+        sys.stderr.write(f"{row}\n")
+
+
+def means(
+    rows: Results, keys: Sequence[str], metric: str, *, seeds: int, **wanted: object
+) -> list[float] | None:
+    """The mean of a metric over the seeds that were trained; None where a training is missing."""
+    try:
+        columns = [column(rows, keys, metric, seed=seed, **wanted) for seed in range(seeds)]
+    except KeyError:
+        return None
+    return [statistics.fmean(values) for values in zip(*columns, strict=True)]
+
+
+def make_options() -> argparse.Namespace:
+    """Of the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--architectures", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=2, help="supernets")
+    parser.add_argument("--long", type=float, default=70, help="epochs of the long trainings")
+    parser.add_argument("--trial", type=float, default=14, help="epochs of a trial, for comparison")
+    parser.add_argument("--eval-augmentations", type=int, help="of each image; unset: those of a search")
+    parser.add_argument("--reference", type=Path, default=Path("docs/results/measured/ranking.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("build/supernet.jsonl"))
+    parser.add_argument("--cache", type=Path, default=Path("build/supernet-cache"), help="of supernets")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train and score, then print the table."""
+    options = make_options()
+    results, trainings = Results(options.out, IDENTITY), Results(options.reference, ())
+    for seed in range(options.seeds):
+        measure(options, results, seed)
+    context = open_own(options, 0)
+    keys = [context.space.key(one) for one in spread(context.space, options.architectures)]
+    data = {
+        "data": options.data,
+        "eval_augmentations": context.val.eval_augmentations,
+        "distillation": options.distillation,
+    }
+    frozen = {**data, "freeze": "backbone"}
+    long = means(trainings, keys, "map", seeds=3, start=FRESH, epochs=options.long, **frozen)
+    trial = means(trainings, keys, "map", seeds=2, start=TRANSFERRED, epochs=options.trial, **frozen)
+    if long is None:
+        sys.exit(f"{options.reference} lacks the long trainings: run benchmarks/ranking.py --long first")
+
+    def of_seeds(metric: str) -> list[list[float]]:
+        return [column(results, keys, metric, seed=seed, **data) for seed in range(options.seeds)]
+
+    scores = of_seeds("map_fp32")
+    train_s, query_s = (statistics.fmean(itertools.chain(*of_seeds(name))) for name in ("train_s", "query_s"))
+    mean = [statistics.fmean(values) for values in zip(*scores, strict=True)]
+    rows = [(f"supernet, seed {seed}", tau(values, long)) for seed, values in enumerate(scores)]
+    rows.append((f"mean of {options.seeds} supernets", tau(mean, long)))
+    if trial is not None:
+        rows.append((f"trials of {options.trial:g} epochs, mean of 2 seeds", tau(trial, long)))
+    each = [(key, *(f"{values[place]:.3f}" for values in (*scores, long))) for place, key in enumerate(keys)]
+    seeds = [f"seed {seed}" for seed in range(options.seeds)]
+    text = table(("ranked by", "tau to long"), rows)
+    text += "\n" + table(("architecture", *seeds, "long"), each)
+    text += f"\nTraining {train_s:.0f} s, then {query_s:.1f} s a candidate.\n"
+    goals = [
+        Goal(f"tau to long, seed {seed}", tau(values, long).value, LEAST_TO_LONG)
+        for seed, values in enumerate(scores)
+    ]
+    goals += [
+        Goal("tau of two seeds", tau(*pair).value, LEAST_REPEATED)
+        for pair in itertools.combinations(scores, 2)
+    ]
+    end(text, *goals, Goal("seconds a candidate", query_s, MOST_QUERY_S, at_most=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""One supernet per space: shared weights, trained once, that rank its architectures."""
+
+from mlflow_nas.train.supernet.inputs import MemberBatches
+from mlflow_nas.train.supernet.measuring import STATISTICS_PASSES, evaluate_member, with_statistics
+from mlflow_nas.train.supernet.members import INPUT_SIZES, Member, Members
+from mlflow_nas.train.supernet.training import SupernetTraining, sandwich
+
+__all__ = [
+    "INPUT_SIZES",
+    "STATISTICS_PASSES",
+    "Member",
+    "MemberBatches",
+    "Members",
+    "SupernetTraining",
+    "evaluate_member",
+    "sandwich",
+    "with_statistics",
+]
