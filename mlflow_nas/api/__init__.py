@@ -2,6 +2,7 @@
 
 from mlflow_nas.api.boards import boards, doctor
 from mlflow_nas.api.cache import cache_prune, cache_show
+from mlflow_nas.api.data_check import DataCheckResult, data_check
 from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.focus import focus
@@ -33,6 +34,7 @@ from mlflow_nas.api.train import train
 __all__ = [
     "BoardsResult",
     "CacheReport",
+    "DataCheckResult",
     "DeployResult",
     "DoctorResult",
     "EvaluateResult",
@@ -48,6 +50,7 @@ __all__ = [
     "boards",
     "cache_prune",
     "cache_show",
+    "data_check",
     "deploy",
     "doctor",
     "evaluate",

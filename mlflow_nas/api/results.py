@@ -19,6 +19,7 @@ __all__ = [
     "ProfileResult",
     "ReportResult",
     "Result",
+    "Row",
     "SearchResult",
     "SelectResult",
     "StatusResult",

@@ -1,5 +1,6 @@
 """`mlflow_nas train`: one architecture, one run."""
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -88,7 +89,11 @@ def _open_mirror(config: TrainConfig, context: "StudyContext") -> "Mirror":
             study=None,
             uid=uuid.uuid4().hex,
             params=as_params(config),
-            tags={**context.tags, "nas.skipped_images": str(context.skipped_images)},
+            tags={
+                **context.tags,
+                "nas.skipped_images": str(context.skipped_images),
+                "nas.data_findings": json.dumps(context.val.findings.counts),
+            },
             datasets=dataset_links(context),
             project_run_id=take_project_run_id(),
         ),

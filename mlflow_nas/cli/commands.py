@@ -13,6 +13,7 @@ from mlflow_nas.cli.output import reserve_streams, run_command
 from mlflow_nas.config import (
     BoardsConfig,
     CachePruneConfig,
+    DataCheckConfig,
     DeployConfig,
     DoctorConfig,
     EvaluateConfig,
@@ -210,6 +211,18 @@ def show(*, as_json: bool) -> None:
 def prune(*, as_json: bool, **options: Any) -> None:
     """Remove the least recently used entries."""
     run_command(lambda: api.cache_prune(**options), as_json=as_json, show=formats.format_cache)
+
+
+@main.group()
+def data() -> None:
+    """Check data sets."""
+
+
+@data.command(cls=ConfigCommand, config=DataCheckConfig)
+def check(*, as_json: bool, **options: Any) -> None:
+    """Show what is left out of a data set, and what is suspicious; exit code 2 when commands refuse it."""
+    result = run_command(lambda: api.data_check(**options), as_json=as_json, show=formats.format_data_check)
+    sys.exit(0 if result.usable else 2)
 
 
 def _print_step(step: str) -> None:

@@ -3,6 +3,7 @@
 from mlflow_nas.config.commands import (
     BoardsConfig,
     CachePruneConfig,
+    DataCheckConfig,
     DoctorConfig,
     EvaluateConfig,
     FocusConfig,
@@ -57,6 +58,7 @@ __all__ = [
     "BoardsConfig",
     "CachePruneConfig",
     "CommandConfig",
+    "DataCheckConfig",
     "DataSection",
     "DeployConfig",
     "DoctorConfig",

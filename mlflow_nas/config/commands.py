@@ -9,6 +9,7 @@ from mlflow_nas.config.sections import (
     INVENTORY,
     MAX_SEED,
     BoardSection,
+    CheckedDataSection,
     DataSection,
     FinalistsSection,
     NetworkSection,
@@ -24,6 +25,7 @@ from mlflow_nas.config.sections import (
 __all__ = [
     "BoardsConfig",
     "CachePruneConfig",
+    "DataCheckConfig",
     "DoctorConfig",
     "EvaluateConfig",
     "FocusConfig",
@@ -183,6 +185,17 @@ class FocusConfig(CommandConfig):
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of fresh weights")
     space: NetworkSection = NetworkSection()
     board: BoardSection = BoardSection()
+
+
+class DataCheckConfig(CommandConfig):
+    """Configuration of `data check`."""
+
+    page: File | None = Field(
+        None,
+        description="HTML page to write, with the first examples of each finding drawn",
+        json_schema_extra=option("page"),
+    )
+    data: CheckedDataSection = CheckedDataSection()
 
 
 class BoardsConfig(CommandConfig):

@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from mlflow_nas.config.environment import device_root, devices_file
 from mlflow_nas.config.fields import File, Name, Section
 from mlflow_nas.config.messages import shown
-from mlflow_nas.config.yaml_file import read_yaml
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import Device
+from mlflow_nas.yaml_file import read_yaml
 
 __all__ = ["find_device", "find_group", "load_devices"]
 

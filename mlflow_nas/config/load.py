@@ -12,8 +12,8 @@ from mlflow_nas.config.environment import settings_from_environment
 from mlflow_nas.config.fields import CommandConfig, read_choices
 from mlflow_nas.config.messages import refusal, shown, unknown
 from mlflow_nas.config.settings import Setting, section_of, settings_of
-from mlflow_nas.config.yaml_file import read_yaml
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.yaml_file import read_yaml
 
 __all__ = ["load_config"]
 

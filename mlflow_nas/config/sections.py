@@ -8,6 +8,7 @@ from mlflow_nas.config.fields import Choices, File, LimitTexts, Name, Names, Sec
 
 __all__ = [
     "BoardSection",
+    "CheckedDataSection",
     "DataSection",
     "FinalistsSection",
     "NetworkSection",
@@ -36,7 +37,7 @@ class DataSection(Section):
         ("person",), description="Class names, comma-separated", json_schema_extra=option("classes")
     )
     on_bad_image: Literal["refuse", "skip"] = Field(
-        "refuse", description="Unreadable images end the command, or are left out and counted"
+        "refuse", description="Images that can't be used end the command, or are left out and counted"
     )
     test_fraction: float = Field(
         0.0, ge=0, lt=1, description="Share of val, by a hash of each image, that becomes the test split"
@@ -47,6 +48,16 @@ class DataSection(Section):
         le=6,
         description="Augmented copies of each val image that mAP is measured on; 1: the image itself; unset: "
         "2 to 6, so that there are 300 (evaluate: as the model file says)",
+    )
+
+
+class CheckedDataSection(DataSection):
+    """Data: the images to check."""
+
+    uri: Text = Field(
+        "synthetic",
+        description="Data set, as of --data of other commands",
+        json_schema_extra=option("data", argument=True),
     )
 
 

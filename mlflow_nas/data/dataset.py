@@ -1,14 +1,16 @@
 """A detection data set: records with their annotations in memory, images read when asked for."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_nas.data.findings import Findings
 from mlflow_nas.data.sample import ByteImage, ImageSize, Sample
 
 __all__ = ["DetectionDataset", "ImageSource", "MemoryImage", "Record"]
@@ -26,8 +28,8 @@ class ImageSource(Protocol):
     def read(self) -> ByteImage:
         """The image, RGB uint8 [h, w, 3]; the caller may change it."""
 
-    def content(self) -> bytes:
-        """The bytes that identify the image."""
+    def sha256(self) -> bytes:
+        """Digest of what identifies the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,32 @@ class MemoryImage:
         """A copy of the image."""
         return self.image.copy()
 
-    def content(self) -> bytes:
-        """Shape and pixels."""
-        return repr(self.image.shape).encode() + self.image.tobytes()
+    def sha256(self) -> bytes:
+        """Digest of shape and pixels."""
+        return hashlib.sha256(repr(self.image.shape).encode() + self.image.tobytes()).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """The annotations of one image; the fields are those of ``Sample``, the image is yet to be read."""
+    """The annotations of one image, which is yet to be read.
+
+    Attributes:
+        source: of the pixels.
+        boxes: as in ``Sample``.
+        labels: as in ``Sample``.
+        ignore: as in ``Sample``.
+        image_id: as in ``Sample``.
+        path: the image file; None for an image in memory.
+        hash: perceptual hash of the image in a file, 64 bits.
+    """
 
     source: ImageSource
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
     ignore: NDArray[np.bool_]
     image_id: str
+    path: Path | None = None
+    hash: int = 0
 
 
 class DetectionDataset:
@@ -75,6 +89,8 @@ class DetectionDataset:
         uri: its source.
         classes: names that the labels index.
         skipped: ids of images that could not be used and were left out.
+        findings: what is wrong with its files, see `KINDS`; of all splits that were loaded together.
+        label_files: those that were read, where each image has its own.
         eval_augmentations: number of augmented copies of each image; the unaugmented ones come first.
     """
 
@@ -86,9 +102,13 @@ class DetectionDataset:
         uri: str,
         classes: Sequence[str],
         skipped: Sequence[str] = (),
+        findings: Findings | None = None,
+        label_files: Collection[Path] = (),
         eval_augmentations: int = 1,
     ) -> None:
         self.records = tuple(records)
+        self.findings = findings or Findings()
+        self.label_files = frozenset(label_files)
         self.skipped = tuple(skipped)
         self.eval_augmentations = eval_augmentations
         self.name = name
@@ -103,8 +123,7 @@ class DetectionDataset:
         """
         state = hashlib.sha256("\0".join(self.classes).encode())
         for record in self.records:
-            image = hashlib.sha256(record.source.content()).digest()
-            state.update(image)
+            state.update(record.source.sha256())
             for values in (record.boxes, record.labels, record.ignore):
                 state.update(len(values).to_bytes(8, "little") + values.astype("<f4").tobytes())
         return state.hexdigest()[:_DIGEST_CHARACTERS]
@@ -122,6 +141,8 @@ class DetectionDataset:
             uri=self.uri,
             classes=self.classes,
             skipped=self.skipped,
+            findings=self.findings,
+            label_files=self.label_files,
             eval_augmentations=eval_augmentations,
         )
 

@@ -1,5 +1,6 @@
 """Augmentations of a split for evaluation: mAP is measured on several copies of each image."""
 
+import hashlib
 import math
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -60,10 +61,10 @@ class _AugmentedImage:
         image[top : top + height, left : left + width] = self.source.read()
         return np.ascontiguousarray(image[:, ::-1]) if self.mirrored else image
 
-    def content(self) -> bytes:
-        """The image's bytes and its augmentation."""
+    def sha256(self) -> bytes:
+        """Digest of the image's digest and its augmentation."""
         done = (self.margin, _MARGIN_SHARE, _GREY, self.mirrored)
-        return repr(done).encode() + self.source.content()
+        return hashlib.sha256(repr(done).encode() + self.source.sha256()).digest()
 
     def moved(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes of the image [n, 4], xyxy in pixels, moved with it."""

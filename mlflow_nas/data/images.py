@@ -8,30 +8,46 @@ from torch import Tensor
 
 from mlflow_nas.data.sample import ByteImage, ImageSize
 
-__all__ = ["resize_image", "resize_to_bytes", "to_rgb"]
+__all__ = ["resize_image", "resize_to_bytes", "to_rgb", "used_bits"]
 
 _WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-_BITS_DROPPED = 8
+_CONTAINER_BITS = 16
+_LESS_BITS = (8, 12)
+"""What cameras write into 16 bits, least first."""
+
+
+def used_bits(image: Image.Image) -> int:
+    """Bits of a grey image's values: 8 in files of 8 bits; in those of 16 bits 8, 12 or 16, by the brightest.
+
+    Raises:
+        ValueError: a value is negative, or larger than 16 bits.
+    """
+    if image.mode not in _WIDE_MODES:
+        return 8
+    low, high = np.asarray(image).min(), np.asarray(image).max()
+    if low < 0 or high >= 1 << _CONTAINER_BITS:
+        raise ValueError(f"its values reach from {low} to {high}, 0 to 65535 are allowed; scale them")
+    return next((bits for bits in _LESS_BITS if high < 1 << bits), _CONTAINER_BITS)
 
 
 def to_rgb(image: Image.Image) -> ByteImage:
     """Any image as RGB uint8 [h, w, 3]; transparency is dropped.
 
     Pillow clips 16-bit grey values at 255 when it converts them, which whitens the image: here
-    the upper eight bits are taken.
+    the upper eight of the `used_bits` are taken.
 
     Raises:
-        ValueError: the pixels are floats, whose range is not known.
+        ValueError: the pixels are floats, whose range is not known, or out of 16 bits.
     """
     if image.mode == "F":
         raise ValueError("its pixels are floats of unknown range")
     if image.mode in _WIDE_MODES:
-        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return np.repeat((wide >> _BITS_DROPPED).astype(np.uint8)[:, :, None], 3, axis=2)
+        grey = (np.asarray(image) >> (used_bits(image) - 8)).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode == "P":
         # Pillow warns when transparent palettes go straight to RGB.
         image = image.convert("RGBA")
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 def resize_to_bytes(image: ByteImage, img_size: ImageSize) -> Tensor:

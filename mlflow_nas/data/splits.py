@@ -1,18 +1,20 @@
 """The splits of a study: train, val, and a test split that is reported only."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlflow_nas.data.annotations import EmptySplitError, MissingSplitError, OnBadImage
+from mlflow_nas.data.audit import compare_splits, find_unused
 from mlflow_nas.data.dataset import DetectionDataset, Record
 from mlflow_nas.data.eval_augmentations import default_eval_augmentations, with_eval_augmentations
+from mlflow_nas.data.findings import Findings
+from mlflow_nas.data.formats import EmptySplitError, MissingSplitError
+from mlflow_nas.data.records import OnBadImage
 from mlflow_nas.data.sample import Split
-from mlflow_nas.data.uri import check_has_boxes, load_dataset
+from mlflow_nas.data.uri import check_has_boxes, read_dataset, warn_about
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["Splits", "load_held_out", "load_splits"]
+__all__ = ["Splits", "audit_splits", "load_held_out", "load_splits"]
 
 _log = logging.getLogger(__name__)
 _HASH_BYTES = 8
@@ -20,7 +22,7 @@ _HASH_END = 2.0 ** (8 * _HASH_BYTES)
 
 
 class Splits(NamedTuple):
-    """The parts of a data set; test is None where there is none."""
+    """The parts of a data set; test is None where there is none. Each has the findings of all of them."""
 
     train: DetectionDataset
     val: DetectionDataset
@@ -45,12 +47,39 @@ def load_splits(
         eval_augmentations: of val; None for `default_eval_augmentations`.
 
     Raises:
-        ConfigError: as these.
+        ConfigError: as these; or images of train are in val or test.
     """
-    train = load_dataset(uri, "train", classes, on_bad_image=on_bad_image)
-    val, test = load_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction)
+    train = _read(uri, "train", classes, on_bad_image)
+    val, test = _read_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction)
+    _audit({"train": train, "val": val, "test": test}, uri)
     count = default_eval_augmentations(len(val)) if eval_augmentations is None else eval_augmentations
     return Splits(train, with_eval_augmentations(val, count), test)
+
+
+def audit_splits(splits: dict[str, DetectionDataset]) -> Findings:
+    """Compare splits with each other; each receives the findings of all.
+
+    Args:
+        splits: name to unaugmented split; a part of val has the findings of val.
+
+    Returns:
+        The findings of all, and between them.
+    """
+    findings = Findings()
+    for one in {id(split.findings): split.findings for split in splits.values()}.values():
+        findings.merge(one)
+    compare_splits(splits, findings)
+    find_unused(tuple(splits.values()), findings)
+    for split in splits.values():
+        split.findings = findings
+    return findings
+
+
+def _audit(splits: dict[str, DetectionDataset | None], uri: str) -> None:
+    """Refuse what makes results wrong, and warn about the rest."""
+    findings = audit_splits({name: split for name, split in splits.items() if split is not None})
+    findings.refuse(f"data {uri!r}")
+    warn_about(findings, f"data {uri!r}", uri)
 
 
 def load_held_out(
@@ -73,9 +102,17 @@ def load_held_out(
         ConfigError: as `load_dataset`; or a share is asked for where there is a test split, or leaves a part
             without boxes.
     """
-    val = load_dataset(uri, "val", classes, on_bad_image=on_bad_image)
+    val, test = _read_held_out(uri, classes, on_bad_image=on_bad_image, test_fraction=test_fraction)
+    _audit({"val": val, "test": test}, uri)
+    return val, test
+
+
+def _read_held_out(
+    uri: str, classes: Sequence[str], *, on_bad_image: OnBadImage, test_fraction: float
+) -> tuple[DetectionDataset, DetectionDataset | None]:
+    val = _read(uri, "val", classes, on_bad_image)
     try:
-        test = load_dataset(uri, "test", classes, on_bad_image=on_bad_image)
+        test = _read(uri, "test", classes, on_bad_image)
     except MissingSplitError as error:
         if isinstance(error, EmptySplitError):
             _log.warning("No test split is measured: %s.", error)
@@ -86,6 +123,13 @@ def load_held_out(
             "another one from val; leave data.test_fraction out"
         )
     return val, test
+
+
+def _read(uri: str, split: Split, classes: Sequence[str], on_bad_image: OnBadImage) -> DetectionDataset:
+    dataset = read_dataset(uri, split, classes, on_bad_image=on_bad_image)
+    dataset.findings.refuse(f"data {uri!r}, split {split}")
+    check_has_boxes(dataset, split)
+    return dataset
 
 
 def _divide(val: DetectionDataset, fraction: float) -> tuple[DetectionDataset, DetectionDataset]:
@@ -108,5 +152,5 @@ def _divide(val: DetectionDataset, fraction: float) -> tuple[DetectionDataset, D
 
 def _is_below(record: Record, fraction: float) -> bool:
     """Whether the image's hash, as a number in 0..1, is below the fraction."""
-    start = hashlib.sha256(record.source.content()).digest()[:_HASH_BYTES]
+    start = record.source.sha256()[:_HASH_BYTES]
     return int.from_bytes(start, "big") / _HASH_END < fraction

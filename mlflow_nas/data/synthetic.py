@@ -5,12 +5,12 @@ from dataclasses import dataclass, fields
 
 from numpy.random import default_rng
 
-from mlflow_nas.data.annotations import MissingSplitError
 from mlflow_nas.data.dataset import DetectionDataset
+from mlflow_nas.data.formats.annotation import MissingSplitError
+from mlflow_nas.data.formats.uri_options import parse_options, whole_number
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.data.sample import Split
 from mlflow_nas.data.scene import draw_scene
-from mlflow_nas.data.uri_options import parse_options, whole_number
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["SyntheticOptions", "load_synthetic"]

@@ -1,23 +1,31 @@
 """Data sets by URI: ``synthetic``, ``coco:DIR``, ``voc:DIR``, ``yolo:DIR``, ``voc-download:YEAR``."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import get_args
 
-from mlflow_nas.data.annotations import EmptySplitError, OnBadImage, Reader, to_records
-from mlflow_nas.data.coco import read_coco
+from mlflow_nas.data.audit import check_classes
 from mlflow_nas.data.dataset import DetectionDataset
-from mlflow_nas.data.download import read_voc_download
+from mlflow_nas.data.findings import Findings
+from mlflow_nas.data.formats import (
+    EmptySplitError,
+    Reader,
+    read_coco,
+    read_voc,
+    read_voc_download,
+    read_yolo,
+)
 from mlflow_nas.data.names import unknown_name
+from mlflow_nas.data.records import OnBadImage, to_records
 from mlflow_nas.data.sample import Split
 from mlflow_nas.data.synthetic import load_synthetic
-from mlflow_nas.data.voc import read_voc
-from mlflow_nas.data.yolo import read_yolo
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["check_has_boxes", "load_dataset"]
+__all__ = ["check_has_boxes", "load_dataset", "read_dataset", "warn_about"]
 
+_log = logging.getLogger(__name__)
 _SYNTHETIC = "synthetic"
 _READERS: Mapping[str, Reader] = MappingProxyType(
     {"coco": read_coco, "voc": read_voc, "yolo": read_yolo, "voc-download": read_voc_download}
@@ -31,7 +39,7 @@ def load_dataset(
     *,
     on_bad_image: OnBadImage = "refuse",
 ) -> DetectionDataset:
-    """Load a data set and decode each of its images once.
+    """Load a data set: decode each of its images once, refuse what makes results wrong, warn about the rest.
 
     Args:
         uri: ``synthetic[:train=112,val=32,test=0,seed=0,size=320]``; ``coco:DIR`` with images/, train.json
@@ -42,25 +50,56 @@ def load_dataset(
         on_bad_image: refuse data with images that can't be used, or skip these.
 
     Raises:
-        ConfigError: the URI, an option or a class is unknown, or data is missing, empty or corrupt.
+        ConfigError: the URI, an option or a class is unknown, or data is missing, empty, corrupt or wrong.
     """
+    dataset = read_dataset(uri, split, classes, on_bad_image=on_bad_image)
+    dataset.findings.refuse(f"data {uri!r}, split {split}")
+    check_has_boxes(dataset, split)
+    warn_about(dataset.findings, f"data {uri!r}, split {split}", uri)
+    return dataset
+
+
+def read_dataset(
+    uri: str, split: Split, classes: Sequence[str], *, on_bad_image: OnBadImage
+) -> DetectionDataset:
+    """Load a data set with its findings, also what would be refused; else as `load_dataset`."""
     if split not in get_args(Split):
         raise ConfigError(unknown_name("split", split, get_args(Split)))
     _check_classes(classes)
     scheme, _, location = uri.partition(":")
     if scheme == _SYNTHETIC:
-        dataset = load_synthetic(location, split, classes)
-    elif scheme in _READERS:
-        name, found_uri, images = _READERS[scheme](location, split, classes)
-        if not any(image.boxes for image in images):  # before an image is looked for
-            raise _empty(found_uri, classes, split)
-        records, skipped = to_records(images, on_bad_image=on_bad_image)
-        dataset = DetectionDataset(records, name=name, uri=found_uri, classes=classes, skipped=skipped)
-    else:
+        return load_synthetic(location, split, classes)
+    if scheme not in _READERS:
         known = (_SYNTHETIC, *_READERS)
         raise ConfigError(f"data {uri!r}: {unknown_name('kind', scheme, known)}; write coco:DIR or voc:DIR")
-    check_has_boxes(dataset, split)
-    return dataset
+    found = _READERS[scheme](location, split, classes)
+    check_classes(found.classes, classes, found.findings)
+    if not any(image.boxes for image in found.images):  # before an image is looked for
+        found.findings.refuse(f"data {uri!r}, split {split}")
+        raise _empty(found.uri, classes, split)
+    records, skipped = to_records(found, on_bad_image=on_bad_image)
+    return DetectionDataset(
+        records,
+        name=found.name,
+        uri=found.uri,
+        classes=classes,
+        skipped=skipped,
+        findings=found.findings,
+        label_files=found.label_files,
+    )
+
+
+def warn_about(findings: Findings, source: str, uri: str) -> None:
+    """Log all that is left out or suspicious as one line.
+
+    Args:
+        findings: of the data.
+        source: the data, for the message.
+        uri: of the data set.
+    """
+    warnings = [one.sentence for one in findings.of("warning")]
+    if warnings:
+        _log.warning("%s: %s. `mlflow_nas data check %s` shows them.", source, "; ".join(warnings), uri)
 
 
 def check_has_boxes(dataset: DetectionDataset, split: Split) -> None:

@@ -1,5 +1,6 @@
 """A study, opened by one process: its context, its storage and its mirror in MLflow."""
 
+import json
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -268,6 +269,7 @@ def _open_mirror(
                 **context.tags,
                 "nas.choices": context.space.describe(),
                 "nas.skipped_images": str(context.skipped_images),
+                "nas.data_findings": json.dumps(context.val.findings.counts),
             },
             datasets=dataset_links(context),
             project_run_id=project_run,

@@ -15,7 +15,7 @@ from mlflow_nas.api import CacheReport, DoctorResult, EvaluateResult
 from mlflow_nas.cli import main
 from mlflow_nas.errors import BoardError, ConfigError, MachineError
 
-COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"cache"})
+COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"cache", "data"})
 DOCTOR = DoctorResult(board="local", ready=True, checks=())
 
 

@@ -1,6 +1,7 @@
 """One small data set, written in each layout that the readers know."""
 
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ class DrawnImage:
         """Save the image; without one of its own it is noise from its name."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.name
-        rng = np.random.default_rng(sum(map(ord, self.name)))
+        rng = np.random.default_rng(zlib.crc32(self.name.encode()))
         noise = rng.integers(0, 256, (self.size[1], self.size[0], 3), dtype=np.uint8)
         (self.image or Image.fromarray(noise)).save(path, **self.save)  # type: ignore[arg-type]  # Pillow's options
         return path
@@ -36,6 +37,7 @@ class DrawnImage:
 CLASSES = ("dog", "person")
 PERSON = DrawnImage("person.png", [("person", (10, 8, 30, 40), False)])
 EMPTY = DrawnImage("empty.png")
+OTHER = DrawnImage("other.png", PERSON.objects)
 
 
 def write_coco(root: Path, splits: dict[str, Sequence[DrawnImage]]) -> str:

@@ -58,11 +58,15 @@ def test_boxes_beyond_the_image_are_clipped_or_dropped(
         ("person", (30, 20, 10, 5), False),
         ("person", (100, 100, 120, 120), False),
     ]
-    uri = write(tmp_path, {"train": [DrawnImage("odd.png", objects)]})
+    right = DrawnImage(
+        "right.png", [("person", (4 * n, 3 * n, 4 * n + 9, 3 * n + 9), False) for n in range(12)]
+    )
+    uri = write(tmp_path, {"train": [DrawnImage("odd.png", objects), right]})
     with caplog.at_level(logging.WARNING):
-        (record,) = load_dataset(uri).records
-    np.testing.assert_allclose(record.boxes, [[0, 30, 20, 48]], atol=1e-4)
-    assert "3 boxes dropped: empty, reversed or outside their image" in caplog.text
+        records = {Path(record.image_id).stem: record for record in load_dataset(uri).records}
+    np.testing.assert_allclose(records["odd"].boxes, [[0, 30, 20, 48]], atol=1e-4)
+    for words in ("2 boxes without an area", "1 boxes outside of their image", "1 boxes that reach out of"):
+        assert words in caplog.text
     assert "odd" in caplog.text
 
 
@@ -89,7 +93,7 @@ def test_images_that_cannot_be_used_are_named_and_counted(
         assert words in str(refused.value)
     with caplog.at_level(logging.WARNING):
         dataset = load_dataset(uri, on_bad_image="skip")
-    assert "2 of 4 images are skipped" in caplog.text
+    assert "2 images can't be used and are left out" in caplog.text
     assert len(dataset) == 2
     assert [Path(name).stem for name in dataset.skipped] == ["half", "gone"]
     assert dataset.digest != whole

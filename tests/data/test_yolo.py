@@ -57,7 +57,10 @@ def test_an_outline_is_framed(tmp_path: Path) -> None:
     [
         ("7 .5 .5 .1 .1", r"person.txt, line 1: class 7 is not in names; correct the line"),
         ("1 .5 .5 .1", r"3 numbers after the class are neither a box \(4\) nor an outline"),
-        ("person .5 .5 .1 .1", r"line 1: invalid literal for int"),
+        ("person .5 .5 .1 .1", r"line 1: class 'person' is no whole number; correct the line"),
+        ("1.5 .5 .5 .1 .1", r"line 1: class '1.5' is no whole number"),
+        ("nan .5 .5 .1 .1", r"line 1: class 'nan' is no whole number"),
+        ("1 .5 .5 inf .1", r"line 1: a number 'inf' is no finite number"),
     ],
 )
 def test_a_malformed_line_is_named(line: str, sentence: str, tmp_path: Path) -> None:
@@ -70,7 +73,9 @@ def test_a_malformed_line_is_named(line: str, sentence: str, tmp_path: Path) -> 
 
 def test_a_data_yaml_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     """Missing, no YAML, no mapping, without names, or naming a folder that is not there."""
-    with pytest.raises(ConfigError, match=r"data.yaml: missing; write yolo:DIR"):
+    with pytest.raises(
+        ConfigError, match=r"data.yaml can't be read: No such file or directory; write yolo:DIR"
+    ):
         load_dataset(f"yolo:{tmp_path}")
     uri = write_yolo(tmp_path, {"train": [PERSON]})
     _set(tmp_path, train="images/trian")
@@ -82,8 +87,8 @@ def test_a_data_yaml_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match=r"names is 'person', not a list of class names"):
         load_dataset(uri)
     (tmp_path / "data.yaml").write_text("- a list")
-    with pytest.raises(ConfigError, match="holds no keys"):
+    with pytest.raises(ConfigError, match="must hold path, train, val and names"):
         load_dataset(uri)
     (tmp_path / "data.yaml").write_text("a: [")
-    with pytest.raises(ConfigError, match="not readable as YAML"):
+    with pytest.raises(ConfigError, match="is not YAML"):
         load_dataset(uri)

@@ -2,6 +2,7 @@
 
 from mlflow_nas.cli.formats.boards import format_boards, format_doctor
 from mlflow_nas.cli.formats.cache import format_cache
+from mlflow_nas.cli.formats.data import format_data_check
 from mlflow_nas.cli.formats.deployment import (
     format_deploy,
     format_hook,
@@ -19,6 +20,7 @@ from mlflow_nas.cli.formats.table import format_table, format_ui
 __all__ = [
     "format_boards",
     "format_cache",
+    "format_data_check",
     "format_deploy",
     "format_doctor",
     "format_evaluate",

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torchvision.datasets import VOCDetection
 
-from mlflow_nas.data.annotations import AnnotatedSplit
+from mlflow_nas.data.formats.annotation import AnnotatedSplit
+from mlflow_nas.data.formats.uri_options import parse_options, whole_number
+from mlflow_nas.data.formats.voc import read_voc
 from mlflow_nas.data.sample import Split
-from mlflow_nas.data.uri_options import parse_options, whole_number
-from mlflow_nas.data.voc import read_voc
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["read_voc_download"]

@@ -1,11 +1,19 @@
 """The ``name=value`` parts of a data URI."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from mlflow_nas.data.formats.files import is_folder
 from mlflow_nas.data.names import unknown_name
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["parse_options", "whole_number"]
+__all__ = ["parse_options", "split_location", "whole_number"]
+
+
+def split_location(location: str) -> tuple[Path, str]:
+    """The folder or file of ``PLACE?OPTIONS``, and its options; a place that exists may hold a ?."""
+    place, mark, query = location.partition("?")
+    return (Path(location), "") if mark and is_folder(Path(location)) else (Path(place), query)
 
 
 def parse_options(text: str, *, known: Iterable[str]) -> dict[str, str]:
@@ -37,6 +45,6 @@ def whole_number(name: str, text: str, *, low: int, high: int) -> int:
     Raises:
         ConfigError: it is none, or outside the bounds.
     """
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise ConfigError(f"data option {name}={text}: must be a whole number from {low} to {high}")
+    if not text.isdecimal() or len(text) > len(str(high)) or not low <= int(text) <= high:
+        raise ConfigError(f"data option {name}={text[:60]}: must be a whole number from {low} to {high}")
     return int(text)

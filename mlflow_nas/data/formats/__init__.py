@@ -1,0 +1,27 @@
+"""Readers of annotation files: COCO, PASCAL VOC, YOLO."""
+
+from mlflow_nas.data.formats.annotation import (
+    AnnotatedSplit,
+    Annotation,
+    BoxOrder,
+    EmptySplitError,
+    MissingSplitError,
+    Reader,
+)
+from mlflow_nas.data.formats.coco import read_coco
+from mlflow_nas.data.formats.download import read_voc_download
+from mlflow_nas.data.formats.voc import read_voc
+from mlflow_nas.data.formats.yolo import read_yolo
+
+__all__ = [
+    "AnnotatedSplit",
+    "Annotation",
+    "BoxOrder",
+    "EmptySplitError",
+    "MissingSplitError",
+    "Reader",
+    "read_coco",
+    "read_voc",
+    "read_voc_download",
+    "read_yolo",
+]
