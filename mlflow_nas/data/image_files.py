@@ -26,7 +26,6 @@ MAX_PIXELS = 4096 * 4096
 _ORIENTATION_TAG = 0x0112
 # EXIF orientations that exchange width and height.
 _SIDEWAYS = (5, 6, 7, 8)
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, Image.DecompressionBombError)
 _LOST_BITS = 4
 _huge = threading.Lock()
 """Held while a huge image is decoded: one at a time fits into memory."""
@@ -112,7 +111,9 @@ def read_image(path: Path, *, upright: bool = True, max_pixels: int | None = Non
     try:
         with Image.open(path, formats=image_formats()) as image:
             return _decode(image, upright=upright, max_pixels=max_pixels)[0]
-    except _UNREADABLE as error:
+    except (ConfigError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
         raise _unreadable(path, error) from error
 
 
@@ -142,7 +143,9 @@ def load_image(
             sideways = image.getexif().get(_ORIENTATION_TAG) in _SIDEWAYS
             upright = _is_upright(path, stored, sideways, annotated_size, named_by, upright)
             pixels, bits = _decode(image, upright=upright, max_pixels=MAX_PIXELS)
-    except _UNREADABLE as error:
+    except (ConfigError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
         raise _unreadable(path, error) from error
     size = pixels.shape[0], pixels.shape[1]
     file = ImageFile(path=path, size=size, upright=upright, digest=hashlib.sha256(content).digest())
@@ -183,6 +186,8 @@ def _decode(image: Image.Image, *, upright: bool, max_pixels: int | None) -> tup
         bits = used_bits(image)
         if upright:
             image, size = _transposed(image, size)
+        if image.size != size and bits == 8 and image.mode != "P":  # before it is copied
+            image = image.convert("RGB").resize(size, Image.Resampling.BOX)
         found = to_rgb(image)
     if wide and bits == 8 and image.mode == "RGB" and found.max(initial=0) < 1 << _LOST_BITS:
         raise ValueError("its colours of 16 bits hold values of 12 or less; save it with 8 bits")
