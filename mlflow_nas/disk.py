@@ -2,12 +2,13 @@
 
 import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from mlflow_nas.errors import ConfigError, MachineError, NasError
 
-__all__ = ["disk_error", "is_machines_fault", "write_whole"]
+__all__ = ["disk_error", "is_machines_fault", "refuse_special_file", "write_whole"]
 
 _MACHINE = {
     errno.ENOSPC,  # full
@@ -33,6 +34,17 @@ def disk_error(path: Path, error: OSError) -> NasError:
         f"{path} can't be written: {error.strerror}. Free some space, "
         "or set MLFLOW_NAS_WORK to another folder."
     )
+
+
+def refuse_special_file(path: Path) -> None:
+    """Refuse a pipe or a device, which libraries would wait for; a missing file is theirs to report.
+
+    Raises:
+        ConfigError: the file is none of the disk.
+    """
+    with suppress(OSError, ValueError):
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise ConfigError(f"{path} is no regular file: give the path of one.")
 
 
 def write_whole(path: Path, content: bytes) -> Path:

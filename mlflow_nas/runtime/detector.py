@@ -1,14 +1,20 @@
 """An ONNX file as a detector."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from mlflow_nas.disk import refuse_special_file
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["OnnxDetector"]
+
+
+_MAX_SIDE_PX = 4096
+_MAX_OUTPUT_VALUES = 1 << 28
 
 
 class OnnxDetector:
@@ -30,13 +36,14 @@ class OnnxDetector:
     """
 
     def __init__(self, path: Path, *, threads: int = 1, img_size: tuple[int, int] | None = None) -> None:
-        self._session = _session(path, threads)
+        self._path, self._session = path, _session(path, threads)
         taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
         if not _is_detector(taken.shape, given.shape):
             raise ConfigError(
                 f"{path} is no detector: it takes {taken.shape} and gives {given.shape}, not "
                 "[1, 3, H, W] and [1, 5 + N, h, w]. Give a file of export_onnx or quantize_int8."
             )
+        _refuse_huge_output(path, given.shape)
         self._input_name = taken.name
         self.img_size: tuple[int, int] = _settle_size(path, taken.shape[2:], img_size)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -53,11 +60,18 @@ class OnnxDetector:
                 f"The model takes n >= 1 images of 3 x {self.img_size[0]} x {self.img_size[1]}, got "
                 f"{' x '.join(map(str, images.shape))}: resize them first."
             )
-        outputs = [self._session.run(None, {self._input_name: image[np.newaxis]})[0] for image in images]
-        return np.concatenate(outputs)
+        return np.concatenate([self._run(image[np.newaxis]) for image in images])
+
+    def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            output: NDArray[np.float32] = self._session.run(None, {self._input_name: image})[0]
+        except Exception as error:  # such as an output that does not fit into memory
+            raise ConfigError(f"ONNX Runtime can't run the model file {self._path}: {error}") from error
+        return output
 
 
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    refuse_special_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -78,12 +92,26 @@ def _is_detector(taken: list[int | str | None], given: list[int | str | None]) -
     return one_by_one and taken[1] == 3 and isinstance(channels, int) and channels >= 5
 
 
+def _refuse_huge_output(path: Path, given: list[int | str | None]) -> None:
+    count = math.prod(size for size in given if isinstance(size, int))
+    if count > _MAX_OUTPUT_VALUES:
+        raise ConfigError(
+            f"{path} gives {'x'.join(map(str, given))} values, {_MAX_OUTPUT_VALUES} are the most: export the "
+            "network at a smaller size."
+        )
+
+
 def _settle_size(
     path: Path, taken: list[int | str | None], wanted: tuple[int, int] | None
 ) -> tuple[int, int]:
     """The size that is asked for where the file leaves it open, else the file's own."""
     height, width = taken
     if isinstance(height, int) and isinstance(width, int):
+        if max(height, width) > _MAX_SIDE_PX:
+            raise ConfigError(
+                f"{path} takes images of {width} x {height} pixels, {_MAX_SIDE_PX} is the largest side: "
+                "export the network at a smaller size."
+            )
         if wanted not in (None, (height, width)):
             raise ConfigError(
                 f"{path} takes images of {width} x {height} pixels, {wanted[1]} x {wanted[0]} was asked for: "
