@@ -116,8 +116,7 @@ class EvaluateResult(Result):
 
     Attributes:
         metrics: name to value, 0..1: map, map_50; at the top level of `as_json`.
-        images: evaluated, their augmented copies included.
-        boxes: true boxes of them, ignored ones included.
+        images, boxes: evaluated, augmented copies and ignored boxes included.
         ignored: boxes that count neither as found nor as missed.
         skipped: unreadable images that were left out.
         eval_augmentations: copies of each image among `images`; 1 is the image itself.
