@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = [
+    "FLOAT_NCHW",
+    "UINT8_NHWC_RGBX",
     "Architecture",
     "Board",
     "Choice",
     "Device",
     "Direction",
+    "InputContract",
     "Latency",
     "Limit",
     "Objective",
@@ -28,6 +31,13 @@ Architecture: TypeAlias = Mapping[str, Choice]
 TrialState: TypeAlias = Literal["complete", "infeasible", "failed", "pruned"]
 Role: TypeAlias = Literal["study", "trial", "baseline", "reference", "seed", "repeat", "finalist"]
 Direction: TypeAlias = Literal["maximize", "minimize"]
+InputContract: TypeAlias = Literal["float-nchw", "uint8-nhwc-rgbx"]
+
+FLOAT_NCHW: Final = "float-nchw"
+"""A file takes float32 [1, 3, H, W] in 0..1, RGB."""
+
+UINT8_NHWC_RGBX: Final = "uint8-nhwc-rgbx"
+"""A file takes uint8 [1, H, W, 4]: RGB and a byte that is ignored."""
 
 
 @dataclass(frozen=True, slots=True)

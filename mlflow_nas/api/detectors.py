@@ -133,7 +133,7 @@ def _read_metadata(metadata: Mapping[str, str], source: str) -> tuple[tuple[str,
     except (ValueError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{source} has unreadable metadata ({str(error)[:80]}): export it again, or remove its metadata "
-            "mlflow_nas.*."
+            "mlflow_nas.classes and mlflow_nas.eval_augmentations."
         ) from error
     return tuple(names), copies
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlflow_nas.board.bundle import runtime_bundle
 from mlflow_nas.board.client import RuntimeClient
-from mlflow_nas.board.runtime.session import SESSION_OPTIONS
+from mlflow_nas.board.runtime.session import session_options
 from mlflow_nas.board.transport import Transport
 from mlflow_nas.types import Device, Latency
 
@@ -27,7 +27,7 @@ MAX_SPREAD = 0.03
 
 _BUDGETS = 20  # a measurement may take this many budgets: the minimum of runs has priority over the budget
 _TIMING = {"min_runs": 20, "max_runs": 2000, "min_loads": 3, "max_loads": 15, "attempts": 3}
-_SAME_DEVICE = ("machine", "soc", "cpu", "cores", "governor", "python", "numpy", "onnxruntime")
+_SAME_DEVICE = ("machine", "soc", "cpu", "int8", "cores", "governor", "python", "numpy", "onnxruntime")
 
 
 class DeviceBoard:
@@ -71,9 +71,22 @@ class DeviceBoard:
 
     @property
     def protocol(self) -> str:
-        """Digest of threads, providers, session options and affinity, 12 hex digits."""
-        compared = {**self.session, "options": SESSION_OPTIONS}
+        """Digest of threads, providers, session options and affinity, 12 hex digits.
+
+        Raises:
+            BoardError: the device, whose processor decides the session options, can't be reached.
+        """
+        compared = {**self.session, "options": self.session_options}
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def session_options(self) -> dict[str, Any]:
+        """ONNX Runtime's options on this device, by its processor.
+
+        Raises:
+            BoardError: the device can't be reached.
+        """
+        return session_options(self._facts)
 
     @property
     def lock(self) -> dict[str, Any]:
@@ -101,8 +114,12 @@ class DeviceBoard:
         return self._identity
 
     @cached_property
+    def _facts(self) -> Mapping[str, str]:
+        return self.facts()
+
+    @cached_property
     def _identity(self) -> dict[str, Any]:
-        facts = self.facts()
+        facts = self._facts
         return {
             "device": self.name,
             "hardware": {name: facts[name] for name in _SAME_DEVICE if name in facts},

@@ -11,6 +11,7 @@ from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.runtime.dispatch import main
 from mlflow_nas.board.runtime.facts import facts
 from mlflow_nas.board.runtime.failure import Failure
+from mlflow_nas.board.runtime.inputs import image_input
 from mlflow_nas.board.runtime.session import load
 from mlflow_nas.board.transport import CommandResult, LocalTransport
 from mlflow_nas.errors import NasError
@@ -30,7 +31,7 @@ def fake_latency_ms(size_bytes: int, input_height: int, input_width: int) -> flo
 def _file_latency_ms(model: str) -> float:
     """The formula for one file; Failure when onnxruntime refuses it."""
     session, _ = load(model, threads=1)
-    height, width = session.get_inputs()[0].shape[-2:]
+    height, width = image_input(session).size
     return fake_latency_ms(Path(model).stat().st_size, height, width)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from mlflow_nas.config.fields import Choices, File, LimitTexts, Name, Names, Section, Text, option
+from mlflow_nas.types import InputContract
 
 __all__ = [
     "BoardSection",
@@ -140,6 +141,11 @@ class QuantizationSection(Section):
     )
     max_drop: float = Field(
         0.02, ge=0, le=1, description="Largest drop of accuracy by int8; a candidate above it fails"
+    )
+    input: InputContract = Field(
+        "uint8-nhwc-rgbx",
+        description="Input of the int8 file: a camera's bytes [1, H, W, 4] (RGB and an ignored byte), or "
+        "floats [1, 3, H, W] in 0..1",
     )
 
 

@@ -113,6 +113,7 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         "run_id": found.run_id,
         "run": run_address(client, found.run_id),
         "model_id": str(found.source).removeprefix("models:/"),
+        "input": detector.input,
         "input_size": list(detector.img_size),
         "classes": json.loads(detector.metadata.get("mlflow_nas.classes", "[]")),
         "architecture": json.loads(detector.metadata.get("mlflow_nas.architecture", "{}")),

@@ -57,7 +57,11 @@ def deploy_release(
             after = models.install_remote(
                 name,
                 path,
-                {**release.manifest, "verification": verification},
+                {
+                    **release.manifest,
+                    "session": {**board.session, **board.session_options},
+                    "verification": verification,
+                },
                 sha256=release.sha256,
                 replaces=active and active.manifest["sha256"],
             )

@@ -11,13 +11,15 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from mlflow_nas.disk import refuse_special_file, write_whole
 from mlflow_nas.errors import CandidateError, ConfigError
 
-__all__ = ["PRECISION", "model_sha256", "read_model", "set_metadata", "write_model"]
+__all__ = ["INPUT", "PRECISION", "model_sha256", "read_model", "set_metadata", "write_model"]
 
 PRECISION = "mlflow_nas.precision"
 """The metadata entry of the precision, "fp32" or "int8"."""
 
 _MAX_INPUT_VALUES = 3 * 4096 * 4096
 """Of one input: an image of the largest size that a setting allows."""
+INPUT = "mlflow_nas.input"
+"""The metadata entry of the input contract (`types.InputContract`)."""
 
 
 def model_sha256(path: Path) -> str:

@@ -12,8 +12,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mlflow_nas.errors import CandidateError
-from mlflow_nas.export.model_files import PRECISION, set_metadata, write_model
+from mlflow_nas.export.model_files import INPUT, PRECISION, set_metadata, write_model
 from mlflow_nas.export.naming import name_graph, strip_provenance
+from mlflow_nas.export.passes import copy_shared_weights, fold_shuffles
+from mlflow_nas.types import FLOAT_NCHW
 
 __all__ = ["export_onnx"]
 
@@ -22,18 +24,26 @@ OPSET = 18
 
 
 def export_onnx(
-    network: nn.Module, path: Path, *, img_size: tuple[int, int], metadata: Mapping[str, str]
+    network: nn.Module,
+    path: Path,
+    *,
+    img_size: tuple[int, int],
+    metadata: Mapping[str, str],
+    passes: bool = True,
 ) -> Path:
     """Write a network as ONNX with input "images" [1, 3, H, W] and output "detections".
 
-    The same weights give the same bytes. BatchNorm is folded into the convolution before it; nodes are named
-    MODULE.PATH/OPERATOR. The network, its mode and the global random state stay as they are.
+    The same weights give the same bytes. BatchNorm is folded into the convolution before it, channel shuffles
+    into those around them; nodes are named MODULE.PATH/OPERATOR. The network, its mode and the global random
+    state stay as they are.
 
     Args:
         network: the detector, on any device.
         path: the file.
         img_size: H and W, pixels.
-        metadata: the file's metadata_props; `mlflow_nas.precision` is set to "fp32".
+        metadata: the file's metadata_props; `mlflow_nas.precision` is set to "fp32", `mlflow_nas.input` to
+            "float-nchw".
+        passes: fold the shuffles; without, the graph is the exporter's.
 
     Raises:
         CandidateError: a weight is not finite, or torch can't export the network.
@@ -41,9 +51,11 @@ def export_onnx(
     """
     _refuse_not_finite(network)
     model = _export(_folded(network), img_size)
+    if passes:
+        model = fold_shuffles(copy_shared_weights(model))
     name_graph(model.graph)
     strip_provenance(model)
-    set_metadata(model, {**metadata, PRECISION: "fp32"})
+    set_metadata(model, {**metadata, PRECISION: "fp32", INPUT: FLOAT_NCHW})
     return write_model(model, path)
 
 

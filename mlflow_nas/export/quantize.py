@@ -1,7 +1,7 @@
 """Static int8 quantization (QDQ) by ONNX Runtime, with outputs in float."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,17 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from mlflow_nas.disk import is_machines_fault
 from mlflow_nas.errors import CandidateError, ConfigError, MachineError
-from mlflow_nas.export.model_files import PRECISION, read_model, set_metadata, write_model
+from mlflow_nas.export.model_files import INPUT, PRECISION, read_model, set_metadata, write_model
+from mlflow_nas.export.passes import (
+    BYTE_SCALE,
+    PADDED,
+    accept_bytes,
+    copy_shared_weights,
+    fold_shuffles,
+    pad_stem,
+    pools_as_convolutions,
+)
+from mlflow_nas.types import UINT8_NHWC_RGBX, InputContract
 
 __all__ = ["OUTPUT_BRANCHES", "Quantization", "quantize_int8"]
 
@@ -46,11 +56,15 @@ class Quantization:
         float_modules: module paths whose nodes stay in float as well.
         method: how a tensor's range is found from the calibration images: the average of their smallest and
             of their largest values, the extremes of all, or percentiles of all.
+        input: what the int8 file takes.
+        passes: change the graph so that int8 runs faster; without them the file takes floats.
     """
 
     float_tail: bool = True
     float_modules: tuple[str, ...] = OUTPUT_BRANCHES
     method: Literal["moving-average", "min-max", "percentile"] = "moving-average"
+    input: InputContract = UINT8_NHWC_RGBX
+    passes: bool = True
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
@@ -75,8 +89,11 @@ def quantize_int8(
     share one int8 scale without detections being lost. So do the branches before them: a few percent of the
     operations. Nodes keep their names; the same input gives the same bytes.
 
+    Average pools become convolutions. Of a file from `export_onnx` the images' scale is 1/255, and the input
+    is the one of the choices; a file of others keeps its input.
+
     Args:
-        fp32: the file from `export_onnx`.
+        fp32: the float file.
         path: where the int8 file goes; it carries the same metadata with precision "int8".
         calibration: float32 [n, 3, H, W] in 0..1, images of the training split.
         choices: other options, for comparison; None for the defaults.
@@ -94,8 +111,13 @@ def quantize_int8(
             f"{', '.join(map(str, wanted[1:]))}) with n >= 1: give training images at that size."
         )
     metadata = {entry.key: entry.value for entry in source.metadata_props}
+    choices = choices or Quantization()
     try:
-        model = _quantize(source, _Images(taken.name, calibration), choices or Quantization())
+        images = _Images(taken.name, calibration)
+        if INPUT in metadata and choices.passes:
+            model, metadata[INPUT] = _quantize_detector(source, images, choices), choices.input
+        else:
+            model = _quantize(source, images, choices, pinned=())
     except OSError as error:
         kind = MachineError if is_machines_fault(error) else ConfigError
         raise kind(
@@ -108,13 +130,24 @@ def quantize_int8(
     return write_model(model, path)
 
 
-def _quantize(
+def _quantize_detector(
     source: onnx.ModelProto, images: CalibrationDataReader, choices: Quantization
 ) -> onnx.ModelProto:
+    pinned = (source.graph.input[0].name, PADDED)
+    model = _quantize(pad_stem(source), images, choices, pinned=pinned)
+    return accept_bytes(model) if choices.input == UINT8_NHWC_RGBX else model
+
+
+def _quantize(
+    source: onnx.ModelProto, images: CalibrationDataReader, choices: Quantization, *, pinned: Sequence[str]
+) -> onnx.ModelProto:
+    if choices.passes:
+        source = pools_as_convolutions(fold_shuffles(copy_shared_weights(source)))
     # The exporter has folded and inferred what ONNX Runtime's pre-processing would; this mark
     # keeps ONNX Runtime from advising it in the log. The pre-processing itself would rename nodes.
     add_pre_process_metadata(source)
     method, settings = _METHODS[choices.method]
+    bytes_in = {"scale": BYTE_SCALE, "zero_point": np.array(0, dtype=np.uint8)}
     with tempfile.TemporaryDirectory() as folder:
         quantized = Path(folder) / "int8.onnx"
         quantize_static(
@@ -128,7 +161,7 @@ def _quantize(
             weight_type=QuantType.QInt8,
             calibrate_method=method,
             nodes_to_exclude=_float_nodes(source.graph, choices),
-            extra_options=settings,
+            extra_options={**settings, "TensorQuantOverrides": {name: [bytes_in] for name in pinned}},
         )
         return onnx.load(quantized)
 

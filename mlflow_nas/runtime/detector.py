@@ -2,13 +2,19 @@
 
 import math
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from mlflow_nas.board.runtime.facts import processor
+from mlflow_nas.board.runtime.failure import Failure
+from mlflow_nas.board.runtime.inputs import ImageInput, image_input
+from mlflow_nas.board.runtime.session import session_options
 from mlflow_nas.disk import refuse_special_file
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.types import InputContract
 
 __all__ = ["OnnxDetector"]
 
@@ -21,7 +27,8 @@ class OnnxDetector:
     """Runs an ONNX file with ONNX Runtime on this machine's CPU.
 
     Args:
-        path: a detector file with one input [1, 3, H, W] and one output [1, 5 + N, h, w].
+        path: a detector file with one input, images by the contract in its metadata, and one output
+            [1, 5 + N, h, w].
         threads: of one inference.
         img_size: (H, W) in pixels, for a file that leaves them open; None for the file's own.
 
@@ -37,17 +44,26 @@ class OnnxDetector:
 
     def __init__(self, path: Path, *, threads: int = 1, img_size: tuple[int, int] | None = None) -> None:
         self._path, self._session = path, _session(path, threads)
-        taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        if not _is_detector(taken.shape, given.shape):
+        given = self._session.get_outputs()[0].shape
+        try:
+            self._input = image_input(self._session)
+        except Failure as error:
+            raise ConfigError(f"{path} can't be run: {error}.") from error
+        taken = self._session.get_inputs()[0].shape
+        if not _is_detector(taken, self._input, given):
             raise ConfigError(
-                f"{path} is no detector: it takes {taken.shape} and gives {given.shape}, not "
+                f"{path} is no detector: it takes {taken} and gives {given}, not "
                 "[1, 3, H, W] and [1, 5 + N, h, w]. Give a file of export_onnx or quantize_int8."
             )
-        _refuse_huge_output(path, given.shape)
-        self._input_name = taken.name
-        self.img_size: tuple[int, int] = _settle_size(path, taken.shape[2:], img_size)
+        _refuse_huge_output(path, given)
+        self.img_size: tuple[int, int] = _settle_size(path, self._input.size, img_size)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.num_classes: int = max(given.shape[1] - 5, 1)
+        self.num_classes: int = max(given[1] - 5, 1)
+
+    @property
+    def input(self) -> InputContract:
+        """What the file takes."""
+        return cast("InputContract", self._input.contract)
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n, 3, H, W] in 0..1 -> float32 [n, 5 + N, h, w], one image after the other.
@@ -64,7 +80,7 @@ class OnnxDetector:
 
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            output: NDArray[np.float32] = self._session.run(None, {self._input_name: image})[0]
+            output: NDArray[np.float32] = self._session.run(None, self._input.feed(image))[0]
         except Exception as error:  # such as an output that does not fit into memory
             raise ConfigError(f"ONNX Runtime can't run the model file {self._path}: {error}") from error
         return output
@@ -75,21 +91,22 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # Without it, x86 without VNNI saturates 16-bit sums: the published detector's objectness error triples,
-    # and the accuracy measured here would not be the board's.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    # Else x86 without VNNI saturates 16-bit sums: the published detector's objectness error triples, and the
+    # accuracy measured here would not be the board's.
+    for name, value in session_options(processor())["config_entries"].items():
+        options.add_session_config_entry(name, value)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no other base in common
         raise ConfigError(f"ONNX Runtime can't read the model file {path}: {error}") from error
 
 
-def _is_detector(taken: list[int | str | None], given: list[int | str | None]) -> bool:
-    if len(taken) != 4 or len(given) != 4:
+def _is_detector(shape: list[int | str | None], taken: ImageInput, given: list[int | str | None]) -> bool:
+    if len(shape) != 4 or len(given) != 4:
         return False
-    one_by_one = taken[0] == 1 or not isinstance(taken[0], int)
+    one_by_one = shape[0] == 1 or not isinstance(shape[0], int)
     channels = given[1]
-    return one_by_one and taken[1] == 3 and isinstance(channels, int) and channels >= 5
+    return one_by_one and taken.channels == 3 and isinstance(channels, int) and channels >= 5
 
 
 def _refuse_huge_output(path: Path, given: list[int | str | None]) -> None:
@@ -102,7 +119,7 @@ def _refuse_huge_output(path: Path, given: list[int | str | None]) -> None:
 
 
 def _settle_size(
-    path: Path, taken: list[int | str | None], wanted: tuple[int, int] | None
+    path: Path, taken: tuple[int | str | None, ...], wanted: tuple[int, int] | None
 ) -> tuple[int, int]:
     """The size that is asked for where the file leaves it open, else the file's own."""
     height, width = taken

@@ -11,6 +11,7 @@ from mlflow_nas.search.estimation import (
 )
 from mlflow_nas.search.executors import Executor, LocalExecutor, ProcessExecutor
 from mlflow_nas.search.finalists import choose_finalists
+from mlflow_nas.search.float_reference import no_faster_in_int8
 from mlflow_nas.search.focus import Focus, ParameterShare, focus, most_covering
 from mlflow_nas.search.loop import Callback, Evaluate, Loop
 from mlflow_nas.search.mirroring import trial_run
@@ -19,7 +20,13 @@ from mlflow_nas.search.progress import NoProgress, Progress
 from mlflow_nas.search.sampler_choice import Decision, choose_sampler
 from mlflow_nas.search.search import Search
 from mlflow_nas.search.seed import seeded
-from mlflow_nas.search.session import Session, dataset_links, load_store, open_cache, open_session
+from mlflow_nas.search.session import (
+    Session,
+    dataset_links,
+    load_store,
+    open_cache,
+    open_session,
+)
 from mlflow_nas.search.store import Claim, StudyStore
 from mlflow_nas.search.stored import stored_costs
 from mlflow_nas.search.training_batch import log_training_batch
@@ -55,6 +62,7 @@ __all__ = [
     "load_store",
     "log_training_batch",
     "most_covering",
+    "no_faster_in_int8",
     "open_cache",
     "open_context",
     "open_session",

@@ -17,6 +17,7 @@ from mlflow_nas.report import (
 )
 from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.search.answer import answer, version_figures
+from mlflow_nas.search.float_reference import int8_note
 from mlflow_nas.search.intervals import interval_metrics, with_intervals
 from mlflow_nas.search.session import Session
 from mlflow_nas.tasks import evaluate_detector
@@ -89,6 +90,8 @@ def conclude(
         session.publish(result)
     running = {str(one.number) for one in session.store.unfinished()}
     notes = mirror.reconcile([(session.run_of(one), one) for one in results], running=running)
+    note = int8_note(session.store, context.board.name)
+    notes += [note] if note else []
     for result in finalists:
         mirror.log_metrics(session.run_of(result), interval_metrics(result))
     front = [replace(one, run_id=mirror.run_id(session.run_of(one))) for one in front]

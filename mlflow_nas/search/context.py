@@ -80,6 +80,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         weights=weights,
         backbone_weights=None if weights else load_backbone_weights(training.backbone_weights),
         precision=config.quantization.precision,
+        int8_input=config.quantization.input,
         max_int8_drop=config.quantization.max_drop,
         freeze_unchanged=automatic,
         threads=training.threads,

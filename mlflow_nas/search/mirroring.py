@@ -132,6 +132,7 @@ def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: 
                 key=result.key,
                 model_type=context.tags["nas.task"],
                 img_size=OnnxDetector(int8).img_size,
+                input=OnnxDetector(int8).input,
                 classes=tuple(classes),
                 metrics={
                     name: value for name, value in result.metrics.items() if not name.startswith("test_")

@@ -16,6 +16,7 @@ from mlflow_nas.data import DetectionDataset
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.search.claims import Claims
 from mlflow_nas.search.context import StudyConfig, open_context
+from mlflow_nas.search.float_reference import time_float_reference
 from mlflow_nas.search.loop import Callback, Loop
 from mlflow_nas.search.mirroring import MirrorCallback, publish_model, trial_run
 from mlflow_nas.search.once import once
@@ -70,7 +71,7 @@ class Session:
     sampler: Decision
 
     def prepare(self, listener: Listener) -> None:
-        """Train the seed network and time the reference model, once per study, by one of its workers.
+        """Train the seed network, time the reference model and its float file: once per study, by one worker.
 
         Raises:
             CandidateError: the seed network can't be trained; BoardError: the board failed.
@@ -87,6 +88,9 @@ class Session:
             self.store, "nas.reference_latency_ms", lambda: reference_latency_ms(self.context)
         )
         self.context = replace(self.context, reference_ms=float(reference_ms))
+        if self.context.precision == "int8":
+            listener.step("float latency")
+            time_float_reference(self.context, self.store, self.mirror)
         if self.context.given is not None:
             listener.step("detector as given")
             once(self.store, GIVEN, lambda: self._measure_given(listener).as_json())

@@ -17,10 +17,12 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
+from numpy.typing import NDArray
 
 from mlflow_nas.tracking import names
 from mlflow_nas.tracking.batch import as_points
 from mlflow_nas.tracking.runs import DIGEST_LENGTH, DatasetLink, ModelFiles
+from mlflow_nas.types import FLOAT_NCHW, UINT8_NHWC_RGBX, InputContract
 
 __all__ = ["find_model", "log_model", "model_content"]
 
@@ -88,7 +90,8 @@ def log_model(
         return str(model.model_id)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model"
-        _save(onnx_path, saved, content["img_size"], _description(model, run_id, tags))
+        images = _example(content["img_size"], content.get("input", FLOAT_NCHW))
+        _save(onnx_path, saved, images, _description(model, run_id, tags))
         for path in others:
             shutil.copyfile(path, saved / path.name)
         client.log_model_artifacts(model.model_id, str(saved))
@@ -126,12 +129,20 @@ def _description(model: LoggedModel, run_id: str, tags: Mapping[str, str]) -> Mo
     )
 
 
-def _save(onnx_path: Path, folder: Path, img_size: Sequence[int], description: Model) -> None:
+def _example(img_size: Sequence[int], contract: InputContract) -> NDArray[np.float32] | NDArray[np.uint8]:
+    """A black image as the file takes it."""
+    if contract == UINT8_NHWC_RGBX:
+        return np.zeros((1, *img_size, 4), dtype=np.uint8)
+    return np.zeros((1, 3, *img_size), dtype=np.float32)
+
+
+def _save(
+    onnx_path: Path, folder: Path, images: NDArray[np.float32] | NDArray[np.uint8], description: Model
+) -> None:
     import mlflow.onnx  # takes a second, and most processes log no model
 
-    images = np.zeros((1, 3, *img_size), dtype=np.float32)
     inputs = TensorSpec(images.dtype, images.shape, "images")
-    outputs = TensorSpec(images.dtype, (1, -1, -1, -1), "detections")
+    outputs = TensorSpec(np.dtype(np.float32), (1, -1, -1, -1), "detections")
     mlflow.onnx.save_model(
         onnx_path.read_bytes(),
         folder,

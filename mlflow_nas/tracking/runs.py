@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from mlflow_nas.redact import redact
-from mlflow_nas.types import Architecture, Role
+from mlflow_nas.types import FLOAT_NCHW, Architecture, InputContract, Role
 
 __all__ = ["DIGEST_LENGTH", "DatasetLink", "ModelFiles", "StudyRun", "TrialRun"]
 
@@ -116,11 +116,12 @@ class ModelFiles:
     """A trial's model file as it was measured, with its description.
 
     Attributes:
-        onnx: the measured file, one image [1, 3, H, W] in.
+        onnx: the measured file, one image in.
         golden: golden samples, stored beside it under their own name; None for none.
         key: the architecture's key, the logged model's name.
         model_type: the task, such as "detection".
         img_size: H and W of the file's input, pixels.
+        input: the input contract that the file's metadata names.
         classes: their names, in the order of the network's output.
         metrics: only those of the validation data: MLflow attributes them to it.
     """
@@ -130,5 +131,6 @@ class ModelFiles:
     key: str
     model_type: str
     img_size: tuple[int, int]
+    input: InputContract = FLOAT_NCHW
     classes: Sequence[str]
     metrics: Mapping[str, float]

@@ -6,7 +6,14 @@ from mlflow_nas.trial.given import AS_GIVEN, GivenDetector, given_detector
 from mlflow_nas.trial.limits import METRICS, Metric, check_limits, parse_limits, parse_objectives
 from mlflow_nas.trial.listener import Listener, Silent
 from mlflow_nas.trial.schedule import default_epochs, finishing_epochs
-from mlflow_nas.trial.steps import STEPS, measure_given, reference_latency_ms, run_trial, screen
+from mlflow_nas.trial.steps import (
+    STEPS,
+    float_latency_ratio,
+    measure_given,
+    reference_latency_ms,
+    run_trial,
+    screen,
+)
 from mlflow_nas.trial.supernet import Supernet, open_supernet
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "file_digest",
     "fingerprint",
     "finishing_epochs",
+    "float_latency_ratio",
     "given_detector",
     "measure_given",
     "open_supernet",

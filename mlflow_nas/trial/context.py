@@ -19,7 +19,7 @@ from mlflow_nas.train import Recipe, Teacher, fine_tuning
 from mlflow_nas.trial.cache import StepCache, fingerprint
 from mlflow_nas.trial.given import GivenDetector
 from mlflow_nas.trial.schedule import is_short
-from mlflow_nas.types import Architecture, Board, Limit, Objective
+from mlflow_nas.types import UINT8_NHWC_RGBX, Architecture, Board, InputContract, Limit, Objective
 
 __all__ = ["StudyContext"]
 
@@ -48,6 +48,7 @@ class StudyContext:
         weights: a trained seed network whose weights are transferred, or None.
         backbone_weights: ImageNet weights, used without a seed network; or None.
         precision: of the file that is measured; float files are for comparison.
+        int8_input: what the int8 file takes.
         max_int8_drop: largest drop of accuracy by int8; an architecture above it fails.
         threads: of a training; None for the cores that are free.
         reference_ms: latency of the reference model, milliseconds, measured once per study; None before.
@@ -71,6 +72,7 @@ class StudyContext:
     backbone_weights: BackboneWeights | None = None
     test: DetectionDataset | None = None
     precision: Literal["int8", "fp32"] = "int8"
+    int8_input: InputContract = UINT8_NHWC_RGBX
     max_int8_drop: float = 0.02
     freeze_unchanged: bool = False
     threads: int | None = None
@@ -183,6 +185,7 @@ class StudyContext:
             **self.tags,
             "choices": self.space.describe(),
             "objectives": [f"{one.name} ({one.direction})" for one in self.objectives],
+            "input": self.int8_input,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "recipe": repr(self.recipe),

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import check_parity
 from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, Candidate
 
@@ -49,16 +49,22 @@ def export(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
 
 
 def quantization_inputs(candidate: Candidate) -> Mapping[str, object]:
-    """Inputs of `quantize`: float file, calibration images."""
+    """Inputs of `quantize`: float file, calibration images, input of the file."""
     context = candidate.context
     return {
         "fp32": candidate.entries["export"].digests[FP32_FILE],
         "calibration": [context.train.digest, context.seed, CALIBRATION_IMAGES, candidate.img_size],
+        "input": context.int8_input,
         "onnxruntime": version("onnxruntime"),
     }
 
 
 def quantize(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
     """Write the int8 file, calibrated on training images."""
-    quantize_int8(candidate.fp32_file, folder / INT8_FILE, calibration=candidate.calibration)
+    quantize_int8(
+        candidate.fp32_file,
+        folder / INT8_FILE,
+        calibration=candidate.calibration,
+        choices=Quantization(input=candidate.context.int8_input),
+    )
     return {}

@@ -27,7 +27,7 @@ from mlflow_nas.trial.measurement import evaluate, evaluation_inputs, measure, m
 from mlflow_nas.trial.training import train, training_inputs
 from mlflow_nas.types import Architecture, Role, TrialResult, TrialState
 
-__all__ = ["STEPS", "measure_given", "reference_latency_ms", "run_trial", "screen"]
+__all__ = ["STEPS", "float_latency_ratio", "measure_given", "reference_latency_ms", "run_trial", "screen"]
 
 
 def _count(candidate: Candidate, _folder: Path) -> Mapping[str, Any]:
@@ -46,13 +46,14 @@ def _screen(candidate: Candidate, _folder: Path) -> Mapping[str, Any]:
 COUNT = Step(name="count", run=_count)
 SCREEN = Step(name="screen", run=_screen, applies=lambda one: screening_limits(one.context.limits))
 TRAIN = Step(name="train", run=train, inputs=training_inputs, outputs={"weights": WEIGHTS_FILE})
-EXPORT = Step(name="export", run=export, inputs=export_inputs, outputs={"fp32": FP32_FILE})
+EXPORT = Step(name="export", run=export, inputs=export_inputs, outputs={"fp32": FP32_FILE}, version=2)
 QUANTIZE = Step(
     name="quantize",
     run=quantize,
     inputs=quantization_inputs,
     outputs={"int8": INT8_FILE},
     applies=lambda one: one.context.precision == "int8",
+    version=2,
 )
 EVALUATE = Step(
     name="evaluate",
@@ -198,6 +199,25 @@ def reference_latency_ms(context: StudyContext) -> float:
         lambda _folder: {"p50_ms": context.board.measure(reference.shipped_file).p50_ms},
     )
     return float(entry.values["p50_ms"])
+
+
+def float_latency_ratio(context: StudyContext) -> float:
+    """Latency of the reference model's float file on the board, relative to its int8 file's.
+
+    Raises:
+        BoardError: the board failed; CandidateError: the baseline can't be exported or quantized.
+    """
+    reference = _reference(context)
+    key = fingerprint(
+        float=reference.entries["export"].digests[FP32_FILE],
+        shipped=reference.shipped_digest,
+        board=context.board.identity(),
+    )
+
+    def measure_float(_folder: Path) -> Mapping[str, Any]:
+        return {"ratio": context.board.measure(reference.fp32_file, reference=reference.shipped_file).ratio}
+
+    return float(context.cache.make("measure-float", key, measure_float).values["ratio"])
 
 
 def screen(context: StudyContext, architecture: Architecture) -> dict[str, float]:

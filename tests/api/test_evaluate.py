@@ -132,9 +132,7 @@ def test_the_test_split_is_measured_when_asked_for(files: dict[str, Path]) -> No
 def test_a_searchs_file_is_measured_as_the_search_measured_it(files: dict[str, Path], tmp_path: Path) -> None:
     """On as many augmented copies of val, unless the user sets another number; another file on val alone."""
     model = onnx.load(files["int8"])
-    onnx.helper.set_model_props(
-        model, {"mlflow_nas.classes": '["person"]', "mlflow_nas.eval_augmentations": "3"}
-    )
+    model.metadata_props.add(key="mlflow_nas.eval_augmentations", value="3")
     onnx.save(model, tmp_path / "searched.onnx")
     searched, foreign = str(tmp_path / "searched.onnx"), str(files["int8"])
     found = [
@@ -154,7 +152,8 @@ def test_a_searchs_file_is_measured_as_the_search_measured_it(files: dict[str, P
 def test_unreadable_metadata_is_one_sentence(files: dict[str, Path], tmp_path: Path, metadata: str) -> None:
     """A file that carries our names with other content."""
     model = onnx.load(files["int8"])
-    onnx.helper.set_model_props(model, {"mlflow_nas.classes": metadata})
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**kept, "mlflow_nas.classes": metadata})
     onnx.save(model, tmp_path / "odd.onnx")
     with pytest.raises(ConfigError, match=r"odd\.onnx has unreadable metadata"):
         _evaluate(onnx=str(tmp_path / "odd.onnx"))

@@ -7,10 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+from mlflow_nas import types
 from mlflow_nas.board import DeviceBoard, FakeBoard, LocalTransport, fake_latency_ms, get_board
-from mlflow_nas.errors import BoardError, ConfigError
+from mlflow_nas.board.runtime.facts import processor
+from mlflow_nas.board.runtime.inputs import FLOAT_NCHW, INPUT_ENTRY, UINT8_NHWC_RGBX
+from mlflow_nas.board.runtime.session import session_options
+from mlflow_nas.errors import BoardError, CandidateError, ConfigError
+from mlflow_nas.export.model_files import INPUT
 from mlflow_nas.types import Device
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -81,8 +89,49 @@ def test_the_protocol_is_what_must_be_equal_to_compare(tmp_path: Path) -> None:
     providers = (("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"}),)
     others = [protocol(threads=2), protocol(cpu_affinity=(0,)), protocol(providers=providers)]
     assert len({protocol(), *others}) == 4
-    assert protocol() == FakeBoard(tmp_path / "elsewhere").protocol
+    assert FakeBoard(tmp_path / "fake").protocol == FakeBoard(tmp_path / "elsewhere").protocol
+    assert protocol() == get_board(replace(_local(tmp_path), name="other")).protocol
     assert protocol(threads=2) == get_board(_local(tmp_path), threads=2).protocol
+
+
+@pytest.mark.parametrize(
+    ("facts", "entries"),
+    [
+        ({"machine": "x86_64", "int8": "avx2"}, {"session.x64quantprecision": "1"}),
+        ({"machine": "AMD64"}, {"session.x64quantprecision": "1"}),
+        ({"machine": "x86_64", "int8": "avx2,avx_vnni"}, {}),
+        ({"machine": "x86_64", "int8": "avx2,avx512_vnni"}, {}),
+        ({"machine": "aarch64", "int8": "asimddp"}, {}),
+    ],
+)
+def test_the_processor_decides_the_session_options(facts: dict[str, str], entries: dict[str, str]) -> None:
+    """Only x86 without VNNI saturates 16-bit sums, and needs slower kernels for it."""
+    assert session_options(facts)["config_entries"] == entries
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("flags\t\t: fpu avx2 avx512_vnni sse", "avx2,avx512_vnni"),
+        ("Features\t: fp asimd asimddp i8mm", "asimddp,i8mm"),
+        ("flags\t\t: fpu sse", None),
+    ],
+)
+def test_the_facts_name_the_int8_instructions(line: str, found: str | None, tmp_path: Path) -> None:
+    """As /proc/cpuinfo has them, absent without any."""
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(f"processor\t: 0\n{line}\n")
+    assert processor(str(tmp_path)).get("int8") == found
+
+
+def test_another_processor_has_another_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latencies with and without the option are not compared."""
+    board = FakeBoard(tmp_path / "fake")
+    before = board.protocol
+    other = FakeBoard(tmp_path / "fake")
+    monkeypatch.setattr(other, "facts", lambda: {"machine": "x86_64", "int8": "avx2"})
+    assert other.protocol != before
+    assert other.session_options["config_entries"] == {"session.x64quantprecision": "1"}
 
 
 def test_the_identity_is_what_a_measurement_depends_on(tmp_path: Path) -> None:
@@ -134,3 +183,38 @@ def test_an_impossible_record_is_a_config_error(
     """A missing core or provider is refused, not ignored."""
     with pytest.raises(ConfigError, match=sentence):
         get_board(_local(tmp_path, **fields), budget_s=0.05).measure(make_model(5))
+
+
+def _bytes_file(path: Path, contract: str) -> Path:
+    """A file that gives back the bytes it takes, [1, 4, 5, 4], as floats."""
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT)],
+        "bytes",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, [1, 4, 5, 4])],
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 4, 5, 4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model.metadata_props.add(key=INPUT_ENTRY, value=contract)
+    onnx.save(model, path)
+    return path
+
+
+def test_a_file_gets_what_its_metadata_names(tmp_path: Path) -> None:
+    """Images are floats for every caller; the device makes rows of RGB and a zero of them."""
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5)).astype(np.float32)
+    board = FakeBoard(tmp_path / "fake")
+    found = board.infer(_bytes_file(tmp_path / "bytes.onnx", UINT8_NHWC_RGBX), images / np.float32(255))
+    assert np.array_equal(found[..., :3], images.transpose(0, 2, 3, 1))
+    assert not found[..., 3].any()
+    with pytest.raises(ConfigError, match=r"images are \[1, 3, 5, 4\], the model takes \['n', 3, 4, 5\]"):
+        board.infer(tmp_path / "bytes.onnx", np.zeros((1, 3, 5, 4), np.float32))
+    with pytest.raises(
+        CandidateError, match=r"mlflow_nas\.input is 'yuv', known are float-nchw, uint8-nhwc-rgbx"
+    ):
+        board.infer(_bytes_file(tmp_path / "other.onnx", "yuv"), images)
+
+
+def test_host_and_device_name_the_contracts_alike() -> None:
+    """The device's package stands alone: it has the names a second time."""
+    assert (types.FLOAT_NCHW, types.UINT8_NHWC_RGBX) == (FLOAT_NCHW, UINT8_NHWC_RGBX)
+    assert INPUT == INPUT_ENTRY

@@ -28,6 +28,8 @@ def test_life_of_a_deployment(client: MlflowClient) -> None:
     found = edge.get_deployment("door")
     assert (found["input_size"], found["classes"]) == ([32, 48], ["person"])
     assert found["metrics"]["map_50"] == 0.8
+    assert found["session"]["execution_mode"] == "ORT_SEQUENTIAL"
+    assert (found["session"]["threads"], found["session"]["config_entries"]) == (1, {})
     run_id = client.get_model_version("person-detector", "1").run_id
     assert found["run"] == f"{client.tracking_uri} runs:/{run_id}"
     edge.update_deployment("door", MODEL_URI)

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from mlflow_nas.board.runtime.inputs import image_input
 from mlflow_nas.export.naming import name_graph, strip_provenance
 
 
@@ -106,7 +107,7 @@ def test_a_profile_tells_the_module_of_every_layer(
     session = onnxruntime.InferenceSession(
         str(small_int8.with_name(f"{precision}.onnx")), options, providers=["CPUExecutionProvider"]
     )
-    session.run(None, {"images": small_images[:1]})
+    session.run(None, image_input(session).feed(small_images[:1]))
     events = json.loads(Path(session.end_profiling()).read_text())
     kernels = {
         (event["name"].rpartition("/")[0], event["args"]["op_name"])

@@ -138,8 +138,13 @@ def test_quantization_keeps_names_and_metadata(small_fp32: Path, small_int8: Pat
     names = {node.name for node in onnx.load(small_int8).graph.node}
     expected = [node.name for node in onnx.load(small_fp32).graph.node if node.op_type != "Relu"]
     assert names.issuperset(expected)
-    assert OnnxDetector(small_fp32).metadata == {"mlflow_nas.key": "tiny", "mlflow_nas.precision": "fp32"}
-    assert OnnxDetector(small_int8).metadata == {"mlflow_nas.key": "tiny", "mlflow_nas.precision": "int8"}
+    fp32, int8 = (OnnxDetector(path).metadata for path in (small_fp32, small_int8))
+    assert fp32 == {
+        "mlflow_nas.key": "tiny",
+        "mlflow_nas.precision": "fp32",
+        "mlflow_nas.input": "float-nchw",
+    }
+    assert int8 == {**fp32, "mlflow_nas.precision": "int8", "mlflow_nas.input": "uint8-nhwc-rgbx"}
 
 
 def test_a_temporary_folder_that_fails_is_named(

@@ -7,7 +7,7 @@ from user_folder import SMALL, UserFolder
 
 from mlflow_nas.config import SearchConfig, load_config
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.search import Session, open_session
+from mlflow_nas.search import Session, no_faster_in_int8, open_session
 
 
 def _open(folder: UserFolder, **options: Any) -> Session:
@@ -37,6 +37,7 @@ def made(user_folder: UserFolder) -> UserFolder:
         ({"training.freeze": "none", "training.distillation": 0.1}, "recipe .*distillation"),
         ({"space.aspect": 2.0}, r"aspect 1\.0, this call has 2\.0"),
         ({"board.threads": 2}, "nas.protocol '"),
+        ({"quantization.input": "float-nchw"}, "input 'uint8-nhwc-rgbx', this call has 'float-nchw'"),
         ({"quantization.precision": "fp32"}, "nas.precision 'int8', this call has 'fp32'"),
         ({"set": "space.channels=8"}, "choices 'channels: 8..24 step 8.*this call has 'channels: 8;"),
         ({"objectives": "map,macs"}, "objectives map, latency_ms, this call has map, macs"),
@@ -91,3 +92,15 @@ def test_there_is_no_study_of_that_name(made: UserFolder) -> None:
     with pytest.raises(ConfigError, match=r"There is no study 'dmo' in this storage, known are (?!none)"):
         made.store("dmo")
     assert not (made.path / made.work / "studies/dmo").exists()
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.0])
+def test_a_board_where_int8_is_no_faster_is_named(ratio: float) -> None:
+    """The sentence has the int8 file's share of the float file's time, and what can be done."""
+    note = no_faster_in_int8(ratio, "old-x86")
+    assert note is not None
+    assert note.startswith(
+        f"Int8 is no faster on old-x86: the baseline's int8 file takes {1 / ratio:.2f} of "
+    )
+    assert "quantization.precision=fp32" in note
+    assert no_faster_in_int8(1.01, "board") is None

@@ -60,12 +60,14 @@ def test_what_ships_is_what_was_measured(
     assert onnx.load(int8_file).SerializeToString() != int8_file.read_bytes()
     golden = tmp_path / "golden.npz"
     golden.write_bytes(b"samples")
-    model = log(_files(int8_file, golden=golden))
+    model = log(_files(int8_file, golden=golden, input="uint8-nhwc-rgbx"))
     stored = _stored(client, model, tmp_path)
     assert _sha256(stored / "model.onnx") == _sha256(int8_file) == model.tags["nas.sha256"]
     assert (stored / "golden.npz").read_bytes() == b"samples"
     assert len(list(stored.glob("*.onnx"))) == 1
     assert not list(stored.glob("*.data"))
+    (taken,) = mlflow.models.Model.load(str(stored)).signature.inputs
+    assert (taken.name, taken.type, taken.shape) == ("images", np.dtype("uint8"), (1, 32, 48, 4))
 
 
 def test_the_model_belongs_to_its_trial(

@@ -20,6 +20,7 @@ from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.space import SearchSpace, build_detector, load_seed_weights, save_weights
 from mlflow_nas.train import Recipe
 from mlflow_nas.trial import (
+    float_latency_ratio,
     given_detector,
     measure_given,
     parse_limits,
@@ -316,6 +317,27 @@ def test_a_machine_that_becomes_slower_changes_no_latency_ms(copied: Path) -> No
     assert slow["speedup"] == pytest.approx(usual["speedup"]) == pytest.approx(1 / usual["latency_ratio"])
     assert slow["latency_raw_ms"] == pytest.approx(3 * usual["latency_raw_ms"])
     assert reference_latency_ms(context) == context.reference_ms, "it is measured once"
+
+
+def test_the_float_file_is_timed_once(copied: Path) -> None:
+    """In turn with the int8 file of the reference model; the fake board's latency follows the size."""
+    ratio = float_latency_ratio(open_context(copied, board=FakeBoard(copied / "device")))
+    assert ratio > 1
+    dead = FakeBoard(copied / "device", fail_on={"time": BoardError("gone")})
+    assert float_latency_ratio(open_context(copied, board=dead)) == ratio
+
+
+def test_the_int8_files_input_can_be_chosen(tmp_path: Path) -> None:
+    """Another input is another file."""
+    import onnx
+
+    kinds = {}
+    for contract in ("uint8-nhwc-rgbx", "float-nchw"):
+        context = open_context(tmp_path, int8_input=contract)
+        result = run_trial(replace(context, epochs=1), SMALL)
+        graph = onnx.load(result.artefacts["int8"]).graph
+        kinds[contract] = [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
+    assert kinds == {"uint8-nhwc-rgbx": [1, 64, 64, 4], "float-nchw": [1, 3, 64, 64]}
 
 
 def test_a_screening_trains_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CHANGING", "before_and_after", "conditions", "facts", "read", "throttling"]
+__all__ = ["CHANGING", "before_and_after", "conditions", "facts", "processor", "read", "throttling"]
 
 CHANGING = (
     "governor",
@@ -22,6 +22,9 @@ CHANGING = (
     "throttle_flags",
 )
 """Facts that are read again after a measurement."""
+
+INT8_INSTRUCTIONS = ("avx2", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
+"""Flags of /proc/cpuinfo that decide how fast int8 is."""
 
 BAD_FLAGS = 0b1111  # of a Raspberry Pi: under-voltage, capped, throttled, soft limit, each of them now
 
@@ -60,7 +63,7 @@ def conditions(root: str = "/", core: int = 0) -> dict[str, str]:
     proc, sys = Path(root, "proc"), Path(root, "sys")
     clocks = sys / f"devices/system/cpu/cpu{core}/cpufreq"
     known = {
-        "machine": platform.machine(),
+        **processor(root),
         "soc": read(sys / "firmware/devicetree/base/model"),
         "cpu": read(proc / "cpuinfo", r"^model name\s*: (.+)$"),
         "cores": str(os.cpu_count()),
@@ -75,6 +78,16 @@ def conditions(root: str = "/", core: int = 0) -> dict[str, str]:
         "memory_free_mb": _scaled(read(proc / "meminfo", r"^MemAvailable: *(\d+)"), 1 / 1024),
     }
     return {name: value for name, value in known.items() if value}
+
+
+def processor(root: str = "/") -> dict[str, str]:
+    """The machine's architecture, and its int8 instructions where it has any; `facts` has the argument."""
+    flags = (read(Path(root, "proc/cpuinfo"), r"^(?:flags|Features)\s*: (.+)$") or "").split()
+    found = {
+        "machine": platform.machine(),
+        "int8": ",".join(name for name in INT8_INSTRUCTIONS if name in flags),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def throttling(before: dict[str, str], after: dict[str, str]) -> str:

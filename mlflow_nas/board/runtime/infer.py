@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
 from mlflow_nas.board.runtime.files import verify_sha256
+from mlflow_nas.board.runtime.inputs import image_input
 from mlflow_nas.board.runtime.lock import device_lock
 from mlflow_nas.board.runtime.session import load
 
@@ -17,6 +18,7 @@ def infer(
 ) -> JsonObject:
     """Run the model on each image of an .npy file [n, 3, H, W]; write its first outputs as [n, ...].
 
+    The images are floats in 0..1, whatever the file takes.
     It waits for a running measurement to end, so that it does not disturb it.
     """
     import numpy as np
@@ -25,10 +27,11 @@ def infer(
         verify_sha256(Path(model), sha256)
     with device_lock(**lock):
         network, _ = load(model, **session)
-        node = network.get_inputs()[0]
+        taken = image_input(network)
         batch = np.load(images)
-        if len(batch) == 0 or list(batch.shape[1:]) != node.shape[1:]:
-            raise Failure("request", f"the images are {list(batch.shape)}, the model takes {node.shape}")
-        outputs = [network.run(None, {node.name: batch[i : i + 1]})[0] for i in range(len(batch))]
+        if len(batch) == 0 or batch.shape[1:] != (taken.channels, *taken.size):
+            wanted = ["n", taken.channels, *taken.size]
+            raise Failure("request", f"the images are {list(batch.shape)}, the model takes {wanted}")
+        outputs = [network.run(None, taken.feed(batch[i : i + 1]))[0] for i in range(len(batch))]
     np.save(output, np.concatenate(outputs))
     return {"images": len(batch)}

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlflow_nas.board.runtime.facts import processor
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
 
-__all__ = ["SESSION_OPTIONS", "Run", "load"]
+__all__ = ["Run", "load", "session_options"]
 
 Run = Callable[[], Any]
 Feed = dict[str, Any]
 
-SESSION_OPTIONS: JsonObject = {
-    "inter_op_num_threads": 1,
-    "execution_mode": "ORT_SEQUENTIAL",
-    # As on the host: without it x86 processors without VNNI saturate 16-bit sums, which changes the outputs.
-    "config_entries": {"session.x64quantprecision": "1"},
-}
-"""Options of every session; latencies compare only under the same options."""
+X86 = ("x86_64", "AMD64")
+
+
+def session_options(facts: Mapping[str, str]) -> JsonObject:
+    """Options of every session on a device of these facts; latencies compare only under the same options.
+
+    Without VNNI the int8 kernels of x86 saturate 16-bit sums, which changes the outputs:
+    `session.x64quantprecision` has others used. With VNNI it would only make the file slower.
+    """
+    saturates = facts.get("machine") in X86 and "vnni" not in facts.get("int8", "")
+    return {
+        "inter_op_num_threads": 1,
+        "execution_mode": "ORT_SEQUENTIAL",
+        "config_entries": {"session.x64quantprecision": "1"} if saturates else {},
+    }
+
+
+BYTES = 256
 
 DTYPES = {
     "float": "f4",
@@ -77,12 +89,12 @@ def load(
 def _options(threads: int, profile: str) -> Any:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
+    options, chosen = onnxruntime.SessionOptions(), session_options(processor())
     options.intra_op_num_threads = threads
-    options.inter_op_num_threads = SESSION_OPTIONS["inter_op_num_threads"]
-    options.execution_mode = getattr(onnxruntime.ExecutionMode, SESSION_OPTIONS["execution_mode"])
+    options.inter_op_num_threads = chosen["inter_op_num_threads"]
+    options.execution_mode = getattr(onnxruntime.ExecutionMode, chosen["execution_mode"])
     options.log_severity_level = 3
-    for name, value in SESSION_OPTIONS["config_entries"].items():
+    for name, value in chosen["config_entries"].items():
         options.add_session_config_entry(name, value)
     if profile:
         options.enable_profiling, options.profile_file_prefix = True, profile
@@ -96,7 +108,9 @@ def _random_feed(session: Any) -> Feed:
     rng, feed = np.random.default_rng(0), {}
     for node in session.get_inputs():
         shape = [size if isinstance(size, int) else 1 for size in node.shape]
-        feed[node.name] = rng.random(shape).astype(DTYPES[node.type[len("tensor(") : -1]])
+        kind = DTYPES[node.type[len("tensor(") : -1]]
+        values = rng.integers(0, BYTES, shape) if kind == "u1" else rng.random(shape)
+        feed[node.name] = values.astype(kind)
     return feed
 
 
