@@ -88,6 +88,7 @@ class Device:
         max_model_bytes: a model file must not be larger; None for no limit.
         activate: the command that makes the application use a fresh model; empty for none.
         health: the command that succeeds when the application is healthy; empty for none.
+        signing_key: the SSH key on this machine that signs the manifests; None for unsigned ones.
         groups: names under which several devices are addressed at once.
         emulated: the device emulates another processor: its times are no latencies.
     """
@@ -108,6 +109,7 @@ class Device:
     max_model_bytes: int | None = None
     activate: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
+    signing_key: Path | None = None
     groups: tuple[str, ...] = ()
     emulated: bool = False
 

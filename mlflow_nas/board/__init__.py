@@ -14,6 +14,7 @@ from mlflow_nas.board.profiling import (
     pair_nodes,
     profile_files,
 )
+from mlflow_nas.board.runtime.signature import NAMESPACE, canonical
 from mlflow_nas.board.ssh import SshTransport
 from mlflow_nas.board.status import device_status
 from mlflow_nas.board.transport import (
@@ -25,6 +26,7 @@ from mlflow_nas.board.transport import (
 )
 
 __all__ = [
+    "NAMESPACE",
     "Active",
     "Check",
     "CommandResult",
@@ -41,6 +43,7 @@ __all__ = [
     "SshTransport",
     "Transport",
     "UnreachableError",
+    "canonical",
     "check_device",
     "compare_profiles",
     "device_status",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.runtime.install import ANY_VERSION
+from mlflow_nas.board.runtime.signature import digest
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["Active", "DeployedModels", "Manifest"]
@@ -76,6 +77,7 @@ class DeployedModels:
         manifest: Mapping[str, Any],
         *,
         sha256: str,
+        signature: str | None = None,
         replaces: str | None = ANY_VERSION,
     ) -> Manifest:
         """Make a file on the device the active version of `name`; keep the previous version.
@@ -88,6 +90,7 @@ class DeployedModels:
             path: of the file on the device; it is moved.
             manifest: stored beside it.
             sha256: the file's hash.
+            signature: of the manifest; a device with a list of allowed signers accepts none without.
             replaces: hash of the version that must be active now, None for none, "any" for whatever.
 
         Returns:
@@ -98,7 +101,8 @@ class DeployedModels:
                 another deployment changed the active version.
             CandidateError: the device refuses the model.
             ConfigError: the name has characters other than letters, digits, `.`, `_`, `-`; the file is larger
-                than the device allows; the active manifest is from a later version of mlflow_nas.
+                than the device allows; the signature is missing or refused; the active manifest is from a
+                later version of mlflow_nas.
         """
         root = self._board.client.root
         return self._call(
@@ -107,6 +111,7 @@ class DeployedModels:
             name=name,
             file={"path": path, "sha256": sha256, "max_bytes": self._board.device.max_model_bytes},
             manifest=dict(manifest),
+            seal={"digest": digest(dict(manifest)), "signature": signature},
             session=self._board.session,
             replaces=replaces,
             upload_folders=[f"{root}/staging", f"{root}/incoming"],

@@ -73,6 +73,7 @@ class _Entry(Section):
     max_model_bytes: int | None = Field(None, gt=0)
     activate: Command = ()
     health: Command = ()
+    signing_key: File | None = None
     groups: tuple[Name, ...] = ()
     emulated: bool = False
 

@@ -1,7 +1,6 @@
 """The deployed unit: one model version, its file and hash."""
 
 import datetime
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,6 +9,7 @@ import mlflow.artifacts
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+from mlflow_nas.deployments.manifest import describe_file
 from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.redact import redact
 from mlflow_nas.registry import disqualification, objectives_of
@@ -113,10 +113,9 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         "run_id": found.run_id,
         "run": run_address(client, found.run_id),
         "model_id": str(found.source).removeprefix("models:/"),
-        "input": detector.input,
+        "sha256": sha256,
         "input_size": list(detector.img_size),
-        "classes": json.loads(detector.metadata.get("mlflow_nas.classes", "[]")),
-        "architecture": json.loads(detector.metadata.get("mlflow_nas.architecture", "{}")),
+        **describe_file(detector),
         "metrics": {name: float(tags[name]) for name in _METRICS if name in tags},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from typing import Literal, NamedTuple
 
 from mlflow_nas.board import Active, DeployedModels, DeviceBoard, Manifest, get_board
+from mlflow_nas.deployments.manifest import describe_session, sign
 from mlflow_nas.deployments.options import Options
 from mlflow_nas.deployments.release import Release
 from mlflow_nas.deployments.verify import preflight, verify
@@ -54,15 +55,13 @@ def deploy_release(
         _check_mode(board, name, active, mode)
         with _naming_active(models, board, name), _uploaded(board, release, url) as path:
             verification = verify(board, path, release, active=active, options=options)
+            manifest = {**release.manifest, **describe_session(board), "verification": verification}
             after = models.install_remote(
                 name,
                 path,
-                {
-                    **release.manifest,
-                    "session": {**board.session, **board.session_options},
-                    "verification": verification,
-                },
+                manifest,
                 sha256=release.sha256,
+                signature=sign(manifest, device.signing_key) if device.signing_key else None,
                 replaces=active and active.manifest["sha256"],
             )
     return Change(active and active.manifest, after)

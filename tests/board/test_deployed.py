@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mlflow_nas.board import DeployedModels, FakeBoard
+from mlflow_nas.board.runtime.signature import digest
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
 from mlflow_nas.types import Device
 
@@ -112,7 +113,9 @@ def test_kill_at_any_step_of_an_install_leaves_old_or_new(
     options = _options(root, activate)
     hashed = sha256(new.read_bytes()).hexdigest()
     options |= {"file": {"path": f"{root}/staged.onnx", "sha256": hashed, "max_bytes": None}}
-    options |= {"session": {"threads": 1}, "manifest": {"version": "new"}}
+    manifest: dict[str, Any] = {"version": "new"}
+    options |= {"session": {"threads": 1}, "manifest": manifest}
+    options |= {"seal": {"digest": digest(manifest), "signature": None}}
     after = _killed(root, "install", options)
     seen = [_active(folder)["version"] for folder in after]
     assert len(after) > steps

@@ -173,6 +173,27 @@ def _unfoldable() -> onnx.ModelProto:
     return net.model(net.add("Softmax", net.shuffle(x, 64), axis=1)[0], channels=64)
 
 
+def _older() -> onnx.ModelProto:
+    """An opset whose Split can't be written as the pass writes it."""
+    net = Net()
+    model = net.model(net.conv(net.shuffle(net.conv("images", 3, 8), 8), 8, 5))
+    model.opset_import[0].version = 11
+    return model
+
+
+def _branching() -> onnx.ModelProto:
+    """A branch reads the convolution's channels, besides the shuffle."""
+    net = Net()
+    x = net.conv("images", 3, 5)
+    y = net.conv(net.shuffle(net.conv(x, 5, 6), 6), 6, 5)
+    made = [helper.make_tensor_value_info("chosen", TensorProto.FLOAT, [1, 5, 8, 8])]
+    sides = {
+        side: helper.make_graph([helper.make_node("Identity", [name], ["chosen"])], side, [], made)
+        for side, name in (("then_branch", x), ("else_branch", y))
+    }
+    return net.model(net.add("If", net.constant(True, kind="?"), **sides)[0])
+
+
 def _no_shuffle() -> onnx.ModelProto:
     net = Net()
     left, right = net.add("Split", net.conv("images", 3, 8), outputs=2, axis=1, num_outputs=2)
@@ -188,13 +209,14 @@ def _pixel_shuffle() -> onnx.ModelProto:
     return net.model(net.add("Reshape", moved, net.constant([1, 5, 16, 16], kind="i8"))[0], size=16)
 
 
-@pytest.mark.parametrize("make", [_unfoldable, _no_shuffle, _pixel_shuffle])
+@pytest.mark.parametrize("make", [_unfoldable, _older, _branching, _no_shuffle, _pixel_shuffle])
 def test_a_graph_that_cant_be_folded_computes_the_same(make: Callable[[], onnx.ModelProto]) -> None:
     """Its transposes stay, and so do its outputs."""
     model = make()
     folded = fold_shuffles(model)
     assert _operators(folded)["Transpose"] == _operators(model)["Transpose"]
     np.testing.assert_allclose(_run(folded), _run(model), atol=1e-6)
+    np.testing.assert_allclose(_run(pools_as_convolutions(model)), _run(model), atol=1e-6)
 
 
 def test_shared_weights_are_copied_before_one_reader_changes_them() -> None:

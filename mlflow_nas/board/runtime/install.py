@@ -22,6 +22,7 @@ from mlflow_nas.board.runtime.files import (
 )
 from mlflow_nas.board.runtime.lock import device_lock
 from mlflow_nas.board.runtime.session import load
+from mlflow_nas.board.runtime.signature import verify_manifest
 from mlflow_nas.board.runtime.store import (
     MANIFEST,
     SCHEMA,
@@ -41,6 +42,7 @@ def install(
     name: str,
     file: JsonObject,
     manifest: JsonObject,
+    seal: JsonObject,
     session: JsonObject,
     lock: JsonObject,
     activation: JsonObject,
@@ -54,6 +56,7 @@ def install(
         name: of the deployment.
         file: `path`, `sha256`, and `max_bytes`, None for any size.
         manifest: stored beside the file.
+        seal: the manifest's `digest` and `signature`, None without one.
         session: the arguments of `load`.
         lock: the arguments of `device_lock`.
         activation: the commands `activate` and `health`, each a list of words, with `activate_s`, `health_s`.
@@ -69,8 +72,9 @@ def install(
         _refuse_other(name, active, replaces)
         _refuse_large(source, file["max_bytes"])
         verify_sha256(source, sha256)
+        verify_manifest(root, manifest, sha256, seal)
         load(str(source), **{**session, "cores": ()})  # processes of `activate` must not inherit the cores
-        entry = {**manifest, "schema": SCHEMA, "name": name, "sha256": sha256}
+        entry = {**manifest, "schema": SCHEMA, "name": name, "sha256": sha256, "seal": seal}
         previous = _previous(folder, entry, active)
         try:
             _store(source, folder, sha256)

@@ -5,8 +5,7 @@ stand between them.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -25,7 +24,7 @@ CHANNELWISE = frozenset(
 )
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul"})
 
-Key = tuple[Any, ...]
+Key = tuple[int, ...]
 Limits = list[tuple[str, Sequence[int]]]
 Orders = dict[str, NDArray[np.int64]]
 
@@ -59,13 +58,9 @@ def find_orders(graph: Graph, selections: Sequence[Selection], mixed: set[str]) 
         selections: of the graph.
         mixed: tensors that keep their order.
     """
-    images = [
-        name for name, shape in graph.shapes.items() if len(shape) == 4 and shape[0] == 1 and all(shape)
-    ]
-    families, limits = (
-        _Families(),
-        [(name, _each(graph, name)) for name in (*mixed, *graph.inputs, *graph.outputs)],
-    )
+    images = [name for name in graph.shapes if graph.channels(name)]
+    families = _Families()
+    limits = [(name, _each(graph, name)) for name in (*mixed, *graph.inputs, *graph.outputs)]
     for node in graph.nodes:
         if not is_moving(node, graph):
             tied, limited = _constraints(node, graph)
@@ -76,10 +71,17 @@ def find_orders(graph: Graph, selections: Sequence[Selection], mixed: set[str]) 
         for channel, number in enumerate(bins):
             keys[families.of(name)][channel].append((-1, number))
     for index in reversed(range(len(selections))):
-        own = keys[families.of(selections[index].tensor)]
-        for position, (source, channel) in enumerate(selections[index].channels):
-            keys[families.of(source)][channel].append((index, *own[position]))
+        ranks = _ranks(keys[families.of(selections[index].tensor)], len(selections[index].channels))
+        for rank, (source, channel) in zip(ranks, selections[index].channels, strict=True):
+            keys[families.of(source)][channel].append((index, rank))
     return _sorted(images, families, keys, graph, {one.tensor: one for one in selections})
+
+
+def _ranks(keys: Mapping[int, Sequence[Key]], count: int) -> list[int]:
+    """The place of each channel's key among the different keys."""
+    own = [tuple(keys.get(channel, ())) for channel in range(count)]
+    places = {key: place for place, key in enumerate(sorted(set(own)))}
+    return [places[key] for key in own]
 
 
 def _sorted(
@@ -98,7 +100,7 @@ def _sorted(
     for name in sorted(images, key=lambda image: made.get(image, -1)):
         family = families.of(name)
         if family not in orders:
-            count = graph.shapes[name][1]
+            count = graph.channels(name)
             last: Sequence[Key] = [(channel,) for channel in range(count)]
             if name in selections:
                 last = [
@@ -113,8 +115,7 @@ def _sorted(
 
 def _each(graph: Graph, name: str) -> Sequence[int]:
     """Every channel in its place."""
-    shape = graph.shapes.get(name, ())
-    return range(shape[1] if len(shape) == 4 else 0)
+    return range(graph.channels(name))
 
 
 def _constraints(node: onnx.NodeProto, graph: Graph) -> tuple[list[str], Limits]:
@@ -127,13 +128,13 @@ def _constraints(node: onnx.NodeProto, graph: Graph) -> tuple[list[str], Limits]
         return [], fixed
     constants = [graph.constants[name] for name in node.input if name in graph.constants]
     is_scaled = node.op_type in _ARITHMETIC and any(value.size > 1 for value in constants)
-    counts = {len(_each(graph, name)) for name in tensors}
+    counts = {graph.channels(name) for name in tensors}
     return ([], fixed) if is_scaled or len(counts) > 1 or 0 in counts else (tensors, [])
 
 
 def _of_convolution(node: onnx.NodeProto, graph: Graph) -> tuple[list[str], Limits] | None:
     taken, made = node.input[0], node.output[0]
-    inputs, outputs = len(_each(graph, taken)), len(_each(graph, made))
+    inputs, outputs = graph.channels(taken), graph.channels(made)
     if not inputs or not outputs or any(name not in graph.constants for name in node.input[1:] if name):
         return None
     groups = attribute(node, "group", 1)

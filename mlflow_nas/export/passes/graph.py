@@ -36,8 +36,23 @@ class Graph:
         self.outputs = [value.name for value in graph.output]
         self.readers: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in self.nodes:
-            for name in node.input:
+            for name in _reads(node):
                 self.readers[name].append(node)
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether a node holds graphs of its own, which may read any tensor."""
+        return any(one.type == onnx.AttributeProto.GRAPH for node in self.nodes for one in node.attribute)
+
+    @property
+    def opset(self) -> int:
+        """Version of ONNX's own operators."""
+        return int(max(one.version for one in self.model.opset_import if one.domain in ("", "ai.onnx")))
+
+    def channels(self, name: str) -> int:
+        """Channels of a tensor [1, C, H, W] of known size; 0 for another one."""
+        shape = self.shapes.get(name, ())
+        return shape[1] if len(shape) == 4 and shape[0] == 1 and all(shape) else 0
 
     def fresh(self, name: str) -> str:
         """A name that no tensor of the graph has."""
@@ -61,7 +76,7 @@ class Graph:
         for node in reversed(self.nodes):
             if not wanted.isdisjoint(node.output):
                 kept.append(node)
-                wanted.update(node.input)
+                wanted.update(_reads(node))
         graph = self.model.graph
         del graph.node[:]
         graph.node.extend(reversed(kept))
@@ -83,3 +98,9 @@ class Graph:
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     """The value of a node's attribute."""
     return next((helper.get_attribute_value(one) for one in node.attribute if one.name == name), default)
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """The tensors that a node reads, those in its branches included."""
+    inner = (one.g.node for one in node.attribute if one.type == onnx.AttributeProto.GRAPH)
+    return {*node.input}.union(*(_reads(own) for nodes in inner for own in nodes))

@@ -39,5 +39,4 @@ def _channels(node: onnx.NodeProto, graph: Graph) -> int:
     ):
         return 0
     has_one_divisor = attribute(node, "count_include_pad", 0) or not any(attribute(node, "pads", []))
-    shape = graph.shapes.get(node.input[0], ())
-    return shape[1] if has_one_divisor and len(shape) == 4 else 0
+    return graph.channels(node.input[0]) if has_one_divisor else 0

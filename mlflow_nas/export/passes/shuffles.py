@@ -23,6 +23,9 @@ __all__ = ["fold_shuffles"]
 MAX_PIECES = 16
 """Pieces of a tensor, beyond which a transpose is cheaper."""
 
+SPLIT_BY_INPUT = 13
+"""The first opset whose Split takes its sizes as an input."""
+
 Piece = tuple[str, int, int]
 """Tensor, first channel, end."""
 
@@ -31,11 +34,12 @@ def fold_shuffles(model: onnx.ModelProto) -> onnx.ModelProto:
     """Remove the reshapes and transposes of channel shuffles.
 
     Works for any arrangement of convolutions, channelwise operators, splits and concatenations of tensors
-    [1, C, H, W] of known size. A graph without a shuffle, or one whose shuffles would need many small pieces,
-    is returned as it is.
+    [1, C, H, W] of known size. A graph without a shuffle, with branches, or whose shuffles would need many
+    small pieces is returned as it is.
     """
     graph = Graph(model)
-    if not any(_is_shuffle(node, graph) for node in graph.nodes):
+    can_be_read = graph.opset >= SPLIT_BY_INPUT and not graph.has_branches
+    if not can_be_read or not any(_is_shuffle(node, graph) for node in graph.nodes):
         return model
     selections, mixed = find_selections(graph)
     orders = find_orders(graph, selections, mixed)

@@ -22,8 +22,7 @@ def pad_stem(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = Graph(model)
     images = graph.inputs[0]
     stems = graph.readers[images]
-    shape = graph.shapes[images]
-    if len(graph.inputs) > 1 or len(shape) != 4 or shape[1] != _RGB or not stems:
+    if len(graph.inputs) > 1 or graph.channels(images) != _RGB or not stems:
         return model
     if not all(_is_stem(node, graph) for node in stems):
         return model

@@ -6,7 +6,7 @@ Boxes are relative to the image; ignore is 1 for difficult boxes and crowds, whi
 Answer: `Detections` of each image. Metric: COCO mAP at IoU .5:.95 (`map`) and at .5 (`map_50`), 0..1.
 """
 
-from mlflow_nas.tasks.detection.answer import Detections, decode, image_boxes
+from mlflow_nas.tasks.detection.answer import Detections, decode, describe_output, image_boxes
 from mlflow_nas.tasks.detection.bootstrap import bootstrap_map, interval
 from mlflow_nas.tasks.detection.evaluate import (
     Detector,
@@ -24,6 +24,7 @@ __all__ = [
     "NetworkDetector",
     "bootstrap_map",
     "decode",
+    "describe_output",
     "evaluate_detector",
     "evaluate_network",
     "image_boxes",

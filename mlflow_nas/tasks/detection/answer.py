@@ -14,7 +14,9 @@ from torchvision.ops import batched_nms, nms
 
 from mlflow_nas.space import CLASS_POWER, OBJECTNESS_POWER, boxes_of_cells
 
-__all__ = ["Detections", "decode", "image_boxes"]
+__all__ = ["Detections", "decode", "describe_output", "image_boxes"]
+
+IOU_THRESHOLD, MAX_DETECTIONS = 0.45, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ def decode(
     *,
     classes: Sequence[int] | None = None,
     score_threshold: float = 0.001,
-    iou_threshold: float = 0.45,
-    max_detections: int = 100,
+    iou_threshold: float = IOU_THRESHOLD,
+    max_detections: int = MAX_DETECTIONS,
 ) -> list[Detections]:
     """Boxes of a batch, after non-maximum suppression per image and class.
 
@@ -79,6 +81,29 @@ def image_boxes(
     found = decode(torch.from_numpy(output[np.newaxis]), score_threshold=score_threshold)[0]
     scale = torch.tensor([size[1], size[0]] * 2)
     return Detections(found.boxes.clamp(0, 1) * scale, found.scores, found.labels)
+
+
+def describe_output(num_classes: int, *, score_threshold: float) -> dict[str, object]:
+    """How an application decodes a file's output, as plain values for a manifest.
+
+    Args:
+        num_classes: of the detector; one class has no channel of its own.
+        score_threshold: lower scores are dropped.
+    """
+    has_classes = num_classes > 1
+    of_class = f" * class^{CLASS_POWER}" if has_classes else ""
+    return {
+        "layout": "NCHW",
+        "dtype": "float32",
+        "channels": ["objectness", "tx", "ty", "tw", "th", *(["class"] * num_classes if has_classes else [])],
+        "boxes": "cx = (tanh(tx) + column) / columns, cy = (tanh(ty) + row) / rows, w = sigmoid(tw), "
+        "h = sigmoid(th), relative to the image",
+        "score": f"objectness^{OBJECTNESS_POWER}{of_class}",
+        "suppression": "non-maximum suppression per class",
+        "score_threshold": score_threshold,
+        "iou_threshold": IOU_THRESHOLD,
+        "max_detections": MAX_DETECTIONS,
+    }
 
 
 def _scores_of_cells(output: Tensor, classes: Sequence[int] | None) -> Tensor:
