@@ -1,12 +1,14 @@
 """Errors that say whose fault it is; each message names the value, the bound and the remedy."""
 
 __all__ = [
+    "AlreadyExistsError",
     "BoardError",
     "CandidateError",
     "ConfigError",
     "MachineError",
     "MemoryShortageError",
     "NasError",
+    "NotFoundError",
     "RegistryError",
 ]
 
@@ -17,6 +19,14 @@ class NasError(Exception):
 
 class ConfigError(NasError):
     """The user's fault: an unknown option, a value out of range, missing or corrupt data."""
+
+
+class NotFoundError(ConfigError):
+    """The user names something that does not exist."""
+
+
+class AlreadyExistsError(ConfigError):
+    """The user creates something that exists."""
 
 
 class CandidateError(NasError):

@@ -27,8 +27,8 @@ UNSATURATED = {"session.x64quantprecision": "1"}  # as on the host, for manifest
 class Detector:
     """The active version of a deployment, or a file."""
 
-    def __init__(self, model: Path, threshold: float) -> None:
-        self.model, self.threshold, self.opened = model, threshold, (0, 0)
+    def __init__(self, model: Path, threshold: float | None) -> None:
+        self.model, self.given, self.opened = model, threshold, (0, 0)
 
     def __call__(self, image: np.ndarray) -> dict[str, Any]:
         """Detections in an image, RGB uint8 [h, w, 3]."""
@@ -44,12 +44,13 @@ class Detector:
 
     def follow(self) -> None:
         """Open the file, again after each switch of the deployment: a switch renames its manifest."""
-        path = self.model / "manifest.json" if self.model.is_dir() else self.model
-        found = path.stat()
+        found = (path := self.model / "manifest.json" if self.model.is_dir() else self.model).stat()
         if (found.st_ino, found.st_mtime_ns) == self.opened:
             return
         manifest = json.loads(path.read_text("utf-8")) if path != self.model else {}
         file = self.model / f"models/{manifest['sha256']}.onnx" if manifest else path
+        known = manifest.get("output", {}).get("score_threshold", 0.3)
+        self.threshold = known if self.given is None else self.given
         saved, options = manifest.get("session", {}), onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = saved.get("threads", 1), 3
         for name, value in saved.get("config_entries", UNSATURATED).items():
@@ -141,7 +142,7 @@ if __name__ == "__main__":
     parser.add_argument("model", type=Path)
     parser.add_argument("images", nargs="*", help="files and folders")
     parser.add_argument("--camera", help="number or path")
-    parser.add_argument("--threshold", type=float, default=0.3, help="lower scores are dropped")
+    parser.add_argument("--threshold", type=float, help="lower scores are dropped; unset: the manifest's")
     args = parser.parse_args()
     detect = Detector(args.model, args.threshold)
     for name, image in images(args.images, args.camera):

@@ -44,6 +44,8 @@ def deploy(
         options=Options(
             force=chosen.force,
             max_regression=chosen.max_regression,
+            max_drop=chosen.max_drop,
+            threshold=chosen.threshold,
             via=chosen.via,
             atomic=chosen.atomic,
         ),

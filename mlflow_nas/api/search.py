@@ -239,7 +239,7 @@ def _deploy(
             f"models:/{config.registry.model}@{alias}",
             device=device,
             devices=config.board.inventory,
-            options=Options(max_regression=None),
+            options=Options(max_regression=None, max_drop=None),
         )
     except NasError as error:
         return None, str(error)

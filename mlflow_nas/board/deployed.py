@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.runtime.install import ANY_VERSION
 from mlflow_nas.board.runtime.signature import digest
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.errors import NotFoundError
 
 __all__ = ["Active", "DeployedModels", "Manifest"]
 
@@ -136,12 +136,12 @@ class DeployedModels:
 
         Raises:
             BoardError: the device can't be reached.
-            ConfigError: there is no such deployment; the message lists the existing ones.
+            NotFoundError: there is no such deployment; the message lists the existing ones.
         """
         found = self.find(name)
         if found is None:
             known = ", ".join(manifest["name"] for manifest in self.list()) or "none"
-            raise ConfigError(f"{self._board.name} has no deployment {name!r}: it has {known}.")
+            raise NotFoundError(f"{self._board.name} has no deployment {name!r}: it has {known}.")
         return found
 
     def list(self) -> list[Manifest]:

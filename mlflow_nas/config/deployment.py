@@ -185,6 +185,20 @@ class DeployConfig(CommandConfig):
         description="Largest slowdown against the active version, as a share",
         json_schema_extra=option("max_regression"),
     )
+    max_drop: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Largest drop of the accuracy below the active version's, measured on the same data",
+        json_schema_extra=option("max_drop"),
+    )
+    threshold: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Score from which `predict` reports a detection",
+        json_schema_extra=option("threshold"),
+    )
     via: str | None = Field(
         None,
         pattern=r"^s3://[^\x00-\x20]+$",

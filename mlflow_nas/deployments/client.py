@@ -10,18 +10,36 @@ from click import ClickException
 from mlflow import MlflowClient
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    INVALID_STATE,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    TEMPORARILY_UNAVAILABLE,
+)
 
 from mlflow_nas.board import DeployedModels, Manifest, get_board
-from mlflow_nas.deployments.deploy import deploy, rollback
+from mlflow_nas.deployments.deploy import deploy, rollback, verify_locally
 from mlflow_nas.deployments.options import Options, parse_options
 from mlflow_nas.deployments.predict import predict
 from mlflow_nas.deployments.rollout import SCHEME, find_target
 from mlflow_nas.deployments.switch import Mode
 from mlflow_nas.deployments.tags import tag_removed
-from mlflow_nas.errors import ConfigError, NasError
+from mlflow_nas.errors import (
+    AlreadyExistsError,
+    BoardError,
+    CandidateError,
+    ConfigError,
+    NasError,
+    NotFoundError,
+    RegistryError,
+)
 from mlflow_nas.tracking import connect
 
 __all__ = ["DeploymentError", "EdgeDeploymentClient", "run_local", "target_help"]
+
+_OF_CREATE = ("force", "max_regression", "max_drop", "threshold", "via", "atomic")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,9 +57,22 @@ def _raises_mlflow(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except NasError as error:
-            raise DeploymentError(str(error)) from error
+            raise DeploymentError(str(error), error_code=_code(error)) from error
 
     return call
+
+
+def _code(error: NasError) -> int:
+    """MLflow's code of an error: whose fault it is."""
+    codes = {
+        NotFoundError: RESOURCE_DOES_NOT_EXIST,
+        AlreadyExistsError: RESOURCE_ALREADY_EXISTS,
+        ConfigError: INVALID_PARAMETER_VALUE,
+        CandidateError: INVALID_STATE,
+        BoardError: TEMPORARILY_UNAVAILABLE,
+        RegistryError: RESOURCE_DOES_NOT_EXIST,
+    }
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), INTERNAL_ERROR)
 
 
 class EdgeDeploymentClient(BaseDeploymentClient):
@@ -66,9 +97,12 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         config: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
-        """Deploy a model version under a new name; config: force, max_regression, via, atomic."""
+        """Deploy a model version under a new name.
+
+        Config: force, max_regression, max_drop, threshold, via, atomic.
+        """
         _refuse_endpoint(endpoint)
-        options = parse_options(config, allowed=("force", "max_regression", "via", "atomic"))
+        options = parse_options(config, allowed=_OF_CREATE)
         return self._deploy(name, model_uri, flavor, options, "create")
 
     @_raises_mlflow
@@ -160,8 +194,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
     def _deploy(
         self, name: str, model_uri: str, flavor: str | None, options: Options, mode: Mode
     ) -> dict[str, Any]:
-        if flavor not in (None, "onnx"):
-            raise ConfigError(f"The flavor {flavor!r} can't be deployed: only onnx runs on devices.")
+        _refuse_flavor(flavor)
         manifest = deploy(_client(), model_uri, device=self._target, name=name, options=options, mode=mode)
         return _with_flavor(manifest)
 
@@ -183,6 +216,11 @@ def _with_flavor(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**manifest, "flavor": "onnx"}
 
 
+def _refuse_flavor(flavor: str | None) -> None:
+    if flavor not in (None, "onnx"):
+        raise ConfigError(f"The flavor {flavor!r} can't be deployed: only onnx runs on devices.")
+
+
 def _refuse_endpoint(endpoint: str | None) -> None:
     if endpoint is not None:
         raise ConfigError("Devices have no endpoints: leave --endpoint out.")
@@ -192,8 +230,13 @@ def _refuse_endpoint(endpoint: str | None) -> None:
 def run_local(
     name: str, model_uri: str, flavor: str | None = None, config: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Deploy to this machine: what `mlflow deployments run-local -t nas-edge` calls."""
-    return EdgeDeploymentClient(f"{SCHEME}local").create_deployment(name, model_uri, flavor, config)
+    """Verify on this machine what a deployment would: `mlflow deployments run-local -t nas-edge`.
+
+    Nothing is installed, so that it can be repeated.
+    """
+    _refuse_flavor(flavor)
+    options = parse_options(config, allowed=("force",))
+    return _with_flavor(verify_locally(_client(), model_uri, name=name, options=options))
 
 
 def target_help() -> str:
@@ -203,9 +246,12 @@ def target_help() -> str:
         "machine; fake: for tests). The device verifies the file's sha256, runs the golden samples,\n"
         "measures latency, switches atomically, runs its activate command and its health check; after\n"
         "any failure the previous version is the active one.\n"
-        "Models: models:/NAME@ALIAS or models:/NAME/VERSION. Options of create and update:\n"
+        "Models: models:/NAME@ALIAS or models:/NAME/VERSION; with force any other. Options of create and\n"
+        "update:\n"
         "  -C force=true           also a version that is not int8, not measured, or measured elsewhere\n"
         "  -C max_regression=0.1   largest slowdown against the active version, as a share\n"
+        "  -C max_drop=0.05        largest drop of accuracy below the active version's, on the same data\n"
+        "  -C threshold=0.3        score from which predict reports a detection\n"
         "  -C via=s3://BUCKET/P    the device downloads the file from there, by a signed URL\n"
         "  -C atomic=true          a group whose rollout fails midway is rolled back\n"
         "  -C rollback=true        update only, without -m: the previous version\n"

@@ -10,15 +10,30 @@ from mlflow import MlflowClient
 
 from mlflow_nas.deployments.options import Options
 from mlflow_nas.deployments.pull import publish
-from mlflow_nas.deployments.release import fetch_release
+from mlflow_nas.deployments.release import (
+    Release,
+    fetch_release,
+    fetch_unregistered,
+    is_registered,
+    resolve_version,
+)
 from mlflow_nas.deployments.rollout import find_target, roll_out, summary
-from mlflow_nas.deployments.switch import Change, Mode, deploy_release, roll_back, undo
+from mlflow_nas.deployments.switch import (
+    Change,
+    Mode,
+    check_mode,
+    deploy_release,
+    roll_back,
+    undo,
+    verify_release,
+)
 from mlflow_nas.deployments.tags import tag_active, tag_undone
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.redact import redact
 from mlflow_nas.tracking import connect
 from mlflow_nas.types import Device
 
-__all__ = ["deploy", "rollback"]
+__all__ = ["deploy", "rollback", "verify_locally"]
 
 _log = logging.getLogger(__name__)
 _STRICT = Options()
@@ -43,7 +58,8 @@ def deploy(
 
     Args:
         client: of the registry.
-        model_uri: models:/NAME@ALIAS, models:/NAME/VERSION, or NAME for its champion.
+        model_uri: models:/NAME@ALIAS, models:/NAME/VERSION, or NAME for its champion; with `force` and a name
+            for the deployment any other model of MLflow.
         device: NAME from the device inventory, or group/NAME. A measurement on one device of a group counts
             for all of them, and a rollout stops at its first failure.
         devices: the inventory; None for MLFLOW_NAS_DEVICES, else ./devices.yaml.
@@ -61,10 +77,12 @@ def deploy(
         BoardError: the device can't be reached, or `activate` or `health` failed.
     """
     target = find_target(device, devices)
-    uri = model_uri if ":" in model_uri else f"models:/{model_uri}@champion"
+    uri = _uri(model_uri)
+    deployment = _deployment_name(client, uri, name, options)
+    for one in target.devices:
+        check_mode(one, deployment, mode)
     with tempfile.TemporaryDirectory() as folder:
-        release = fetch_release(client, uri, folder=Path(folder))
-        deployment = name or release.model
+        release = _fetch(client, uri, Path(folder), deployment)
         url = publish(release, options.via) if options.via else None
         boards = {one.name for one in target.devices}
 
@@ -81,6 +99,31 @@ def deploy(
 
         changes = roll_out(target, step, undo=revert if options.atomic else None)
     return summary(target, changes)
+
+
+def verify_locally(
+    client: MlflowClient, model_uri: str, *, name: str, options: Options = _STRICT
+) -> dict[str, Any]:
+    """Run a version's checks on this machine; nothing is installed, so that it can be repeated.
+
+    Args:
+        client: of the registry.
+        model_uri: as for `deploy`.
+        name: in the manifest.
+        options: `force`.
+
+    Returns:
+        The manifest that a deployment would store, with its verification.
+
+    Raises:
+        NasError: as `deploy`.
+    """
+    (device,) = find_target("local").devices
+    uri = _uri(model_uri)
+    _deployment_name(client, uri, name, options)
+    with tempfile.TemporaryDirectory() as folder:
+        release = _fetch(client, uri, Path(folder), name)
+        return verify_release(device, release, name=name, options=options)
 
 
 def rollback(device: str, name: str, *, devices: Path | None = None) -> dict[str, Any]:
@@ -110,6 +153,33 @@ def rollback(device: str, name: str, *, devices: Path | None = None) -> dict[str
         return change
 
     return summary(target, roll_out(target, step))
+
+
+def _uri(model_uri: str) -> str:
+    return model_uri if ":" in model_uri else f"models:/{model_uri}@champion"
+
+
+def _deployment_name(client: MlflowClient, uri: str, name: str | None, options: Options) -> str:
+    """The deployment's name; a version that does not exist is refused before a device is asked.
+
+    Raises:
+        ConfigError: the model is not registered, without force or a name.
+        RegistryError: there is no such version.
+    """
+    if is_registered(uri):
+        return name or str(resolve_version(client, uri).name)
+    if not options.force or name is None:
+        raise ConfigError(
+            f"{redact(uri)} is no registered version, so nothing is known of its latency and accuracy: give "
+            "models:/NAME@ALIAS or models:/NAME/VERSION, or force=true and a name for the deployment."
+        )
+    return name
+
+
+def _fetch(client: MlflowClient, uri: str, folder: Path, name: str) -> Release:
+    if is_registered(uri):
+        return fetch_release(client, uri, folder=folder)
+    return fetch_unregistered(client, uri, folder=folder, name=name)
 
 
 def _registry() -> MlflowClient | None:

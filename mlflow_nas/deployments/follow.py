@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from mlflow_nas.board import DeployedModels, get_board
 from mlflow_nas.deployments.deploy import deploy
+from mlflow_nas.deployments.options import Options
 from mlflow_nas.deployments.rollout import find_target
 from mlflow_nas.deployments.tags import repair_claims, tag_failed
 from mlflow_nas.errors import BoardError, NasError
@@ -56,7 +57,12 @@ def follow(
             continue
         try:
             given[one.name] = deploy(
-                client, f"models:/{model}/{wanted}", device=one.name, devices=devices, name=model
+                client,
+                f"models:/{model}/{wanted}",
+                device=one.name,
+                devices=devices,
+                name=model,
+                options=Options(max_regression=None, max_drop=None),  # the goal of the champion has decided
             )
         except BoardError:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.board import NAMESPACE, DeviceBoard, canonical
-from mlflow_nas.deployments.predict import SCORE_THRESHOLD
+from mlflow_nas.deployments.options import THRESHOLD
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import FLOAT_NCHW, UINT8_NHWC_RGBX
 
@@ -45,7 +45,7 @@ def describe_file(detector: "OnnxDetector") -> dict[str, object]:
             "size": list(detector.img_size),
             "resize": _RESIZE,
         },
-        "output": describe_output(detector.num_classes, score_threshold=SCORE_THRESHOLD),
+        "output": describe_output(detector.num_classes, score_threshold=THRESHOLD),
         "classes": json.loads(detector.metadata.get("mlflow_nas.classes", "[]")),
         "architecture": json.loads(detector.metadata.get("mlflow_nas.architecture", "{}")),
     }

@@ -7,9 +7,11 @@ from typing import Any
 from mlflow_nas.deployments.pull import parse_bucket
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["MAX_REGRESSION", "Options", "parse_options"]
+__all__ = ["MAX_DROP", "MAX_REGRESSION", "THRESHOLD", "Options", "parse_options"]
 
 MAX_REGRESSION = 0.1
+MAX_DROP = 0.05
+THRESHOLD = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,9 @@ class Options:
     Attributes:
         force: also a version that is not int8, not measured, measured elsewhere, or without golden samples.
         max_regression: limit of the slowdown against the active version, as a share; None for any.
+        max_drop: limit of the drop of accuracy below the active version's, measured on the same data; None
+            for any.
+        threshold: score from which `predict` reports a detection.
         via: s3://BUCKET/PREFIX from which devices download the file; None uploads it to them.
         atomic: roll a group back when its rollout stops.
         rollback: make the previous version active again instead.
@@ -26,6 +31,8 @@ class Options:
 
     force: bool = False
     max_regression: float | None = MAX_REGRESSION
+    max_drop: float | None = MAX_DROP
+    threshold: float = THRESHOLD
     via: str | None = None
     atomic: bool = False
     rollback: bool = False
@@ -64,6 +71,13 @@ def _share(name: str, value: str) -> float:
     return share
 
 
+def _fraction(name: str, value: str) -> float:
+    found = _share(name, value)
+    if found > 1:
+        raise ConfigError(f"-C {name}={value}: give a number in 0..1, such as 0.3.")
+    return found
+
+
 def _bucket(_name: str, value: str) -> str:
     parse_bucket(value)
     return value
@@ -72,6 +86,8 @@ def _bucket(_name: str, value: str) -> str:
 _PARSERS: Mapping[str, Any] = {
     "force": _switch,
     "max_regression": _share,
+    "max_drop": _share,
+    "threshold": _fraction,
     "via": _bucket,
     "atomic": _switch,
     "rollback": _switch,

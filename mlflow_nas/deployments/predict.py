@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from mlflow_nas.board import DeployedModels, get_board
 from mlflow_nas.deployments.inputs import read_images
+from mlflow_nas.deployments.options import THRESHOLD
 from mlflow_nas.types import Device
 
 __all__ = ["predict"]
 
-SCORE_THRESHOLD = 0.3
 IMAGES_PER_CALL = 16
 """16 images of 352 x 352 are 24 MB."""
 
@@ -59,7 +59,8 @@ def _detections(
     from mlflow_nas.tasks import image_boxes
 
     height, width = image.shape[:2]
-    found = image_boxes(output, (height, width), score_threshold=SCORE_THRESHOLD)
+    threshold = manifest.get("output", {}).get("score_threshold", THRESHOLD)
+    found = image_boxes(output, (height, width), score_threshold=threshold)
     return {
         "boxes": found.boxes.tolist(),
         "scores": found.scores.tolist(),

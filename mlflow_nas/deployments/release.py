@@ -3,6 +3,7 @@
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import mlflow.artifacts
@@ -13,10 +14,18 @@ from mlflow_nas.deployments.manifest import describe_file
 from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.redact import redact
 from mlflow_nas.registry import disqualification, objectives_of
-from mlflow_nas.tracking import server_call
+from mlflow_nas.tracking import fetch_model, server_call
 
-__all__ = ["Release", "fetch_release", "run_address"]
+__all__ = [
+    "Release",
+    "fetch_release",
+    "fetch_unregistered",
+    "is_registered",
+    "resolve_version",
+    "run_address",
+]
 
+DIGEST_SHOWN = 12
 _METRICS = ("map", "map_50", "latency_ms", "latency_ratio", "latency_raw_ms")
 
 
@@ -34,6 +43,7 @@ class Release:
         file: the ONNX file on this machine.
         sha256: its hash.
         golden: the golden samples beside it; None without them.
+        accuracy: name of the metric that is its accuracy.
         refused: why the version may hold no alias and is not deployed; None for one that may.
         manifest: stored on the device.
     """
@@ -47,8 +57,9 @@ class Release:
     file: Path
     sha256: str
     golden: Path | None
+    accuracy: str
     refused: str | None
-    manifest: dict[str, object]
+    manifest: dict[str, Any]
 
 
 def fetch_release(client: MlflowClient, model_uri: str, *, folder: Path) -> Release:
@@ -58,13 +69,43 @@ def fetch_release(client: MlflowClient, model_uri: str, *, folder: Path) -> Rele
         ConfigError: the URI has another form.
         RegistryError: there is no such version, its file is missing, or it is not the measured one.
     """
-    found = _resolve(client, model_uri)
+    found = resolve_version(client, model_uri)
     file = _download(client, found, folder)
     return _release(client, found, file)
 
 
+def is_registered(model_uri: str) -> bool:
+    """Whether a URI has the form of a registered version."""
+    name = model_uri.removeprefix("models:/").strip("/")
+    return model_uri.startswith("models:/") and ("@" in name or "/" in name)
+
+
+def fetch_unregistered(client: MlflowClient, model_uri: str, *, folder: Path, name: str) -> Release:
+    """Download any other model of MLflow: of a run, a logged model, a folder. Nothing is known of it.
+
+    Args:
+        client: the MLflow client.
+        model_uri: such as runs:/ID/model, models:/m-ID or a folder.
+        folder: where its file is stored.
+        name: of the deployment; it stands for the registered model's.
+
+    Raises:
+        RegistryError: there is no such model, or it holds not one ONNX file.
+    """
+    from mlflow_nas.export import model_sha256
+
+    file = fetch_model(client, model_uri, folder)
+    found = ModelVersion(name, model_sha256(file)[:DIGEST_SHOWN], 0, source=model_uri)
+    return _release(client, found, file)
+
+
 @server_call("find the model version", "name a version that exists")
-def _resolve(client: MlflowClient, model_uri: str) -> ModelVersion:
+def resolve_version(client: MlflowClient, model_uri: str) -> ModelVersion:
+    """The version that a URI names.
+
+    Raises:
+        ConfigError: the URI has another form; RegistryError: there is no such version.
+    """
     name, alias, version = _parse(model_uri)
     if alias:
         return client.get_model_version_by_alias(name, alias)
@@ -107,16 +148,19 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
             f"its file has {sha256}: it was changed since; register it again."
         )
     detector, golden = OnnxDetector(file), file.with_name(GOLDEN_FILE)
-    manifest: dict[str, object] = {
+    accuracy = objectives_of(tags)[0].name
+    manifest: dict[str, Any] = {
         "model": found.name,
         "version": str(found.version),
+        "registered": found.creation_timestamp > 0,
         "run_id": found.run_id,
         "run": run_address(client, found.run_id),
         "model_id": str(found.source).removeprefix("models:/"),
         "sha256": sha256,
         "input_size": list(detector.img_size),
         **describe_file(detector),
-        "metrics": {name: float(tags[name]) for name in _METRICS if name in tags},
+        "metrics": {name: float(tags[name]) for name in (accuracy, *_METRICS) if name in tags},
+        "dataset": tags.get("nas.dataset"),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     return Release(
@@ -129,6 +173,7 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         file=file,
         sha256=sha256,
         golden=golden if golden.is_file() else None,
+        accuracy=accuracy,
         refused=disqualification(tags, objectives_of(tags)),
         manifest=manifest,
     )

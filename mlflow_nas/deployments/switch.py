@@ -8,11 +8,11 @@ from mlflow_nas.board import Active, DeployedModels, DeviceBoard, Manifest, get_
 from mlflow_nas.deployments.manifest import describe_session, sign
 from mlflow_nas.deployments.options import Options
 from mlflow_nas.deployments.release import Release
-from mlflow_nas.deployments.verify import preflight, verify
-from mlflow_nas.errors import BoardError, ConfigError, NasError
+from mlflow_nas.deployments.verify import preflight, refuse_less_accurate, verify
+from mlflow_nas.errors import AlreadyExistsError, BoardError, NasError, NotFoundError
 from mlflow_nas.types import Device
 
-__all__ = ["Change", "Mode", "deploy_release", "roll_back", "undo"]
+__all__ = ["Change", "Mode", "check_mode", "deploy_release", "roll_back", "undo", "verify_release"]
 
 Mode = Literal["create", "update", "either"]
 
@@ -53,9 +53,16 @@ def deploy_release(
         models = DeployedModels(board)
         active = models.find(name)
         _check_mode(board, name, active, mode)
+        if active is not None and not options.force:
+            refuse_less_accurate(release, active.manifest, max_drop=options.max_drop)
         with _naming_active(models, board, name), _uploaded(board, release, url) as path:
             verification = verify(board, path, release, active=active, options=options)
-            manifest = {**release.manifest, **describe_session(board), "verification": verification}
+            manifest = {
+                **release.manifest,
+                **describe_session(board),
+                "verification": verification,
+                "output": {**release.manifest["output"], "score_threshold": options.threshold},
+            }
             after = models.install_remote(
                 name,
                 path,
@@ -65,6 +72,29 @@ def deploy_release(
                 replaces=active and active.manifest["sha256"],
             )
     return Change(active and active.manifest, after)
+
+
+def check_mode(device: Device, name: str, mode: Mode) -> None:
+    """Refuse to create what exists, or to update what does not, before anything is downloaded.
+
+    Raises:
+        AlreadyExistsError, NotFoundError: the other mode is needed; BoardError: the device can't be reached.
+    """
+    if mode != "either":
+        with closing(get_board(device)) as board:
+            _check_mode(board, name, DeployedModels(board).find(name), mode)
+
+
+def verify_release(device: Device, release: Release, *, name: str, options: Options) -> Manifest:
+    """Run a version's checks on a device and leave it as it is; the manifest that a deployment would store.
+
+    Raises:
+        NasError: as `deploy_release`.
+    """
+    preflight(release, device, measured_on={device.name}, force=options.force)
+    with closing(get_board(device)) as board, board.client.staged(release.file) as (path,):
+        verification = verify(board, path, release, active=None, options=options)
+    return {**release.manifest, "name": name, "sha256": release.sha256, "verification": verification}
 
 
 def roll_back(device: Device, name: str) -> Change:
@@ -101,9 +131,9 @@ def _version(manifest: Manifest) -> tuple[object, ...]:
 
 def _check_mode(board: DeviceBoard, name: str, active: Active | None, mode: Mode) -> None:
     if mode == "create" and active is not None:
-        raise ConfigError(f"{board.name} already has a deployment {name!r}: use update.")
+        raise AlreadyExistsError(f"{board.name} already has a deployment {name!r}: use update.")
     if mode == "update" and active is None:
-        raise ConfigError(f"{board.name} has no deployment {name!r}: use create.")
+        raise NotFoundError(f"{board.name} has no deployment {name!r}: use create.")
 
 
 @contextmanager

@@ -22,6 +22,8 @@ Manifest = Mapping[str, Any]
 
 def tag_active(client: MlflowClient, device: str, manifest: Manifest, before: Manifest | None) -> None:
     """Set `deploy.DEVICE` = name and `deploy.DEVICE.latency_raw_ms`, removed from every other version."""
+    if not manifest.get("registered", True):
+        return
     try:
         if before is not None and before.get("model") != manifest.get("model"):
             _untag(client, device, before)

@@ -4,13 +4,13 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from mlflow_nas.board import Active, DeviceBoard
+from mlflow_nas.board import Active, DeviceBoard, Manifest
 from mlflow_nas.deployments.options import Options
 from mlflow_nas.deployments.release import Release
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
 from mlflow_nas.types import Device, Latency
 
-__all__ = ["preflight", "verify"]
+__all__ = ["preflight", "refuse_less_accurate", "verify"]
 
 
 def preflight(release: Release, device: Device, *, measured_on: Collection[str], force: bool) -> None:
@@ -49,6 +49,30 @@ def preflight(release: Release, device: Device, *, measured_on: Collection[str],
         raise ConfigError(f"{version} is refused: {release.refused}. Deploy another one, or give force=true.")
     if release.golden is None:
         raise ConfigError(f"{version} has no golden samples: log the model again, or give force=true.")
+
+
+def refuse_less_accurate(release: Release, active: Manifest, *, max_drop: float | None) -> None:
+    """Refuse a version that is less accurate than the active one, both measured on the same data.
+
+    Args:
+        release: the version.
+        active: manifest of the active version.
+        max_drop: largest drop; None for any.
+
+    Raises:
+        ConfigError: value, bound and remedy.
+    """
+    data = release.manifest.get("dataset")
+    if max_drop is None or data is None or active.get("dataset") != data:
+        return
+    name = release.accuracy
+    new, old = (manifest.get("metrics", {}).get(name) for manifest in (release.manifest, active))
+    if new is not None and old is not None and new < old - max_drop:
+        raise ConfigError(
+            f"Version {release.version} of {release.model} has {name} {new:.3g}, the active version "
+            f"{active.get('version')} {old:.3g}: max_drop allows {max_drop:g} less. Deploy a more accurate "
+            f"version, or give max_drop={math.ceil(100 * (old - new)) / 100}."
+        )
 
 
 def verify(

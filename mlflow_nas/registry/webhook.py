@@ -80,7 +80,7 @@ def install_webhook(client: MlflowClient, *, name: str, url: str, secret: str) -
         )
     for known in _named(client, name):
         client.delete_webhook(known.webhook_id)
-    events: list[WebhookEvent | Any] = [WebhookEvent.from_str(event) for event in EVENTS]
+    events: list[Any] = [WebhookEvent(*event.split(".")) for event in EVENTS]
     return str(client.create_webhook(name, url, events, secret=secret).webhook_id)
 
 

@@ -12,8 +12,9 @@ from mlflow.cli import cli as mlflow_cli
 from mlflow.deployments import get_deploy_client
 from mlflow.exceptions import MlflowException
 
-from mlflow_nas.deployments import deploy, run_local, target_help
+from mlflow_nas.deployments import Options, deploy, run_local, target_help
 from mlflow_nas.deployments.release import run_address
+from mlflow_nas.errors import ConfigError
 
 MODEL_URI = "models:/person-detector@champion"
 
@@ -54,7 +55,8 @@ def test_create_and_update_name_each_other() -> None:
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"froce": "true"}, "Unknown option -C froce: known are force, max_regression"),
+        ({"froce": "true"}, "Unknown option -C froce: known are force, max_regression, max_drop, threshold"),
+        ({"threshold": "1.5"}, r"-C threshold=1.5: give a number in 0\.\.1"),
         ({"force": "yes"}, "-C force=yes: give true or false"),
         ({"max_regression": "-1"}, "-C max_regression=-1: give a share of at least 0"),
         ({"max_regression": "nan"}, "-C max_regression=nan: give a share"),
@@ -133,12 +135,68 @@ def test_bare_model_name_means_its_champion(client: MlflowClient) -> None:
         assert deploy(client, "person-detector", device="fake")["name"] == "person-detector"
 
 
-def test_run_local_deploys_to_this_machine(register: Register) -> None:
-    """run_local needs no target; the local device verifies the model in processes of its own."""
+def test_run_local_verifies_on_this_machine_and_installs_nothing(register: Register) -> None:
+    """It needs no target, and can be repeated; the device verifies the model in processes of its own."""
     register(**{"nas.board": "local"})
-    made = run_local("door", MODEL_URI)
+    for _ in range(2):
+        made = run_local("door", MODEL_URI)
     assert made["verification"].keys() >= {"golden_drift", "latency_raw_ms", "latency_raw_ms_p99"}
-    assert [found["name"] for found in get_deploy_client("nas-edge://local").list_deployments()] == ["door"]
+    assert (made["name"], made["flavor"]) == ("door", "onnx")
+    assert get_deploy_client("nas-edge://local").list_deployments() == []
+
+
+def test_errors_have_mlflows_codes(client: MlflowClient) -> None:
+    """Callers tell what is missing from what exists and from a wrong value."""
+    edge = get_deploy_client("nas-edge://fake")
+
+    def code(call: Callable[[], object]) -> str:
+        with pytest.raises(MlflowException) as raised:
+            call()
+        return str(raised.value.error_code)
+
+    assert code(lambda: edge.get_deployment("door")) == "RESOURCE_DOES_NOT_EXIST"
+    assert code(lambda: edge.update_deployment("door", MODEL_URI)) == "RESOURCE_DOES_NOT_EXIST"
+    assert code(lambda: edge.create_deployment("door", "models:/cats@champion")) == "RESOURCE_DOES_NOT_EXIST"
+    assert (
+        code(lambda: edge.create_deployment("door", MODEL_URI, flavor="sklearn")) == "INVALID_PARAMETER_VALUE"
+    )
+    assert (
+        code(lambda: edge.create_deployment("door", MODEL_URI, config={"x": 1})) == "INVALID_PARAMETER_VALUE"
+    )
+    edge.create_deployment("door", MODEL_URI)
+    client.set_model_version_tag("person-detector", "1", "nas.sha256", "a download would be refused")
+    assert code(lambda: edge.create_deployment("door", MODEL_URI)) == "RESOURCE_ALREADY_EXISTS"
+
+
+def test_a_model_that_is_not_registered_needs_force_and_a_name(client: MlflowClient) -> None:
+    """Any model URI is taken then; no version is tagged."""
+    source = client.get_model_version("person-detector", "1").source
+    with pytest.raises(ConfigError, match="is no registered version, so nothing is known of its latency"):
+        deploy(client, source, device="fake", name="door")
+    with pytest.raises(ConfigError, match="force=true and a name for the deployment"):
+        deploy(client, source, device="fake", options=Options(force=True))
+    made = deploy(client, source, device="fake", name="door", options=Options(force=True))
+    assert (made["registered"], made["model"], len(made["version"])) == (False, "door", 12)
+    assert made["verification"].keys() >= {"golden_drift", "latency_raw_ms"}
+
+
+def test_a_less_accurate_version_is_refused_by_max_drop(client: MlflowClient, register: Register) -> None:
+    """Against the active version, where both were measured on the same data."""
+    register(**{"nas.dataset": "d@1"})
+    deploy(client, "person-detector", device="fake")
+    register(map="0.42", **{"nas.dataset": "d@1"})
+    with pytest.raises(
+        ConfigError, match=r"has map 0.42, the active version 2 0.5: max_drop allows 0.05 less"
+    ):
+        deploy(client, "person-detector", device="fake")
+    assert deploy(client, "person-detector", device="fake", options=Options(max_drop=0.1))["version"] == "3"
+    register(map="0.3", **{"nas.dataset": "e@2"})
+    assert (
+        deploy(client, "person-detector", device="fake", options=Options(threshold=0.7))["output"][
+            "score_threshold"
+        ]
+        == 0.7
+    )
 
 
 @pytest.mark.usefixtures("client")
