@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.board import NAMESPACE, DeviceBoard, canonical
-from mlflow_nas.deployments.options import THRESHOLD
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import FLOAT_NCHW, UINT8_NHWC_RGBX
 
 if TYPE_CHECKING:
     from mlflow_nas.runtime import OnnxDetector
 
-__all__ = ["describe_file", "describe_session", "sign"]
+__all__ = ["THRESHOLD", "describe_file", "describe_session", "sign"]
+
+THRESHOLD = 0.3
+"""Score from which a detection is reported."""
 
 SIGN_S = 30.0
 """A key in an agent that asks its owner is answered within this time."""

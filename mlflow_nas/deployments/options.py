@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mlflow_nas.deployments.manifest import THRESHOLD
 from mlflow_nas.deployments.pull import parse_bucket
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["MAX_DROP", "MAX_REGRESSION", "THRESHOLD", "Options", "parse_options"]
+__all__ = ["MAX_DROP", "MAX_REGRESSION", "Options", "parse_options"]
 
 MAX_REGRESSION = 0.1
 MAX_DROP = 0.05
-THRESHOLD = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

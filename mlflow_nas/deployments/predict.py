@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlflow_nas.board import DeployedModels, get_board
 from mlflow_nas.deployments.inputs import read_images
-from mlflow_nas.deployments.options import THRESHOLD
+from mlflow_nas.deployments.manifest import THRESHOLD
 from mlflow_nas.types import Device
 
 __all__ = ["predict"]

@@ -30,8 +30,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
 def test_the_commands() -> None:
     """One per function of the API."""
     assert [
-        *("boards", "deploy", "doctor", "evaluate", "focus", "profile", "promote", "report", "rollback"),
-        *("search", "select", "status", "train"),
+        *("boards", "deploy", "doctor", "evaluate", "finish", "focus", "pin", "profile", "promote"),
+        *("report", "rollback", "search", "select", "status", "train", "watch"),
     ] == COMMANDS
 
 

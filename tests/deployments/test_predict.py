@@ -1,7 +1,6 @@
 """Images in every form, and the detections of a deployed model."""
 
 import base64
-import importlib
 import io
 import json
 from collections.abc import Callable
@@ -18,11 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mlflow_nas.board import DeployedModels
-from mlflow_nas.deployments import deploy
+from mlflow_nas.deployments import Options, deploy
 from mlflow_nas.deployments.inputs import read_images
 from mlflow_nas.errors import ConfigError
 
-predict_module = importlib.import_module("mlflow_nas.deployments.predict")
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
 
@@ -94,14 +92,10 @@ def test_invalid_images_are_refused(inputs: Any, sentence: str) -> None:
         read_images(inputs)
 
 
-def test_boxes_scores_and_classes_of_each_image(
-    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_boxes_scores_and_classes_of_each_image(client: MlflowClient) -> None:
     """In the image's own pixels; the bright one has detections, the dark one has none."""
-    monkeypatch.setattr(
-        predict_module, "SCORE_THRESHOLD", 0.1
-    )  # 0.03, the sum of white's colours / 100, to .6
-    deploy(client, "person-detector", device="fake", name="door")
+    # 0.03, the sum of white's colours / 100, to .6
+    deploy(client, "person-detector", device="fake", name="door", options=Options(threshold=0.1))
     images = [np.full((64, 96, 3), 255, np.uint8), np.zeros((32, 48, 3), np.uint8)]
     edge = get_deploy_client("nas-edge://fake")
     bright, dark = edge.predict("door", images)["predictions"]
@@ -117,7 +111,7 @@ def test_boxes_scores_and_classes_of_each_image(
 
 def test_many_images_take_few_calls(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process on the device takes seconds to start: it runs on many images, in their order."""
-    deploy(client, "person-detector", device="fake", name="door")
+    deploy(client, "person-detector", device="fake", name="door", options=Options(threshold=0.1))
     sizes: list[int] = []
     infer = DeployedModels.infer
 
@@ -126,7 +120,6 @@ def test_many_images_take_few_calls(client: MlflowClient, monkeypatch: pytest.Mo
         return infer(self, name, images)
 
     monkeypatch.setattr(DeployedModels, "infer", counted)
-    monkeypatch.setattr(predict_module, "SCORE_THRESHOLD", 0.1)
     shades = [np.full((32, 48, 3), 255 if index == 17 else 0, np.uint8) for index in range(18)]
     found = get_deploy_client("nas-edge://fake").predict("door", shades)["predictions"]
     assert sizes == [16, 2]
