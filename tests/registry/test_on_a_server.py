@@ -50,7 +50,7 @@ def _register(client: MlflowClient, model: str, accuracy: float, latency_ms: flo
     return register_model(client, model, run_id=run_id, model_id=logged.model_id, tags=tags)
 
 
-def _until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def _until(holds: Callable[[], bool], timeout_s: float = 150.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline
@@ -83,7 +83,7 @@ def test_the_experiment_and_the_registry_of_the_environment_are_used(
     registry = make_store(tmp_path / "elsewhere")
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", registry)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "promotions")
-    elsewhere = MlflowClient(registry, registry)
+    elsewhere = MlflowClient(client.tracking_uri, registry)
     _register(elsewhere, "apart", 0.5, 8.0)
     promoted = api.promote(model="apart")
     experiment = client.get_run(str(promoted.run_id)).info.experiment_id
@@ -128,7 +128,7 @@ def receiver(
             process.wait(timeout=30)
         with (tmp_path / "receiver.log").open("ab") as log:
             running[:] = [subprocess.Popen(command, env=dict(os.environ), stdout=log, stderr=log)]
-        _until(lambda: _is_up(port), 60)
+        _until(lambda: _is_up(port))
         return f"http://127.0.0.1:{port}/"
 
     yield start
