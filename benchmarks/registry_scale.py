@@ -1,0 +1,127 @@
+"""How long a promotion takes: reading, deciding, the first one of many versions, and one with nothing to do.
+
+    python benchmarks/registry_scale.py [--versions 10000] [--first 2000]
+
+The versions are rows of SQLite, written directly: registering them is not what is measured.
+"""
+
+import argparse
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import numpy as np
+from mlflow import MlflowClient
+
+from mlflow_nas.registry import reconcile
+from mlflow_nas.registry.decide import Request, decide
+from mlflow_nas.registry.state import read_state
+
+T = TypeVar("T")
+
+MODEL = "person-detector"
+GOALS_S = {"decision": 1.0, "nothing to do": 30.0, "first promotion": 60.0}
+
+
+def main() -> int:
+    """Measure, print a table; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--versions", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=2_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        many, few = (
+            _store(Path(folder) / "many.db", given.versions),
+            _store(Path(folder) / "few.db", given.first),
+        )
+        state, read_s = _timed(lambda: read_state(many, MODEL))
+        _, decision_s = _timed(lambda: decide(MODEL, state, Request()))
+        changes, first_s = _timed(lambda: reconcile(few, MODEL, trigger="benchmark").changes)
+        _write_decided(Path(folder) / "many.db", many)
+        again, nothing_s = _timed(lambda: reconcile(many, MODEL).changes)
+    click.echo(f"{given.versions} versions on SQLite: read {read_s:.1f} s")
+    measured = {"decision": decision_s, "nothing to do": nothing_s, "first promotion": first_s}
+    for name, seconds in measured.items():
+        click.echo(f"{name}: {seconds:.2f} s (goal {GOALS_S[name]:g} s)")
+    click.echo(
+        f"the first promotion of {given.first} versions wrote {len(changes)} changes, the last {len(again)}"
+    )
+    return int(any(seconds > GOALS_S[name] for name, seconds in measured.items()))
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    start = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - start
+
+
+def _store(path: Path, count: int) -> MlflowClient:
+    """A registry with that many measured versions of one board."""
+    client, draw = MlflowClient(f"sqlite:///{path}"), np.random.default_rng(0)
+    client.create_registered_model(MODEL)
+    client.create_model_version(MODEL, "file:///nowhere", tags={"map": "0.5"})
+    with closing(sqlite3.connect(path)) as database, database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(model_versions)")]
+        first = dict(zip(columns, database.execute("SELECT * FROM model_versions").fetchone(), strict=True))
+        database.execute("DELETE FROM model_version_tags")
+        for number in range(1, count + 1):
+            if number > 1:
+                _insert(database, "model_versions", {**first, "version": number})
+            accuracy = draw.uniform(0.2, 0.6)
+            latency_ms = 2 + 10 * accuracy + draw.uniform(0, 8)
+            _tag(database, first, number, _tags(accuracy, latency_ms))
+    return client
+
+
+def _tags(accuracy: float, latency_ms: float) -> dict[str, str]:
+    measured = {
+        "map": accuracy,
+        "latency_ms": latency_ms,
+        "speedup": 12 / latency_ms,
+        "nas.reference_map": 0.5,
+    }
+    named = {
+        "precision": "int8",
+        "board": "pi",
+        "dataset": "d@1",
+        "role": "finalist",
+        "protocol": "0a1b2c3d4e5f",
+    }
+    return {name: f"{value:.6g}" for name, value in measured.items()} | {
+        f"nas.{name}": value for name, value in named.items()
+    }
+
+
+def _tag(database: sqlite3.Connection, first: dict[str, object], number: int, tags: dict[str, str]) -> None:
+    columns = {row[1] for row in database.execute("PRAGMA table_info(model_version_tags)")}
+    for key, value in tags.items():
+        row = {**first, "version": number, "key": key, "value": value}
+        _insert(database, "model_version_tags", {name: row[name] for name in columns})
+
+
+def _insert(database: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    database.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608 - own
+
+
+def _write_decided(path: Path, client: MlflowClient) -> None:
+    """Write the tags of the first promotion directly, and the rest of it as a promotion does."""
+    decision = decide(MODEL, read_state(client, MODEL), Request())
+    with closing(sqlite3.connect(path)) as database, database:
+        first = {"name": MODEL, "workspace": "default"}
+        for change in decision.changes:
+            if change.kind == "tag" and change.after is not None:
+                _tag(database, first, change.version, {change.name: change.after})
+    reconcile(client, MODEL, trigger="benchmark")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
