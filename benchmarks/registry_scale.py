@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -100,7 +100,9 @@ def _tags(accuracy: float, latency_ms: float) -> dict[str, str]:
     }
 
 
-def _tag(database: sqlite3.Connection, first: dict[str, object], number: int, tags: dict[str, str]) -> None:
+def _tag(
+    database: sqlite3.Connection, first: Mapping[str, object], number: int, tags: dict[str, str]
+) -> None:
     columns = {row[1] for row in database.execute("PRAGMA table_info(model_version_tags)")}
     for key, value in tags.items():
         row = {**first, "version": number, "key": key, "value": value}
