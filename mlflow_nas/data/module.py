@@ -9,6 +9,7 @@ from pytorch_lightning import LightningDataModule
 
 from mlflow_nas.data.augment import Augmentation, augment_batch
 from mlflow_nas.data.dataset import DetectionDataset
+from mlflow_nas.data.image_cache import MemoryCache, open_mapped_cache
 from mlflow_nas.data.loading import BatchSource, MemoryLoader
 from mlflow_nas.data.sample import Batch, ImageSize, RawBatch, Split
 from mlflow_nas.data.sampling import Plans, SequentialPlans, ShuffledPlans
@@ -43,7 +44,7 @@ def in_order(dataset: DetectionDataset, *, img_size: ImageSize, batch_size: int 
     Raises:
         ConfigError: an image can't be decoded.
     """
-    source = BatchSource(dataset, img_size=img_size, in_memory=False)
+    source = BatchSource(dataset, img_size=img_size)
     return map(prepare_batch, MemoryLoader(source, SequentialPlans(len(dataset), batch_size)))
 
 
@@ -62,7 +63,8 @@ class DetectionDataModule(LightningDataModule):
         seed: of order and augmentation.
         augmentation: of the training batches.
         memory_limit_bytes: resized images of both sets are cached in memory up to this size; beyond it
-            they are decoded again in every epoch.
+            workers read them, from a file that they map into memory, or by decoding them in every epoch where
+            the disk is short.
 
     Raises:
         ConfigError: too few images, too small a batch or input.
@@ -99,11 +101,15 @@ class DetectionDataModule(LightningDataModule):
 
     @cached_property
     def _train_source(self) -> BatchSource:
-        return BatchSource(self._train, img_size=self._img_size, in_memory=self._in_memory)
+        return self._source(self._train)
 
     @cached_property
     def _val_source(self) -> BatchSource:
-        return BatchSource(self._val, img_size=self._img_size, in_memory=self._in_memory)
+        return self._source(self._val)
+
+    def _source(self, dataset: DetectionDataset) -> BatchSource:
+        cache = MemoryCache() if self._in_memory else open_mapped_cache(len(dataset), self._img_size)
+        return BatchSource(dataset, img_size=self._img_size, cache=cache)
 
     def cache_on(self, device: torch.device) -> None:
         """Cache images in that device's memory, so that a training there waits for none."""

@@ -45,4 +45,6 @@ def scoring_images(
     drawn = np.random.default_rng(seed).permutation(usable)[:count]
     samples = [dataset[int(index)] for index in drawn]
     images = torch.from_numpy(np.stack([resize_image(sample.image, img_size) for sample in samples]))
-    return ScoringImages(images, stack_targets([to_targets(sample) for sample in samples]))
+    return ScoringImages(
+        images, stack_targets([to_targets(sample, sample.image.shape[:2]) for sample in samples])
+    )

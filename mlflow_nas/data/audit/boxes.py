@@ -21,6 +21,7 @@ _FAR_OUT = 0.25
 """Of the image's side, by which a box reaches out of it."""
 _ABOVE_SHARES = 2.0
 _ROUNDING_PX = 1.0
+_TINY_PX = 1e-3
 
 
 class CheckedBoxes(NamedTuple):
@@ -43,9 +44,13 @@ def find_repeated(
     boxes: NDArray[np.float32], labels: NDArray[np.int64], ignore: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Which boxes [n, 4] are an earlier one of the same class again: their IoU is .99 or more."""
-    count = len(boxes)
-    if count < 2:
-        return np.zeros(count, dtype=np.bool_)
+    none = np.zeros(len(boxes), dtype=np.bool_)
+    if len(boxes) < 2:
+        return none
+    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    near = np.abs(boxes[:, None] - boxes[None]).max(axis=2) <= (1 - _SAME_IOU) * sides[:, None] + _TINY_PX
+    if np.count_nonzero(near) == len(boxes):  # each is near to itself alone, as in most images
+        return none
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     inner = np.prod(np.clip(high - low, 0, None), axis=2)  # [n, n]
@@ -69,10 +74,12 @@ def check_boxes(annotation: Annotation, boxes: NDArray[np.float32], size: ImageS
     sides = np.array([width, height, width, height], dtype=np.float32)
     clipped = np.clip(boxes, np.float32(0), sides)
     empty = ~np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-    outside = ~empty & ~np.all(clipped[:, 2:] > clipped[:, :2], axis=1)
-    usable = ~empty & ~outside
-    labels, ignore = (np.array(part) for part in (annotation.labels, annotation.ignore))
+    usable = np.all(clipped[:, 2:] > clipped[:, :2], axis=1) & ~empty
+    labels, ignore = np.array(annotation.labels), np.array(annotation.ignore)
     repeated = find_repeated(np.where(usable[:, None], clipped, 0), labels, ignore)
+    if np.array_equal(clipped, boxes) and usable.all() and not repeated.any():
+        return CheckedBoxes(clipped, usable, 0, findings)
+    outside = ~empty & ~usable
     reach = np.abs(boxes - clipped)
     masks = {
         "box-without-area": empty,
