@@ -1,5 +1,6 @@
 """YAML files of the user: bounded in size, depth and expansion, and every scalar is text."""
 
+import codecs
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ MAX_DEPTH = 20
 MAX_NODES = 20_000
 """Of the document with its aliases expanded."""
 
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -81,7 +83,7 @@ def _read(path: Path, name: str, remedy: str) -> str:
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{name} is larger than {MAX_BYTES:,} bytes, so it is none; {remedy}")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name} is not YAML in UTF-8: {error.reason} at byte {error.start}") from error
 
