@@ -248,8 +248,8 @@ def test_a_deployment_that_is_refused_costs_nobody_the_result(user_folder: UserF
     (user_folder.path / "devices.yaml").write_text(
         "devices: {tight: {transport: fake, directory: tight, max_model_bytes: 10}}", encoding="utf-8"
     )
-    options = {"study": "tight", "trials": 1, "board": "tight", "model": "tight"}
-    result = user_folder.search(**options, **{"training.seed_epochs": 0})
+    options = {"study": "tight", "trials": 3, "board": "tight", "model": "tight", "sampler": "random"}
+    result = user_folder.search(**options, **{"registry.max_drop": 1})
     assert result.registry is not None
     assert result.deployed is None
     assert "10" in str(result.not_deployed)
