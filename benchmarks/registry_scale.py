@@ -118,7 +118,7 @@ def _write_decided(path: Path, client: MlflowClient) -> None:
     """Write the tags of the first promotion directly, and the rest of it as a promotion does."""
     decision = decide(MODEL, read_state(client, MODEL), Request())
     with closing(sqlite3.connect(path)) as database, database:
-        first = {"name": MODEL, "workspace": "default"}
+        first: dict[str, object] = {"name": MODEL, "workspace": "default"}
         for change in decision.changes:
             if change.kind == "tag" and change.after is not None:
                 _tag(database, first, change.version, {change.name: change.after})

@@ -10,7 +10,8 @@ from mlflow_nas.api.hooks import watch, webhook_install, webhook_remove, webhook
 from mlflow_nas.api.pin import pin
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
-from mlflow_nas.api.registry_results import HookResult, PinResult, WatchResult
+from mlflow_nas.api.register import register
+from mlflow_nas.api.registry_results import HookResult, PinResult, RegisterResult, WatchResult
 from mlflow_nas.api.report import report
 from mlflow_nas.api.results import (
     BoardsResult,
@@ -42,6 +43,7 @@ __all__ = [
     "HookResult",
     "PinResult",
     "ProfileResult",
+    "RegisterResult",
     "ReportResult",
     "SearchResult",
     "SelectResult",
@@ -59,6 +61,7 @@ __all__ = [
     "pin",
     "profile",
     "promote",
+    "register",
     "report",
     "rollback",
     "search",

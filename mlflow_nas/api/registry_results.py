@@ -9,7 +9,7 @@ from mlflow_nas.api.results import Result, Row
 if TYPE_CHECKING:
     from mlflow_nas.registry import Change
 
-__all__ = ["HookResult", "PinResult", "WatchResult"]
+__all__ = ["HookResult", "PinResult", "RegisterResult", "WatchResult"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +49,24 @@ class HookResult(Result):
     """Result of the commands of `webhook`: a sentence."""
 
     message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterResult(Result):
+    """Result of `register`.
+
+    Attributes:
+        model: the registered model.
+        version: the file's.
+        precision: int8, or fp32, which takes part in no front.
+        metrics: name to value.
+        changes: of the promotion that followed.
+        notes: sentences for the user.
+    """
+
+    model: str
+    version: str
+    precision: str
+    metrics: Mapping[str, float]
+    changes: "tuple[Change, ...]"
+    notes: tuple[str, ...]

@@ -21,6 +21,7 @@ from mlflow_nas.config import (
     PinConfig,
     ProfileConfig,
     PromoteConfig,
+    RegisterConfig,
     ReportConfig,
     RollbackConfig,
     SearchConfig,
@@ -128,6 +129,12 @@ def doctor(*, as_json: bool, **options: Any) -> None:
 def promote(*, as_json: bool, **options: Any) -> None:
     """Recompute the Pareto front of a registered model; set tags and aliases."""
     run_command(lambda: api.promote(**options), as_json=as_json, show=formats.format_promote)
+
+
+@main.command(cls=ConfigCommand, config=RegisterConfig)
+def register(*, as_json: bool, **options: Any) -> None:
+    """Measure any ONNX detector as a search measures its own, register it, and promote."""
+    run_command(lambda: api.register(**options), as_json=as_json, show=formats.format_register)
 
 
 @main.command(cls=ConfigCommand, config=PinConfig)

@@ -1,16 +1,18 @@
 """Configuration of the commands that change the registry or a device."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from mlflow_nas.config.fields import NAME, CommandConfig, File, Name, Text, option
-from mlflow_nas.config.sections import INVENTORY
+from mlflow_nas.config.sections import INVENTORY, BoardSection, DataSection, TrackingSection
 
 __all__ = [
     "DeployConfig",
     "PinConfig",
     "PromoteConfig",
+    "RegisterConfig",
     "RollbackConfig",
     "WatchConfig",
     "WebhookConfig",
@@ -101,6 +103,25 @@ class PinConfig(CommandConfig):
         if self.remove == (self.version is not None):
             raise ValueError("give a version to pin the alias to, or --remove to give it back")
         return self
+
+
+class RegisterConfig(CommandConfig):
+    """Configuration of `register`."""
+
+    file: File = Field(
+        Path("model.onnx"),
+        description="ONNX file of a detector",
+        json_schema_extra=option("file", argument=True),
+    )
+    model: Name = Field("person-detector", description=_MODEL, json_schema_extra=option("model"))
+    role: Literal["trial", "reference"] = Field(
+        "trial",
+        description="reference: what others are compared with; it holds no alias",
+        json_schema_extra=option("role"),
+    )
+    data: DataSection = DataSection()
+    board: BoardSection = BoardSection()
+    tracking: TrackingSection = TrackingSection()
 
 
 class WatchConfig(CommandConfig):

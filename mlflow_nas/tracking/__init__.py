@@ -11,6 +11,7 @@ from mlflow_nas.tracking.command_runs import (
 )
 from mlflow_nas.tracking.costs import StudyCosts, study_costs
 from mlflow_nas.tracking.mirror import Mirror
+from mlflow_nas.tracking.model import log_model, model_content
 from mlflow_nas.tracking.read import read_results
 from mlflow_nas.tracking.runs import DatasetLink, ModelFiles, StudyRun, TrialRun
 from mlflow_nas.tracking.server import (
@@ -43,8 +44,10 @@ __all__ = [
     "log_command",
     "log_file",
     "log_measurement",
+    "log_model",
     "log_profile",
     "log_table",
+    "model_content",
     "read_results",
     "server_call",
     "start_selection",

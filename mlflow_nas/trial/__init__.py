@@ -1,7 +1,7 @@
 """One trial: an architecture and a study's context go in, a TrialResult comes out."""
 
 from mlflow_nas.trial.cache import Entry, StepCache, file_digest, fingerprint
-from mlflow_nas.trial.context import StudyContext
+from mlflow_nas.trial.context import StudyContext, dataset_tag
 from mlflow_nas.trial.given import AS_GIVEN, GivenDetector, given_detector
 from mlflow_nas.trial.limits import METRICS, Metric, check_limits, parse_limits, parse_objectives
 from mlflow_nas.trial.listener import Listener, Silent
@@ -29,6 +29,7 @@ __all__ = [
     "StudyContext",
     "Supernet",
     "check_limits",
+    "dataset_tag",
     "default_epochs",
     "file_digest",
     "fingerprint",

@@ -21,7 +21,7 @@ from mlflow_nas.trial.given import GivenDetector
 from mlflow_nas.trial.schedule import is_short
 from mlflow_nas.types import UINT8_NHWC_RGBX, Architecture, Board, InputContract, Limit, Objective
 
-__all__ = ["StudyContext"]
+__all__ = ["StudyContext", "dataset_tag"]
 
 _TAG_CHARACTERS = 12
 
@@ -86,8 +86,7 @@ class StudyContext:
 
         Results of different tags are never compared.
         """
-        both = fingerprint(train=self.train.digest, val=self.val.digest)
-        return f"{self.val.uri.partition(':')[0]}@{both[:_TAG_CHARACTERS]}"
+        return dataset_tag(self.train, self.val)
 
     @property
     def skipped_images(self) -> int:
@@ -195,3 +194,9 @@ class StudyContext:
             "given": self.given.digest if self.given else None,
             "test": self.test.digest[:_TAG_CHARACTERS] if self.test else None,
         }
+
+
+def dataset_tag(train: DetectionDataset, val: DetectionDataset) -> str:
+    """The data's format and a digest of both splits, independent of their place."""
+    both = fingerprint(train=train.digest, val=val.digest)
+    return f"{val.uri.partition(':')[0]}@{both[:_TAG_CHARACTERS]}"

@@ -8,6 +8,7 @@ from mlflow_nas.cli.formats.deployment import (
     format_hook,
     format_pin,
     format_promote,
+    format_register,
     format_rollback,
     format_watch,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "format_pin",
     "format_profile",
     "format_promote",
+    "format_register",
     "format_report",
     "format_rollback",
     "format_search",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlflow_nas.api import DeployResult, HookResult, PinResult, WatchResult
+from mlflow_nas.api import DeployResult, HookResult, PinResult, RegisterResult, WatchResult
 from mlflow_nas.cli.formats.table import format_table
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ __all__ = [
     "format_manifest",
     "format_pin",
     "format_promote",
+    "format_register",
     "format_rollback",
     "format_watch",
 ]
@@ -51,6 +52,15 @@ def format_watch(result: WatchResult) -> str:
     changes = [_format_change(change._asdict()) for change in result.changes]
     deployed = [format_manifest(manifest) for manifest in result.deployed.values()]
     return "\n".join([f"{result.model}: {len(changes) or 'nothing'} changed.", *changes, *deployed])
+
+
+def format_register(result: RegisterResult) -> str:
+    """The version with its figures, and what the promotion changed."""
+    shown = ("map", "map_50", "latency_ms", "speedup")
+    figures = ", ".join(f"{name} {result.metrics[name]:.3g}" for name in shown if name in result.metrics)
+    changes = [_format_change(change._asdict()) for change in result.changes]
+    head = f"{result.model} version {result.version} ({result.precision}): {figures}"
+    return "\n".join([head, *changes, *result.notes])
 
 
 def format_hook(result: HookResult) -> str:

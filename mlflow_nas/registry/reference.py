@@ -1,0 +1,48 @@
+"""The registered reference that other versions are timed against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+
+from mlflow_nas.registry.checks import objectives_of
+from mlflow_nas.tracking import server_call
+
+__all__ = ["RegisteredReference", "find_reference"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredReference:
+    """A version with the role "reference".
+
+    Attributes:
+        uri: of the version.
+        latency_ms: as it was measured.
+        accuracies: name to value, as the tags have it.
+    """
+
+    uri: str
+    latency_ms: float
+    accuracies: Mapping[str, str]
+
+
+@server_call("find the reference", "check that it runs, then rerun the same command")
+def find_reference(client: MlflowClient, model: str, tags: Mapping[str, str]) -> RegisteredReference | None:
+    """The newest reference whose board, protocol and data set are the given ones; None without one.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    wanted = {"nas.role": "reference", **tags}
+    wanted = {name: wanted[name] for name in ("nas.role", "nas.board", "nas.protocol", "nas.dataset")}
+    terms = [f"name='{model}'", *(f"tags.`{name}` = '{value}'" for name, value in wanted.items())]
+    found = client.search_model_versions(" AND ".join(terms))
+    if not found:
+        return None
+    newest = max(found, key=lambda version: int(version.version))
+    accuracies = [one.name for one in objectives_of(newest.tags) if one.maximize]
+    return RegisteredReference(
+        uri=f"models:/{model}/{newest.version}",
+        latency_ms=float(newest.tags["latency_ms"]),
+        accuracies={name: newest.tags[name] for name in accuracies if name in newest.tags},
+    )
