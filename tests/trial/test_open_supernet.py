@@ -68,8 +68,9 @@ def test_a_score_is_the_accuracy_of_the_whole_network(trained: Path) -> None:
     assert supernet.score(SMALL).quality == pytest.approx(whole["map_50_fp32"], abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_score_of_the_file_that_ships_is_that_of_int8(trained: Path) -> None:
-    """No file is kept; a study of float files has the float score."""
+    """No file is kept; a study of float files has the float score. Slow: a network is exported."""
     found = open_supernet(_open(trained)).score(SMALL, shipped=True)
     assert 0 <= found.quality <= 1
     assert not list((trained / "cache/supernet-score").rglob("*.onnx"))
