@@ -107,7 +107,10 @@ def webhook_install(
 
     client = connect(default_uri())
     made = install_webhook(client, name=chosen.name, url=chosen.url, secret=webhook_secret())
-    return HookResult(message=f"Webhook {chosen.name} ({made}) sends registry events to {chosen.url}.")
+    return HookResult(
+        message=f"Webhook {chosen.name} ({made}) sends registry events to {chosen.url}. The server "
+        "notices it within a minute (MLFLOW_WEBHOOK_CACHE_TTL)."
+    )
 
 
 def webhook_test(
