@@ -131,9 +131,10 @@ def test_help_and_version_are_there_at_once(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_that_dies_in_its_first_trial_is_finished_by_the_same_command(shell: Shell) -> None:
+def test_a_search_that_dies_in_its_first_trial_is_finished_by_the_same_command(tmp_path: Path) -> None:
     """Kill -9: the trial continues after its last epoch, in the same run; nothing stays RUNNING."""
-    words = ["search", "--study", "killed", "--model", "killed", "--trials", "1", "--epochs", "60", *TINY]
+    shell = Shell(tmp_path)
+    words = ["search", "--study", "killed", "--trials", "1", "--epochs", "60", *TINY]
     words += ["--set", "training.seed_epochs=0"]
     process = shell.start(*NAS, *words)
     _wait(lambda: list(shell.work.glob("cache/train/*.unfinished/checkpoint/*.ckpt")), process)
