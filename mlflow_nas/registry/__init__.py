@@ -1,6 +1,6 @@
 """The Pareto front in MLflow's model registry: versions, tags, aliases."""
 
-from mlflow_nas.registry.checks import disqualification, objectives_of
+from mlflow_nas.registry.checks import FLOOR, disqualification, first_objective, objectives_of
 from mlflow_nas.registry.holders import Goal, Version, choose_holders
 from mlflow_nas.registry.pins import pin, unpin
 from mlflow_nas.registry.plan import DEFAULT_OBJECTIVES, Change, Plan, Primary, alias_names, make_plan
@@ -13,6 +13,7 @@ from mlflow_nas.registry.webhook import check_webhook, install_webhook, remove_w
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
+    "FLOOR",
     "Change",
     "Goal",
     "Plan",
@@ -26,6 +27,7 @@ __all__ = [
     "choose_holders",
     "disqualification",
     "find_reference",
+    "first_objective",
     "install_webhook",
     "make_plan",
     "objectives_of",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from mlflow_nas.types import Objective
 
-__all__ = ["disqualification", "first_objective", "invalid_figure", "is_measured", "objectives_of"]
+__all__ = ["FLOOR", "disqualification", "first_objective", "invalid_figure", "is_measured", "objectives_of"]
 
 REFERENCE = "nas.reference_"
 FLOOR = 0.5

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mlflow_nas.registry import Goal, Version, choose_holders
+from mlflow_nas.registry import Goal, Version, choose_holders, first_objective
 from mlflow_nas.report import front_of
 from mlflow_nas.types import Objective, TrialResult
 
@@ -60,7 +60,7 @@ def answer(
 
 
 def _accuracy(objectives: Sequence[Objective]) -> str:
-    return next((one.name for one in objectives if one.maximize), objectives[0].name)
+    return (first_objective(objectives, maximize=True) or objectives[0]).name
 
 
 def _champion(

@@ -83,9 +83,11 @@ def conclude(
     context, mirror = session.context, session.mirror
     results = _with_test_metrics(session, session.store.results())
     front = front_of(results, context.objectives)
-    given = session.given()
-    finalists = with_intervals(context, finalists, given)
-    shipped = [one for one in finalists if one.state == "complete"] or front
+    known = session.given()
+    given = known and session.with_files(known)
+    finalists = with_intervals(context, [session.with_files(one) for one in finalists], given)
+    complete = [one for one in finalists if one.state == "complete"]
+    shipped = complete or [session.with_files(one) for one in front]
     for result in shipped:
         session.publish(result)
     running = {str(one.number) for one in session.store.unfinished()}

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlflow_nas.registry import FLOOR, first_objective
 from mlflow_nas.report import front_of
 from mlflow_nas.types import Objective, TrialResult
 
-__all__ = ["FLOOR", "choose_finalists"]
-
-FLOOR = 0.5
-"""Of the reference's accuracy: below it a network is no result."""
+__all__ = ["choose_finalists"]
 
 
 def choose_finalists(
@@ -34,7 +32,8 @@ def choose_finalists(
         The baseline first, then by speed-up, the slowest first; nothing without a complete trial.
     """
     baseline = [one for one in results if one.role == "baseline" and one.state == "complete"]
-    accuracy = next((one.name for one in objectives if one.maximize), None)
+    objective = first_objective(objectives, maximize=True)
+    accuracy = objective.name if objective else None
     reference = given or (baseline[0] if baseline else None)
     floor = reference.metrics.get(accuracy, 0.0) * FLOOR if reference and accuracy else 0.0
     members = [

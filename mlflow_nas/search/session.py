@@ -105,11 +105,10 @@ class Session:
 
     def _measure_given(self, listener: Listener) -> TrialResult:
         result = measure_given(self.context, listener)
-        run = self.run_of(result)
-        self.mirror.start_trial(run)
-        self.mirror.finish_trial(run, result)
+        self.mirror.start_trial(self.run_of(result))
+        self.mirror.finish_trial(self.run_of(result), result)
         if result.state == "complete":
-            publish_model(self.context, self.mirror, run, result)
+            self.publish(result)
         else:
             _log.warning("The detector as given can't be measured: %s", result.error)
         return result
@@ -148,15 +147,17 @@ class Session:
         """Of a trial of the study."""
         return "baseline" if architecture == self.context.space.baseline else "trial"
 
+    def with_files(self, result: TrialResult) -> TrialResult:
+        """A result with its files on this machine; missing ones are computed again."""
+        if result.state != "complete" or all(path.is_file() for path in result.artefacts.values()):
+            return result
+        if result.role == "reference":
+            return replace(result, artefacts=measure_given(self.context).artefacts)
+        context = self.context.finishing(len(result.history)) if result.role == "finalist" else self.context
+        return replace(result, artefacts=run_trial(context, result.architecture, role=result.role).artefacts)
+
     def publish(self, result: TrialResult) -> None:
-        """Log the model of a finished trial, unless it is logged; missing files are computed again."""
-        if not all(path.is_file() for path in result.artefacts.values()):
-            context = self.context
-            if result.role == "finalist":
-                context = context.finishing(len(result.history))
-            result = replace(
-                result, artefacts=run_trial(context, result.architecture, role=result.role).artefacts
-            )
+        """Log the model of a finished trial, unless it is logged."""
         publish_model(self.context, self.mirror, self.run_of(result), result)
 
     def close(self) -> None:

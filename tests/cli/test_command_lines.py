@@ -221,7 +221,7 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert serve.group(2) == shell.tracking_uri
     assert (PROJECT / serve.group(1)).is_file(), "the command runs without an activated environment"
     assert "remaining" in searched.stderr, "the progress bar"
-    runs = [run for run in shell.runs() if run.data.tags["nas.study"] == "typed"]
+    runs = [run for run in shell.runs() if run.data.tags.get("nas.study") == "typed"]
     roles = [run.data.tags["nas.role"] for run in runs]
     assert roles[:4] == ["study", "seed", "baseline", "trial"]
     assert "finalist" in roles[4:]

@@ -16,7 +16,7 @@ MODEL = "person-detector"
 
 
 class _Acts:
-    """Records the models that were reconciled; fails as often as it is told."""
+    """Records the models that were reconciled; raises as many errors as `failures` says."""
 
     def __init__(self) -> None:
         self.models: list[str] = []

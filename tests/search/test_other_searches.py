@@ -337,6 +337,12 @@ def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
         again = api.finish(**{**SMALL, **options})
     assert user_folder.cached() == cached
     assert [one.metrics["map"] for one in again.finalists] == [one.metrics["map"] for one in result.finalists]
+    shutil.rmtree(user_folder.path / user_folder.work / "cache")
+    with user_folder.entered():
+        rebuilt = api.finish(**{**SMALL, **options})
+    assert rebuilt.given is not None
+    files = [path for one in (rebuilt.given, *rebuilt.finalists) for path in one.artefacts.values()]
+    assert all(path.is_file() for path in files), "what the cache lacks is computed again"
 
 
 @pytest.mark.slow

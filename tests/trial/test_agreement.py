@@ -25,7 +25,7 @@ class _WrongBoard(FakeBoard):
 
 
 def test_another_computation_is_the_candidates_fault(finished: Finished, tmp_path: Path) -> None:
-    """The right board agrees to the bit; a wrong one is told apart from what int8 itself changes."""
+    """The right board agrees to the bit; a wrong one differs by more than int8 itself changes."""
     shipped, fp32 = finished.result.artefacts["int8"], finished.result.artefacts["fp32"]
     images = calibration_images(finished.context.val, img_size=(64, 64), count=2, seed=0)
     assert check_board_outputs(finished.context.board, shipped=shipped, fp32=fp32, images=images) == 0
