@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import optuna
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from mlflow_nas.errors import ConfigError, MachineError
 from mlflow_nas.redact import redact
@@ -132,13 +133,25 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _open_database(url: str) -> RDBStorage:
     try:
-        return RDBStorage(url, engine_kwargs=_engine_settings(url))
+        return _created_database(url)
     except (ImportError, SQLAlchemyError, ValueError) as error:
         cause = redact(str(error).partition("\n")[0])
         raise ConfigError(
             f"The storage {redact(url)} can't be opened: {cause}. Give a URL that SQLAlchemy can open, "
             "such as postgresql+psycopg://USER@HOST/DATABASE with its driver installed, or a journal file."
         ) from error
+
+
+def _created_database(url: str) -> RDBStorage:
+    """Open or create: a worker whose tables another one creates at the same moment tries again."""
+    for pause_s in (0.2, 0.5, 1.0, 2.0):
+        try:
+            return RDBStorage(url, engine_kwargs=_engine_settings(url))
+        except SQLAlchemyError as error:
+            if not (isinstance(error, IntegrityError) or "already exists" in str(error)):
+                raise
+            time.sleep(pause_s)
+    return RDBStorage(url, engine_kwargs=_engine_settings(url))
 
 
 def _engine_settings(url: str) -> dict[str, Any]:

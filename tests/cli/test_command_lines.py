@@ -178,11 +178,9 @@ def test_two_machines_share_one_storage(tmp_path: Path) -> None:
     words = ["search", "--study", "two", "--trials", "4", "--epochs", "1", *TINY]
     words += ["--set", "training.seed_epochs=1", "--storage", f"sqlite:///{tmp_path}/optuna.db"]
     processes = [machine.start(*NAS, *words) for machine in machines]
-    results = []
-    for process in processes:
-        printed, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said.decode()
-        results.append(json.loads(printed))
+    ended = [(*process.communicate(timeout=300), process.returncode) for process in processes]
+    assert [code for *_, code in ended] == [0, 0], ended
+    results = [json.loads(printed) for printed, *_ in ended]
     again = json.loads(machines[0].nas(*words).stdout)
     assert [row["trial"] for row in again["trials"]] == [0, 1, 2, 3]
     assert len({row["key"] for row in again["trials"]}) == 4

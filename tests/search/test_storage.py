@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import IntegrityError, OperationalError
 from studies import OBJECTIVES, open_loop
 
 from mlflow_nas.errors import ConfigError, MachineError
+from mlflow_nas.search import storage as search_storage
 from mlflow_nas.search.storage import open_storage
 from mlflow_nas.search.store import open_study
 
@@ -82,6 +86,26 @@ def test_a_database_that_cant_be_opened_is_one_sentence(storage: str, message: s
     with pytest.raises(ConfigError, match=message) as refused:
         open_storage(storage, tmp_path)
     assert "s3cret" not in str(refused.value)
+
+
+def test_tables_that_another_worker_creates_meanwhile_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that start at once all create Optuna's tables: who comes second opens those of the first."""
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    later = [
+        IntegrityError("INSERT", {}, ValueError("UNIQUE constraint failed: alembic_version.version_num")),
+        OperationalError("CREATE TABLE", {}, ValueError("table studies already exists")),
+    ]
+
+    def open_second(*args: Any, **settings: Any) -> RDBStorage:
+        if later:
+            raise later.pop()
+        return RDBStorage(*args, **settings)
+
+    monkeypatch.setattr(search_storage, "RDBStorage", open_second)
+    assert open_storage(url, tmp_path).get_all_studies() == []
+    assert not later
 
 
 def test_a_folder_is_no_journal(tmp_path: Path) -> None:
