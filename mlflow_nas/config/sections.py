@@ -189,10 +189,13 @@ class SearchSection(StorageSection):
         description="Processes on this machine that evaluate trials",
         json_schema_extra=option("workers"),
     )
-    sampler: Literal["tpe", "nsga2", "random", "auto"] = Field(
+    sampler: Text = Field(
         "tpe",
-        description="Sampler; auto: by the size of the space and the number of trials",
-        json_schema_extra=option("sampler"),
+        description="Sampler; auto: by the size of the space and the number of trials; your own: "
+        "FILE.py:NAME, MODULE:NAME or an entry point",
+        json_schema_extra=option(
+            "sampler", form="auto|grid|random|tpe|nsga2|nsga3|gp|cmaes|qmc|evolution|FILE.py:NAME"
+        ),
     )
     objectives: Names = Field(
         ("map", "latency_ms"),

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mlflow_nas.search.samplers import SamplerName
-
 __all__ = ["SAMPLER_RULES", "Decision", "SamplerRule", "choose_sampler", "judge_budget"]
 
 
@@ -18,7 +16,7 @@ class Decision(NamedTuple):
 class SamplerRule(NamedTuple):
     """A sampler, the condition on (size of the space, number of trials), and the reason."""
 
-    sampler: SamplerName
+    sampler: str
     applies: Callable[[int, int], bool]
     because: str
 
@@ -39,7 +37,7 @@ SAMPLER_RULES = (
 )
 
 
-def choose_sampler(size: int, trials: int) -> tuple[SamplerName, Decision]:
+def choose_sampler(size: int, trials: int) -> tuple[str, Decision]:
     """The sampler for the size of a space and a number of trials, and the decision."""
     rule = next(rule for rule in SAMPLER_RULES if rule.applies(size, trials))
     return rule.sampler, Decision(rule.sampler, f"{trials} trials of {size} architectures: {rule.because}")

@@ -21,7 +21,7 @@ from mlflow_nas.search.loop import Callback, Loop
 from mlflow_nas.search.mirroring import MirrorCallback, publish_model, trial_run
 from mlflow_nas.search.once import once
 from mlflow_nas.search.sampler_choice import Decision, choose_sampler
-from mlflow_nas.search.samplers import Proposer, SamplerName, make_sampler
+from mlflow_nas.search.samplers import Proposer, Sampling, make_sampler
 from mlflow_nas.search.seed import has_seed_network, with_seed_network
 from mlflow_nas.search.storage import open_storage
 from mlflow_nas.search.store import Claim, StudyStore, open_study
@@ -226,9 +226,8 @@ def open_session(
     study = open_study(name, storage=storage, objectives=context.objectives)
     # A continued study and each worker draw with other seeds, or they would propose the same again.
     seed = config.seed + index + len(study.get_trials(deepcopy=False))
-    proposer = Proposer(
-        make_sampler(sampler_name, seed=seed, trials=_trials(config)), context.space, seed=seed
-    )
+    sampling = Sampling(context.space, _trials(config), seed, len(context.objectives))
+    proposer = Proposer(make_sampler(sampler_name, sampling), context.space, seed=seed)
     store = StudyStore(study=study, parent=parent)
     seed_epochs = 0 if has_seed_network(context) else config.training.seed_epochs
     store.fix({**context.fixed_inputs(), "seed_epochs": seed_epochs})
@@ -244,7 +243,7 @@ def _trials(config: StudyConfig) -> int:
     return config.search.trials if isinstance(config, SearchConfig) else config.selection.samples
 
 
-def _decide_sampler(config: StudyConfig, context: StudyContext) -> tuple[SamplerName, Decision]:
+def _decide_sampler(config: StudyConfig, context: StudyContext) -> tuple[str, Decision]:
     """The sampler; samples that strategies are selected on are drawn at random."""
     if not isinstance(config, SearchConfig):
         return "random", Decision("random", "a random sample of the space")

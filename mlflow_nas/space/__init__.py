@@ -1,7 +1,7 @@
 """Search spaces as data, and the networks that they build."""
 
 from mlflow_nas.space.build import build_detector, is_whole, keeps_backbone, single_changes
-from mlflow_nas.space.catalogue import SPACES, load_space
+from mlflow_nas.space.catalogue import SPACES, load_space, run_file
 from mlflow_nas.space.fastestdet import (
     CLASS_POWER,
     COCO_CLASSES,
@@ -57,6 +57,7 @@ __all__ = [
     "load_space",
     "narrow",
     "read_architecture",
+    "run_file",
     "save_weights",
     "seed_head",
     "single_changes",

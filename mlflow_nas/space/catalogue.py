@@ -38,7 +38,7 @@ def load_space(name: str) -> SearchSpace:
             f"There is no space {name!r}: choose one of {', '.join(SPACES)}, or give a file and what it "
             "holds, such as spaces/mine.py:SPACE."
         )
-    found = getattr(_run(Path(path)), attribute, None)
+    found = getattr(run_file(Path(path), "search space"), attribute, None)
     if callable(found):
         try:
             found = found()
@@ -54,14 +54,23 @@ def load_space(name: str) -> SearchSpace:
     return found
 
 
-def _run(path: Path) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"mlflow_nas_user_space_{path.stem}", path)
+def run_file(path: Path, what: str) -> ModuleType:
+    """Run a user's Python file.
+
+    Args:
+        path: of the file.
+        what: it defines, for messages.
+
+    Raises:
+        ConfigError: there is no such file, or it fails.
+    """
+    specification = importlib.util.spec_from_file_location(f"mlflow_nas_user_{path.stem}", path)
     if not path.is_file() or specification is None or specification.loader is None:
-        raise ConfigError(f"The file {path} of the search space does not exist: give an existing one.")
+        raise ConfigError(f"The file {path} of the {what} does not exist: give an existing one.")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # where dataclasses look up what annotations mean
     try:
         specification.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # a user's file may do anything
-        raise ConfigError(f"The file {path} of the search space can't be run: {error!r}.") from error
+        raise ConfigError(f"The file {path} of the {what} can't be run: {error!r}.") from error
     return module

@@ -130,6 +130,20 @@ class SearchSpace:
         """An architecture that a search may choose, each equally likely."""
         return {name: rng.choice(parameter.values) for name, parameter in self.parameters.items()}
 
+    def mutate(self, architecture: Architecture, rng: random.Random) -> dict[str, Value]:
+        """The architecture with one parameter changed to another value that a search may choose.
+
+        It stays as it is where no parameter has two values.
+        """
+        mutated = self.validate(architecture)
+        free = [
+            name for name, parameter in self.parameters.items() if set(parameter.values) - {mutated[name]}
+        ]
+        if free:
+            name = rng.choice(free)
+            mutated[name] = rng.choice([one for one in self.parameters[name].values if one != mutated[name]])
+        return mutated
+
     def width_of(self, architecture: Architecture) -> int:
         """The input's width in pixels."""
         return int(architecture.get("img_width", self.img_width))

@@ -58,7 +58,7 @@ def test_help_shows_choices_ranges_and_defaults() -> None:
     shown = " ".join(CliRunner().invoke(main, ["search", "--help"], terminal_width=110).output.split())
     for words in (
         "--trials 1..100000 Total number of trials, the reference included [default: 8]",
-        "--sampler tpe|nsga2|random|auto",
+        "--sampler auto|grid|random|tpe|",
         "--limit METRIC<=NUMBER",
         "training.batch_size 2..4096 Images per training step [default: 8]",
         "Settings of --set, Quantization: quantization.precision int8|fp32",

@@ -37,7 +37,10 @@ def file(tmp_path: Path) -> Path:
             r"--trials '0': Input should be greater than or equal to 1\. Give 1\.\.100000 \(Total",
         ),
         ({"trials": "many"}, r"--trials 'many': Input should be a valid integer"),
-        ({"sampler": "grid"}, r"--sampler 'grid': Input should be 'tpe', 'nsga2', 'random' or 'auto'"),
+        (
+            {"set": "training.recipe=mine"},
+            r"recipe 'mine': Input should be 'default' or 'fastestdet'",
+        ),
         ({"trails": "5"}, r"Unknown option trails: did you mean trials\?"),
         ({"batch_size": "5"}, r"Unknown option batch_size: did you mean training\.batch_size\?"),
         (

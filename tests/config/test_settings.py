@@ -64,7 +64,12 @@ def test_every_default_may_be_typed(model: type[CommandConfig]) -> None:
     ("name", "allowed", "flag"),
     [
         ("search.trials", "1..100000", "--trials"),
-        ("search.sampler", "tpe|nsga2|random|auto", "--sampler"),
+        (
+            "search.sampler",
+            "auto|grid|random|tpe|nsga2|nsga3|gp|cmaes|qmc|evolution|FILE.py:NAME",
+            "--sampler",
+        ),
+        ("training.recipe", "default|fastestdet", "--set training.recipe"),
         ("training.weights", "FILE", "--weights"),
         ("space.aspect", ">0.1..<10", "--set space.aspect"),
         ("search.budget_s", ">0", "--set search.budget_s"),

@@ -8,7 +8,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from mlflow_nas.search.claims import Claims
 from mlflow_nas.search.loop import Loop
-from mlflow_nas.search.samplers import Proposer, make_sampler
+from mlflow_nas.search.samplers import Proposer, Sampling, make_sampler
 from mlflow_nas.search.storage import open_storage
 from mlflow_nas.search.store import Claim, StudyStore, open_study
 from mlflow_nas.search.worker import StaleWatch, Worker
@@ -45,6 +45,7 @@ def open_loop(
     worker: Worker | None = None,
     sampler: str = "random",
     seed: int = 0,
+    objectives: tuple[Objective, ...] = OBJECTIVES,
     grace_s: float = 60.0,
     lock: Path | None = None,
     evaluate: Callable[[Claim, Listener], TrialResult] = evaluate,
@@ -53,8 +54,9 @@ def open_loop(
     """A worker of the study "test" in a storage; a path is a journal file."""
     chosen = space or fastestdet_head()
     opened = open_storage(str(storage), storage.parent) if isinstance(storage, Path) else storage
-    proposer = Proposer(make_sampler(sampler, seed=seed, trials=20), chosen, seed=seed)  # type: ignore[arg-type]
-    study = open_study("test", storage=opened or InMemoryStorage(), objectives=OBJECTIVES)
+    sampling = Sampling(chosen, 20, seed, len(objectives))
+    proposer = Proposer(make_sampler(sampler, sampling), chosen, seed=seed)
+    study = open_study("test", storage=opened or InMemoryStorage(), objectives=objectives)
     store = StudyStore(study=study, **({"worker": worker} if worker else {}))
     claims = Claims(
         store=store, space=chosen, proposer=proposer, watch=StaleWatch(grace_s=grace_s), lock=lock

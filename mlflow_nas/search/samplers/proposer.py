@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Collection, Container, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -14,11 +14,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from mlflow_nas.pareto import non_dominated
 from mlflow_nas.space import Parameter, SearchSpace, Value
 
-__all__ = ["Proposal", "Proposer", "SamplerName", "distributions", "make_sampler"]
+__all__ = ["Proposal", "Proposer", "distributions"]
 
-SamplerName: TypeAlias = Literal["tpe", "nsga2", "random"]
-
-_NEIGHBOURS = 50
+_MUTATIONS = 50
+_WITHOUT_MODEL = (RandomSampler, GridSampler, QMCSampler)
 _TPE_TRIALS = 120
 """That TPE reads: it weighs all of them for each proposal (benchmarks/bookkeeping.py)."""
 
@@ -32,24 +31,6 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     if parameter.step is None:
         return CategoricalDistribution(parameter.values)
     return IntDistribution(int(parameter.values[0]), int(parameter.values[-1]), step=parameter.step)
-
-
-def make_sampler(name: SamplerName, *, seed: int, trials: int) -> BaseSampler:
-    """A sampler for several objectives.
-
-    Args:
-        name: tpe (doi:10.1145/3377930.3389817, of all parameters at once), nsga2 (doi:10.1109/4235.996017)
-            or random.
-        seed: of the sampler.
-        trials: of the study; few of them shorten TPE's random start and NSGA-II's generations.
-    """
-    match name:
-        case "tpe":
-            return TPESampler(seed=seed, n_startup_trials=max(min(10, trials // 2), 4), multivariate=True)
-        case "nsga2":
-            return NSGAIISampler(seed=seed, population_size=max(min(50, trials // 4), 4))
-        case "random":
-            return RandomSampler(seed=seed)
 
 
 class Proposal(NamedTuple):
@@ -83,14 +64,14 @@ class _History(InMemoryStorage):
 class Proposer:
     """Proposes architectures of a space that were not evaluated before.
 
-    Where a sampler proposes what is known, it has converged: a neighbour of that is taken, then a random
-    architecture; of the random sampler only the latter, so that its trials stay a fair sample. The trial is
-    created with the proposal: its storage has one write of it.
+    Where a sampler proposes what is known, it has converged: a mutation of that is taken, then a random
+    architecture; of samplers that learn nothing only the latter, so that their trials stay a fair sample.
+    The trial is created with the proposal: its storage has one write of it.
 
     Args:
         sampler: one of Optuna's.
         space: of the architectures.
-        seed: of neighbours and random architectures.
+        seed: of mutations and random architectures.
     """
 
     def __init__(self, sampler: BaseSampler, space: SearchSpace, *, seed: int) -> None:
@@ -113,7 +94,7 @@ class Proposer:
         self._history.trials = self._for_tpe(trials, study.directions) if self._is_tpe else trials
         proposal = self._sample(study.directions)
         if not self._is_unseen(proposal, seen):
-            near = None if isinstance(self._sampler, RandomSampler) else self._neighbour(proposal, seen)
+            near = None if isinstance(self._sampler, _WITHOUT_MODEL) else self._mutation(proposal, seen)
             proposal = near or self._random(seen)
         return Proposal(proposal, self._history.system_attrs)
 
@@ -130,8 +111,8 @@ class Proposer:
         study = optuna.create_study(  # a new object: Optuna's caches the trials
             storage=self._history, study_name="history", directions=directions, load_if_exists=True
         )
-        trial = create_trial(state=TrialState.RUNNING)
-        self._sampler.before_trial(study, trial)
+        self._sampler.before_trial(study, create_trial(state=TrialState.RUNNING))
+        trial = create_trial(state=TrialState.RUNNING, system_attrs=self._history.system_attrs)
         relative = self._sampler.infer_relative_search_space(study, trial)
         found = self._sampler.sample_relative(study, trial, relative)
         for name, distribution in self._distributions.items():
@@ -144,14 +125,12 @@ class Proposer:
     def _is_unseen(self, architecture: Mapping[str, Any], seen: Collection[str]) -> bool:
         return self._space.key(architecture) not in seen
 
-    def _neighbour(self, architecture: Mapping[str, Value], seen: Collection[str]) -> dict[str, Value] | None:
+    def _mutation(self, architecture: Mapping[str, Value], seen: Collection[str]) -> dict[str, Value] | None:
         """One that differs in one parameter; None where none was found that is unseen."""
-        free = [name for name, one in self._space.parameters.items() if len(one.values) > 1]
-        for _ in range(_NEIGHBOURS if free else 0):
-            name = self._rng.choice(free)
-            changed = {**architecture, name: self._rng.choice(self._space.parameters[name].values)}
-            if self._is_unseen(changed, seen):
-                return changed
+        for _ in range(_MUTATIONS):
+            mutated = self._space.mutate(architecture, self._rng)
+            if self._is_unseen(mutated, seen):
+                return mutated
         return None
 
     def _random(self, seen: Collection[str]) -> dict[str, Value]:
