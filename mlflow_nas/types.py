@@ -135,6 +135,10 @@ class Latency:
             reference.
         power_w: mean power while the model ran; None without a sensor.
         energy_mj: energy of one inference, millijoules; None without a sensor.
+        load_ms: loading the file, once, milliseconds; None where it was not measured.
+        first_run_ms: the first inference after that, milliseconds.
+        peak_memory_bytes: RAM that loading and the first inference take at most, beyond the process's own;
+            None where the device's system does not tell.
         emulated: the board emulates another processor: this is no latency.
         facts: the board's hardware, governor, threads and versions, for the run's tags.
     """
@@ -155,6 +159,9 @@ class Latency:
     ratio: float | None = None
     power_w: float | None = None
     energy_mj: float | None = None
+    load_ms: float | None = None
+    first_run_ms: float | None = None
+    peak_memory_bytes: float | None = None
     emulated: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -185,6 +192,9 @@ class Latency:
             "reference_latency_raw_ms": self.reference_p50_ms,
             "power_w": self.power_w,
             "energy_mj": self.energy_mj,
+            "load_ms": self.load_ms,
+            "first_run_ms": self.first_run_ms,
+            "peak_memory_bytes": self.peak_memory_bytes,
         }
         prefix = "emulated_" if self.emulated else ""
         return {f"{prefix}{name}": value for name, value in named.items() if value is not None}

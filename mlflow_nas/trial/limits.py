@@ -44,6 +44,9 @@ METRICS = (
     Metric("speedup", "maximize", "measure"),
     Metric("energy_mj", "minimize", "measure"),
     Metric("power_w", "minimize", "measure"),
+    Metric("load_ms", "minimize", "measure"),
+    Metric("first_run_ms", "minimize", "measure"),
+    Metric("peak_memory_bytes", "minimize", "measure"),
 )
 
 _BY_NAME = {metric.name: metric for metric in METRICS}

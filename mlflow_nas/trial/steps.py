@@ -66,6 +66,7 @@ MEASURE = Step(
     name="measure",
     run=lambda one, _folder: measure(one, _reference(one.context)),
     inputs=lambda one: measurement_inputs(one, _reference(one.context)),
+    version=2,
 )
 
 STEPS = (COUNT, SCREEN, TRAIN, EXPORT, QUANTIZE, EVALUATE, MEASURE)

@@ -7,12 +7,17 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from mlflow_nas.board import get_board
 from mlflow_nas.board.runtime import power
 from mlflow_nas.board.runtime.facts import facts, throttling
+from mlflow_nas.board.runtime.failure import Failure
 from mlflow_nas.board.runtime.interleave import RunTimes, interleave
+from mlflow_nas.board.runtime.loading import first_load
 from mlflow_nas.board.runtime.timing import best_of_attempts, measure_loads, spread, summarize, time_
 from mlflow_nas.types import Device
 
@@ -195,6 +200,37 @@ def test_an_unstable_measurement_has_its_cause(arm: Path, tmp_path: Path, make_m
     hot = _time(model, tmp_path, arm, max_spread=-1.0)
     assert hot["unstable_cause"].endswith("is the limit; the board throttled (cooling_state 1)")
     assert (hot["facts"]["throttled"], hot["facts"]["cooling_state_after"]) == ("true", "1")
+
+
+def test_the_first_load_is_timed_and_its_memory_found(make_model: Model, tmp_path: Path) -> None:
+    """A model whose weights are larger takes more memory; without Linux's files there is no such figure."""
+    session = {"threads": 1, "cores": (), "providers": [("CPUExecutionProvider", {})]}
+    small = first_load(str(make_model(5)), session)
+    large = first_load(str(_with_weights(tmp_path / "large.onnx", megabytes=32)), session)
+    assert min(small["load_ms"], small["first_run_ms"]) > 0
+    assert large["load_ms"] > small["load_ms"]
+    assert large["peak_memory_bytes"] > small["peak_memory_bytes"] + 32e6
+    assert first_load(str(make_model(5)), session, str(tmp_path)).keys() == {"load_ms", "first_run_ms"}
+
+
+def test_a_file_that_onnxruntime_refuses_is_no_load(tmp_path: Path) -> None:
+    """It is the model's failure, as everywhere."""
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(Failure, match="refuses the model"):
+        first_load(str(tmp_path / "text.onnx"), {"threads": 1})
+
+
+def _with_weights(path: Path, *, megabytes: int) -> Path:
+    """A model that adds a constant of that size to its input."""
+    weights = numpy_helper.from_array(np.ones((megabytes, 250_000), np.float32), "weights")
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 250_000]) for name in "xy"]
+    nodes = [
+        helper.make_node("Add", ["x", "weights"], ["sum"]),
+        helper.make_node("ReduceMax", ["sum"], ["y"], axes=[0], keepdims=1),
+    ]
+    graph = helper.make_graph(nodes, "sum", tensors[:1], tensors[1:], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
 
 
 def test_power_is_measured_with_a_sensor(arm: Path, tmp_path: Path, make_model: Model) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mlflow_nas.board.runtime.facts import processor
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
 
-__all__ = ["Run", "load", "session_options"]
+__all__ = ["Run", "load", "open_session", "refusals", "session_options"]
 
 Run = Callable[[], Any]
 Feed = dict[str, Any]
@@ -58,7 +59,21 @@ def load(
     providers: Sequence[tuple[str, dict[str, str]]] = (("CPUExecutionProvider", {}),),
     profile: str = "",
 ) -> tuple[Any, Run]:
-    """The session, and a function that runs it on random inputs of its shapes; it has run once already.
+    """As `open_session`; the model has run once already."""
+    session, run = open_session(model, threads, cores, providers, profile)
+    with refusals():
+        run()
+    return session, run
+
+
+def open_session(
+    model: str,
+    threads: int,
+    cores: Sequence[int] = (),
+    providers: Sequence[tuple[str, dict[str, str]]] = (("CPUExecutionProvider", {}),),
+    profile: str = "",
+) -> tuple[Any, Run]:
+    """The session, and a function that runs it on random inputs of its shapes.
 
     Args:
         model: path of the file.
@@ -73,17 +88,24 @@ def load(
         raise Failure("device", f"the model file {model} is not on the device")
     _pin(cores)
     _refuse_missing([name for name, _ in providers], onnxruntime.get_available_providers())
-    try:
+    with refusals():
         session = onnxruntime.InferenceSession(
             model,
             _options(threads, profile),
             providers=[(name, dict(settings)) for name, settings in providers],
         )
-        run = functools.partial(session.run, None, _random_feed(session))
-        run()
+        return session, functools.partial(session.run, None, _random_feed(session))
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Whatever ONNX Runtime raises means that it refuses the model."""
+    import onnxruntime
+
+    try:
+        yield
     except Exception as error:  # onnxruntime's errors share no base class
         raise Failure("model", f"onnxruntime {onnxruntime.__version__} refuses the model: {error}") from error
-    return session, run
 
 
 def _options(threads: int, profile: str) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from mlflow_nas.board.runtime.facts import before_and_after, facts, throttling
 from mlflow_nas.board.runtime.failure import JsonObject
 from mlflow_nas.board.runtime.interleave import RunTimes, interleave, warm_up
+from mlflow_nas.board.runtime.loading import first_load
 from mlflow_nas.board.runtime.lock import device_lock
 from mlflow_nas.board.runtime.power import energy
 from mlflow_nas.board.runtime.session import Run, load
@@ -62,6 +63,7 @@ def time_(
 
     with device_lock(**lock):
         before = facts(root, core)
+        start = first_load(model, session, root)
         measured = best_of_attempts(attempt, attempts, max_spread)
         after = facts(root, core)
         power = energy(load(model, **session)[1], protocol["budget_s"] / 3, root)
@@ -72,6 +74,7 @@ def time_(
     return {
         **{name: value for name, value in measured.items() if name not in _COUNTS},
         **power,
+        **start,
         "unstable": bool(cause),
         "unstable_cause": cause,
         "facts": {**before_and_after(before, after), "threads": str(session["threads"]), **counts},
