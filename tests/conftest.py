@@ -42,6 +42,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MPLBACKEND"] = "agg"
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # `nohup make test`
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # `make test &` of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Before any test imports torch: sums, and so results, then don't depend on how many cores a machine has, and
 # tests that run side by side (`make test`) don't take the cores from each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

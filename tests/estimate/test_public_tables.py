@@ -58,6 +58,7 @@ def test_tau_of_zen_on_all_cells_is_the_published_one(nasbench: Path, dataset: s
     assert found == pytest.approx(float(reference[dataset]), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_leave_pair_out_tells_the_truth_of_a_model(all_cells: MeasuredTable) -> None:
     """Bayesian ridge on 40 one-hot cells: the mean estimate is that on unseen cells, to .04."""
     found = model_agreement(all_cells, draws=3)
@@ -91,6 +92,7 @@ def test_the_winner_is_biased_and_the_correction_removes_it(cifar100: MeasuredTa
     assert abs(found.corrected) < 0.04
 
 
+@pytest.mark.slow
 def test_two_stages_beat_random_search_of_as_many_trainings(all_cells: MeasuredTable) -> None:
     """48 trainings: at least .4 points of accuracy more, and within .6 of 120 random trainings."""
     found = profit(all_cells, repeats=3)

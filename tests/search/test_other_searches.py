@@ -211,6 +211,7 @@ def test_a_second_training_is_a_run_of_its_own(user_folder: UserFolder) -> None:
     assert run.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_study_is_continued_from_another_folder(user_folder: UserFolder) -> None:
     """With an empty step cache: the seed network is fetched from MLflow, no finished trial is evaluated."""
     storage = f"sqlite:///{user_folder.path}/shared.db"
@@ -297,6 +298,7 @@ def test_two_workers_share_one_study_and_one_display(user_folder: UserFolder) ->
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+@pytest.mark.slow
 def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
     user_folder: UserFolder, tmp_path: Path
 ) -> None:

@@ -1,13 +1,14 @@
 """Optuna's storage of a study: journals and databases that can't be used, or were damaged."""
 
 import errno
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -59,15 +60,19 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(open_loop(journal).claims.store.results()) == 4
 
 
+def _die_with_the_lock(journal: Path) -> None:
+    FileLock(f"{journal}.lock").acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     """What a process held when it was killed is free at once."""
     journal = tmp_path / "journal"
     open_loop(journal).run(1)
-    script = (
-        "import os, sys; from pathlib import Path; from mlflow_nas.search.storage import _SystemLock; "
-        f"_SystemLock(Path({str(journal)!r} + '.lock')).acquire(); os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=False)
+    holder = multiprocessing.get_context("fork").Process(target=_die_with_the_lock, args=(journal,))
+    holder.start()
+    holder.join()
+    assert holder.exitcode == -signal.SIGKILL
     loop = open_loop(journal)
     loop.run(2)
     assert {trial.state for trial in loop.claims.store.study.trials} == {TrialState.COMPLETE}

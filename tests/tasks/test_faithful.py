@@ -53,7 +53,7 @@ class Outputs:
 
 @pytest.mark.parametrize(
     ("name", "width", "map_50", "map_"),
-    [("penn-fudan", 352, 0.911, 0.598), ("voc", 352, 0.684, 0.348)],
+    [("penn-fudan", 352, 0.911, 0.598), pytest.param("voc", 352, 0.684, 0.348, marks=pytest.mark.slow)],
 )
 def test_the_published_detector_reaches_its_figures(
     outputs: Outputs, name: str, width: int, map_50: float, map_: float
