@@ -6,7 +6,7 @@ from typing import Any
 
 from mlflow_nas.api.results import DeployResult
 from mlflow_nas.api.settings import read_settings
-from mlflow_nas.config import DeployConfig
+from mlflow_nas.config import DeployConfig, take_project_run_id
 
 __all__ = ["as_deployed", "deploy"]
 
@@ -16,7 +16,7 @@ def deploy(
 ) -> DeployResult:
     """Make a model version the active one on a device, new or updated.
 
-    In a run that `mlflow run` made, the manifest is logged.
+    What was changed is recorded in a run of the role "deployment": that of `mlflow run`, or one of its own.
 
     Args:
         settings: the configuration; None for keywords.
@@ -30,7 +30,6 @@ def deploy(
         BoardError: the device can't be reached, or its application fails with the version.
     """
     chosen = read_settings(DeployConfig, settings, options, config)
-    from mlflow_nas.api.project_run import record
     from mlflow_nas.deployments import Options
     from mlflow_nas.deployments import deploy as push
     from mlflow_nas.tracking import connect, default_uri
@@ -49,10 +48,10 @@ def deploy(
             via=chosen.via,
             atomic=chosen.atomic,
         ),
+        trigger="deploy",
+        run_id=take_project_run_id(),
     )
-    result = as_deployed(manifest)
-    record(result.as_json(), role="deploy")
-    return result
+    return as_deployed(manifest)
 
 
 def as_deployed(manifest: Mapping[str, Any]) -> DeployResult:

@@ -167,7 +167,7 @@ def _act(config: WatchConfig | WebhookServeConfig, trigger: str) -> WatchResult:
     deployed = {}
     if config.deploy is not None:
         device = config.deploy.removeprefix("device=")
-        deployed = follow(client, config.model, device=device, devices=config.inventory)
+        deployed = follow(client, config.model, device=device, devices=config.inventory, trigger=trigger)
     for device, manifest in deployed.items():
         _log.warning("%s has version %s of %s.", device, manifest["version"], config.model)
     return WatchResult(model=config.model, changes=found.changes, deployed=deployed)

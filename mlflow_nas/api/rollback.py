@@ -5,7 +5,7 @@ from pathlib import Path
 from mlflow_nas.api.deploy import as_deployed
 from mlflow_nas.api.results import DeployResult
 from mlflow_nas.api.settings import read_settings
-from mlflow_nas.config import RollbackConfig
+from mlflow_nas.config import RollbackConfig, take_project_run_id
 
 __all__ = ["rollback"]
 
@@ -15,7 +15,7 @@ def rollback(
 ) -> DeployResult:
     """Make the previous version of a deployment active again; no MLflow server is needed.
 
-    In a run that `mlflow run` made, the manifest is logged.
+    What was changed is recorded in a run of the role "deployment": that of `mlflow run`, or one of its own.
 
     Args:
         settings: the configuration; None for keywords.
@@ -27,9 +27,13 @@ def rollback(
         BoardError: the device can't be reached, or its application fails with the version.
     """
     chosen = read_settings(RollbackConfig, settings, options, config)
-    from mlflow_nas.api.project_run import record
     from mlflow_nas.deployments import rollback as roll_back
 
-    result = as_deployed(roll_back(chosen.device, chosen.name, devices=chosen.inventory))
-    record(result.as_json(), role="rollback")
-    return result
+    manifest = roll_back(
+        chosen.device,
+        chosen.name,
+        devices=chosen.inventory,
+        trigger="rollback",
+        run_id=take_project_run_id(),
+    )
+    return as_deployed(manifest)

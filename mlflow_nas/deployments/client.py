@@ -23,6 +23,7 @@ from mlflow_nas.board import DeployedModels, Manifest, get_board
 from mlflow_nas.deployments.deploy import deploy, rollback, verify_locally
 from mlflow_nas.deployments.options import Options, parse_options
 from mlflow_nas.deployments.predict import predict
+from mlflow_nas.deployments.record import recording
 from mlflow_nas.deployments.rollout import SCHEME, find_target
 from mlflow_nas.deployments.switch import Mode
 from mlflow_nas.deployments.tags import tag_removed
@@ -40,6 +41,7 @@ from mlflow_nas.tracking import connect
 __all__ = ["DeploymentError", "EdgeDeploymentClient", "run_local", "target_help"]
 
 _OF_CREATE = ("force", "max_regression", "max_drop", "threshold", "via", "atomic")
+_TRIGGER = "mlflow deployments"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -120,7 +122,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         if options.rollback and model_uri is not None:
             raise ConfigError(f"-C rollback=true and -m {model_uri} exclude each other: give one of them.")
         if options.rollback:
-            return _with_flavor(rollback(self._target, name))
+            return _with_flavor(rollback(self._target, name, trigger=_TRIGGER))
         if model_uri is None:
             raise ConfigError(
                 "update needs the model: give -m models:/NAME@ALIAS, or -C rollback=true for the "
@@ -135,11 +137,14 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         """Remove a deployment with its versions; a missing one is no error."""
         _refuse_endpoint(endpoint)
         parse_options(config, allowed=())
-        for device in find_target(self._target).devices:
-            with closing(get_board(device)) as board:
-                removed = _remove(DeployedModels(board), name)
-            if removed is not None:
-                tag_removed(_client(), device.name, removed)
+        client = _client()
+        with recording(client, name, trigger=_TRIGGER) as add:
+            for device in find_target(self._target).devices:
+                with closing(get_board(device)) as board:
+                    removed = _remove(DeployedModels(board), name)
+                if removed is not None:
+                    add(device.name, removed, None, "deleted")
+                    tag_removed(client, device.name, removed)
 
     @_raises_mlflow
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
@@ -195,7 +200,15 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         self, name: str, model_uri: str, flavor: str | None, options: Options, mode: Mode
     ) -> dict[str, Any]:
         _refuse_flavor(flavor)
-        manifest = deploy(_client(), model_uri, device=self._target, name=name, options=options, mode=mode)
+        manifest = deploy(
+            _client(),
+            model_uri,
+            device=self._target,
+            name=name,
+            options=options,
+            mode=mode,
+            trigger=_TRIGGER,
+        )
         return _with_flavor(manifest)
 
 

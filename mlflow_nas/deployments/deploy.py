@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from mlflow_nas.deployments.options import Options
 from mlflow_nas.deployments.pull import publish
+from mlflow_nas.deployments.record import recording
 from mlflow_nas.deployments.release import (
     Release,
     fetch_release,
@@ -48,13 +49,15 @@ def deploy(
     name: str | None = None,
     options: Options = _STRICT,
     mode: Mode = "either",
+    trigger: str = "python",
+    run_id: str | None = None,
 ) -> dict[str, Any]:
     """Make a model version the active one on a device, or on a group of them, one after the other.
 
     The alias is resolved once. The device verifies the file's sha256, runs the golden samples, whose outputs
     are compared, and measures latency, which is compared with the device's limit and the active version; then
     one atomic rename switches, and the device's `activate` and `health` must succeed. After any failure the
-    active version is the same as before.
+    active version is the same as before. What was changed is recorded in a run of the role "deployment".
 
     Args:
         client: of the registry.
@@ -66,6 +69,8 @@ def deploy(
         name: of the deployment; None for the registered model's.
         options: limits, and the route of the file.
         mode: "create" refuses a name that exists, "update" one that does not.
+        trigger: by which the call came, for the record.
+        run_id: the run that has the record; None makes one.
 
     Returns:
         The manifest on the device; for a group the first one, with all of them under `devices`.
@@ -81,7 +86,10 @@ def deploy(
     deployment = _deployment_name(client, uri, name, options)
     for one in target.devices:
         check_mode(one, deployment, mode)
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        recording(client, deployment, trigger=trigger, run_id=run_id) as add,
+    ):
         release = _fetch(client, uri, Path(folder), deployment)
         url = publish(release, options.via) if options.via else None
         boards = {one.name for one in target.devices}
@@ -90,11 +98,13 @@ def deploy(
             change = deploy_release(
                 one, release, name=deployment, mode=mode, options=options, measured_on=boards, url=url
             )
+            add(one.name, change.before, change.after, redact(model_uri))
             tag_active(client, one.name, change.after, change.before)
             return change
 
         def revert(one: Device, change: Change) -> None:
             undo(one, deployment, change)
+            add(one.name, change.after, change.before, "the rollout stopped")
             tag_undone(client, one.name, change.after, change.before)
 
         changes = roll_out(target, step, undo=revert if options.atomic else None)
@@ -126,15 +136,24 @@ def verify_locally(
         return verify_release(device, release, name=name, options=options)
 
 
-def rollback(device: str, name: str, *, devices: Path | None = None) -> dict[str, Any]:
+def rollback(
+    device: str,
+    name: str,
+    *,
+    devices: Path | None = None,
+    trigger: str = "python",
+    run_id: str | None = None,
+) -> dict[str, Any]:
     """Make the previous version active again, after verifying its file; the active one becomes previous.
 
-    The device has both versions: no server is needed.
+    The device has both versions: no server is needed. Where there is one, it has the record, as of `deploy`.
 
     Args:
         device: NAME from the device inventory, or group/NAME: one after the other, up to the first failure.
         name: of the deployment.
         devices: the inventory; None for MLFLOW_NAS_DEVICES, else ./devices.yaml.
+        trigger: by which the call came, for the record.
+        run_id: the run that has the record; None makes one.
 
     Returns:
         The manifest that is active now; for a group the first one, with all of them under `devices`.
@@ -146,13 +165,16 @@ def rollback(device: str, name: str, *, devices: Path | None = None) -> dict[str
     """
     target, client = find_target(device, devices), _registry()
 
-    def step(one: Device) -> Change:
-        change = roll_back(one, name)
-        if client is not None:
-            tag_active(client, one.name, change.after, change.before)
-        return change
+    with recording(client, name, trigger=trigger, run_id=run_id) as add:
 
-    return summary(target, roll_out(target, step))
+        def step(one: Device) -> Change:
+            change = roll_back(one, name)
+            add(one.name, change.before, change.after, "rolled back")
+            if client is not None:
+                tag_active(client, one.name, change.after, change.before)
+            return change
+
+        return summary(target, roll_out(target, step))
 
 
 def _uri(model_uri: str) -> str:

@@ -27,7 +27,7 @@ rolls a device back is not overruled."""
 
 
 def follow(
-    client: MlflowClient, model: str, *, device: str, devices: Path | None = None
+    client: MlflowClient, model: str, *, device: str, devices: Path | None = None, trigger: str = "python"
 ) -> dict[str, dict[str, Any]]:
     """Give each device the champion that it has not been given yet, one device after the other.
 
@@ -40,6 +40,7 @@ def follow(
         model: the registered model, also the deployment's name.
         device: NAME from the device inventory, or group/NAME.
         devices: the inventory; None for MLFLOW_NAS_DEVICES, else ./devices.yaml.
+        trigger: by which the call came, for the record.
 
     Returns:
         Device to manifest, of those that got the champion now.
@@ -63,6 +64,7 @@ def follow(
                 devices=devices,
                 name=model,
                 options=Options(max_regression=None, max_drop=None),  # the goal of the champion has decided
+                trigger=trigger,
             )
         except BoardError:
             raise

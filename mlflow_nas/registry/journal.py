@@ -1,19 +1,13 @@
 """The record of changes: a run of the role "promotion" with one line per change."""
 
-import datetime
-import json
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from mlflow import MlflowClient
 
 from mlflow_nas.registry.plan import Change
-from mlflow_nas.tracking import DEFAULT_EXPERIMENT, experiment_id, log_command, log_file
+from mlflow_nas.tracking import log_changes
 
-__all__ = ["CHANGES_FILE", "record_changes"]
-
-CHANGES_FILE = "changes.jsonl"
+__all__ = ["record_changes"]
 
 
 def record_changes(
@@ -25,7 +19,7 @@ def record_changes(
     trigger: str,
     run_id: str | None,
 ) -> str:
-    """Store each change as a line of an artifact: when, what, why, by which trigger.
+    """Record what was changed in the registry, and why.
 
     Args:
         client: the MLflow client.
@@ -41,19 +35,12 @@ def record_changes(
     Raises:
         RegistryError: MLflow does not answer.
     """
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    lines = [json.dumps({"time": now, "trigger": trigger, **change._asdict()}) for change in changes]
-    own = log_command(
+    return log_changes(
         client,
-        experiment_id=experiment_id(client, DEFAULT_EXPERIMENT),
-        run_id=run_id,
+        [change._asdict() for change in changes],
         name=f"promotion-{model}",
         role="promotion",
-        metrics={"changes": float(len(changes))},
-        tags={"nas.model": model, "nas.trigger": trigger, "mlflow.note.content": "\n\n".join(notes)},
+        trigger=trigger,
+        tags={"nas.model": model, "mlflow.note.content": "\n\n".join(notes)},
+        run_id=run_id,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / CHANGES_FILE
-        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        log_file(client, own, file)
-    return own

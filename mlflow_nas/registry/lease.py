@@ -5,6 +5,7 @@ doi:10.1145/361082.361093): each writer has a tag of its own, takes the number a
 and waits for smaller ones. A tag that its writer does not renew is removed.
 """
 
+import math
 import os
 import socket
 import time
@@ -40,7 +41,7 @@ class Lease:
     def __init__(self, client: MlflowClient, model: str) -> None:
         self._client, self._model = store_of(client), model
         self._tag = f"{PREFIX}{uuid.uuid4().hex[:12]}"
-        self._number, self._renewals, self._renewed = 0, 0, 0.0
+        self._number, self._renewals, self._renewed = 0, 0, -math.inf
         self._seen: dict[str, tuple[str, float]] = {}
 
     def acquire(self, wait_s: float) -> None:
@@ -68,6 +69,11 @@ class Lease:
         if time.monotonic() - self._renewed > RENEW_S:
             self._renewals += 1
             self._write()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether others may have removed the lease: so long has the last renewal been ago."""
+        return time.monotonic() - self._renewed > STALE_S
 
     def release(self) -> None:
         """End the right."""
@@ -115,8 +121,14 @@ def one_writer(client: MlflowClient, model: str, *, wait_s: float = WAIT_S) -> I
     try:
         lease.acquire(wait_s)
         yield lease
-    finally:
+    except MlflowException:
+        if not lease.is_stale:  # else the server does not answer: asking again would double the wait
+            lease.release()
+        raise
+    except BaseException:
         lease.release()
+        raise
+    lease.release()
 
 
 def _number(text: str) -> int:

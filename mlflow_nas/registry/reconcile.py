@@ -90,7 +90,7 @@ def reconcile(  # noqa: PLR0913 - the keywords of `promote`
         primary: make `board` and `dataset` those of the plain aliases.
         dry_run: compute the changes without writing them.
         trigger: by which the call came, for the record.
-        run_id: the run that records the changes; None makes one where there are changes.
+        run_id: the run that records the changes, also that there are none; None makes one for changes.
 
     Raises:
         RegistryError: there is no such model, it has no measured int8 version (of that board or data set),
@@ -109,8 +109,8 @@ def reconcile(  # noqa: PLR0913 - the keywords of `promote`
     written: tuple[Change, ...] = decision.changes
     if not dry_run and decision.changes:
         state, decision, written = _apply(client, model, request)
-        if written:
-            run_id = record_changes(client, model, written, decision.notes, trigger=trigger, run_id=run_id)
+    if not dry_run and (written or run_id):
+        run_id = record_changes(client, model, written, decision.notes, trigger=trigger, run_id=run_id)
     return Reconciliation(
         model,
         _front(state, decision),

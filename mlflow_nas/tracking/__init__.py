@@ -4,6 +4,7 @@ from mlflow_nas.tracking.artifacts import fetch_file, fetch_model, log_file, log
 from mlflow_nas.tracking.command_runs import (
     describe,
     finish_selection,
+    log_changes,
     log_command,
     log_measurement,
     log_profile,
@@ -41,6 +42,7 @@ __all__ = [
     "fetch_file",
     "fetch_model",
     "finish_selection",
+    "log_changes",
     "log_command",
     "log_file",
     "log_measurement",

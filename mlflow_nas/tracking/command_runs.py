@@ -1,22 +1,30 @@
 """Runs of commands that are no trials: a profile, a selection of a strategy, a measurement."""
 
+import datetime
+import json
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mlflow import MlflowClient
 
 from mlflow_nas.tracking import names
+from mlflow_nas.tracking.artifacts import log_file
 from mlflow_nas.tracking.batch import as_points, log_values
-from mlflow_nas.tracking.server import server_call
+from mlflow_nas.tracking.server import DEFAULT_EXPERIMENT, experiment_id, server_call
 
 __all__ = [
     "describe",
     "finish_selection",
+    "log_changes",
     "log_command",
     "log_measurement",
     "log_profile",
     "start_selection",
 ]
+
+CHANGES_FILE = "changes.jsonl"
 
 
 @server_call("log the profile", remedy="check that it runs, then rerun the same command")
@@ -87,6 +95,51 @@ def log_command(
     own = _open(client, experiment_id, run_id, name, {}, {names.ROLE: role, **tags})
     log_values(client, own, points=as_points(metrics, _now_ms()))
     client.set_terminated(own)
+    return own
+
+
+def log_changes(
+    client: MlflowClient,
+    changes: Sequence[Mapping[str, object]],
+    *,
+    name: str,
+    role: str,
+    trigger: str,
+    tags: Mapping[str, str],
+    run_id: str | None,
+) -> str:
+    """Record what was changed: each change as a line of an artifact, with time and trigger.
+
+    Args:
+        client: the MLflow client.
+        changes: plain JSON values of each.
+        name: of the run.
+        role: such as promotion or deployment; the artifact is changes.jsonl.
+        trigger: by which the changes came, such as search, promote or webhook.
+        tags: further tags.
+        run_id: the run to use; None makes one in the experiment of MLFLOW_EXPERIMENT_NAME, else mlflow-nas.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    lines = [json.dumps({"time": now, "trigger": trigger, **change}) for change in changes]
+    own = log_command(
+        client,
+        experiment_id="" if run_id else experiment_id(client, DEFAULT_EXPERIMENT),
+        run_id=run_id,
+        name=name,
+        role=role,
+        metrics={"changes": float(len(changes))},
+        tags={names.TRIGGER: trigger, **tags},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / CHANGES_FILE
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        log_file(client, own, file)
     return own
 
 

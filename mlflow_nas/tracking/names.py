@@ -28,6 +28,7 @@ __all__ = [
     "STUDY",
     "TASK",
     "TRIAL",
+    "TRIGGER",
     "UID",
 ]
 
@@ -36,6 +37,8 @@ UID: Final = "nas.uid"
 STUDY: Final = "nas.study"
 TRIAL: Final = "nas.trial"
 ROLE: Final = "nas.role"
+TRIGGER: Final = "nas.trigger"
+"""By which a command changed the registry or a device: a user's command, a search, the watcher, a webhook."""
 BOARD: Final = "nas.board"
 RUNTIME: Final = "nas.runtime"
 SPACE: Final = "nas.space"

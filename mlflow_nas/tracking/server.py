@@ -45,6 +45,8 @@ SETTINGS: Final = {
     # MLflow's own defaults wait 16 minutes for an unreachable server.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    # A proxy that answers 503 names pauses of any length in its header.
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     # Otherwise each run that ends costs one more request, and prints two lines into a command's output.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }

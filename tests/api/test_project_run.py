@@ -1,15 +1,12 @@
 """What a command leaves in the run of a project, and where its own runs go."""
 
-import json
-from pathlib import Path
-
 import pytest
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
 
 from mlflow_nas import api
-from mlflow_nas.api.project_run import experiment_for, params_for, record
+from mlflow_nas.api.project_run import experiment_for, params_for
 from mlflow_nas.config import ProfileConfig, TrackingSection, load_config
+from mlflow_nas.registry import reconcile
 
 
 @pytest.fixture
@@ -26,32 +23,18 @@ def project_run(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> str:
     return run_id
 
 
-def test_what_a_command_changed_stands_in_the_projects_run(
-    client: MlflowClient, project_run: str, tmp_path: Path
-) -> None:
-    """As an artifact with the command's name; without a project nothing is logged."""
-    record({"model": "m", "changes": []}, role="promote", metrics={"changes": 0})
+def test_what_a_promotion_did_stands_in_the_projects_run(client: MlflowClient, project_run: str) -> None:
+    """Also that it changed nothing; the run is taken once."""
+    tags = {"map": "0.5", "latency_ms": "5", "nas.precision": "int8", "nas.board": "pi", "nas.dataset": "d@1"}
+    client.create_registered_model("m")
+    client.create_model_version("m", "file:///nowhere", tags=tags)
+    assert api.promote(model="m").run_id == project_run
     run = client.get_run(project_run)
-    assert (run.data.tags["nas.role"], run.data.metrics) == ("promote", {"changes": 0})
-    file = download_artifacts(
-        run_id=project_run,
-        artifact_path="promote.json",
-        dst_path=str(tmp_path),
-        tracking_uri=client.tracking_uri,
-    )
-    assert json.loads(Path(file).read_text(encoding="utf-8")) == {"model": "m", "changes": []}
-    record({"model": "m"}, role="deploy")
-    assert client.get_run(project_run).data.tags["nas.role"] == "promote", "the run is taken once"
-    assert len(client.search_runs(["0"])) == 1
-
-
-def test_what_was_done_stands_when_mlflow_is_gone(
-    project_run: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A rollback on a device is no failure because its record could not be written."""
-    monkeypatch.setenv("MLFLOW_RUN_ID", f"{project_run[:-1]}x")
-    record({}, role="rollback")
-    assert "The result of rollback is not in its MLflow run" in caplog.text
+    assert (run.data.tags["nas.role"], run.data.tags["nas.trigger"]) == ("promotion", "promote")
+    assert run.data.metrics["changes"] > 0
+    assert api.promote(model="m").run_id is None
+    assert reconcile(client, "m", run_id=project_run).changes == ()
+    assert client.get_run(project_run).data.metrics["changes"] == 0
 
 
 def test_a_profile_of_a_project_is_not_described_twice(client: MlflowClient, project_run: str) -> None:

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from mlflow_nas.errors import RegistryError
 from mlflow_nas.registry import lease as lease_module
-from mlflow_nas.registry.lease import PREFIX, one_writer
+from mlflow_nas.registry.lease import PREFIX, Lease, one_writer
 
 MODEL = "person-detector"
 
@@ -42,6 +43,27 @@ def test_a_dead_writers_lease_is_removed(client: MlflowClient, monkeypatch: pyte
     client.set_registered_model_tag(MODEL, f"{PREFIX}dead", "1 0 elsewhere:7")
     with one_writer(client, MODEL, wait_s=10):
         assert len(_leases(client)) == 1
+
+
+def test_a_server_that_does_not_answer_is_not_asked_again(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first error leaves at once, and the lease goes stale; one that was answered releases it."""
+    asked: list[str] = []
+
+    def release(lease: Lease) -> None:
+        asked.append(lease._tag)
+
+    monkeypatch.setattr(Lease, "release", release)
+    with pytest.raises(MlflowException, match="no answer"), one_writer(client, MODEL):
+        monkeypatch.setattr(lease_module, "STALE_S", 0.0)
+        raise MlflowException("no answer")
+    assert asked == []
+    monkeypatch.setattr(lease_module, "STALE_S", 30.0)
+    client.delete_registered_model_tag(MODEL, *_leases(client))
+    with pytest.raises(MlflowException, match="not allowed"), one_writer(client, MODEL):
+        raise MlflowException("not allowed")
+    assert len(asked) == 1
 
 
 def test_writers_never_overlap(client: MlflowClient, tracking_uri: str) -> None:

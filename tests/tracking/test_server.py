@@ -1,10 +1,12 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlflow_nas.errors import ConfigError, RegistryError
+from mlflow_nas.registry import reconcile
 from mlflow_nas.tracking import connect, experiment_id, experiment_of, log_file
 
 
@@ -30,12 +33,13 @@ def test_a_silent_server_is_named_without_its_password(monkeypatch: pytest.Monke
 
 
 def test_mlflow_waits_seconds_not_minutes_unless_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own defaults are 120 s and 7 retries with growing pauses."""
+    """Its own defaults are 120 s, 7 retries with growing pauses, and any pause that an answer names."""
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     connect("http://127.0.0.1:9")
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "10"
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
+    assert os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] == "false"
 
 
 def test_a_file_that_is_missing_is_a_registry_error(
@@ -45,6 +49,39 @@ def test_a_file_that_is_missing_is_a_registry_error(
     run_id = client.create_run(experiment).info.run_id
     with pytest.raises(RegistryError, match=r"could not store the file: .*; check that it runs"):
         log_file(client, run_id, tmp_path / "nowhere")
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """Address of a server that takes every request and answers none."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_server_that_does_not_answer_is_mentioned_before_it_is_an_error(
+    silent: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line says what is waited for; the error has the first cause, the address and the remedy."""
+    monkeypatch.setattr(sys.modules["mlflow_nas.tracking.server"], "NOTICE_S", 0.3)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    client = connect(silent)
+    with pytest.raises(RegistryError, match=rf"MLflow at {silent} could not find .*timed out.*; check that"):
+        experiment_id(client, "nas")
+    (notice,) = caplog.messages
+    assert notice.startswith(f"MLflow at {silent} is asked to find or create the experiment, and has not")
+
+
+@pytest.mark.slow  # it waits for half a minute
+def test_a_server_that_does_not_answer_is_an_error_within_a_minute(
+    silent: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the settings that users have: the first line after 10 s, whatever the command calls."""
+    client, start = connect(silent), time.monotonic()
+    with pytest.raises(RegistryError, match="could not reconcile the model registry: .*timed out"):
+        reconcile(client, "person-detector")
+    assert time.monotonic() - start < 60
+    assert "is asked to reconcile the model registry, and has not finished after 10 s" in caplog.text
 
 
 @pytest.mark.parametrize("uri", ["bogus://x", "sqlite:////proc/nowhere/mlflow.db"])
