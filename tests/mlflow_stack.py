@@ -10,9 +10,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
@@ -20,9 +20,10 @@ import boto3
 from cryptography.fernet import Fernet
 from moto.server import ThreadedMotoServer
 
-__all__ = ["SERVE", "MlflowStack", "running_stack"]
+__all__ = ["PREPARE", "SERVE", "MlflowStack", "running_stack", "serve_command"]
 
 SERVE = Path(__file__).parents[1] / "deploy/server/serve"
+PREPARE = SERVE.with_name("prepare.py")
 START_S = 90.0
 BUCKET = "mlflow"
 
@@ -38,6 +39,7 @@ class MlflowStack:
         admin_password: of the administrator `admin`.
         s3: address of the S3 API.
         log: of the server.
+        settings: the server's environment.
     """
 
     url: str
@@ -46,6 +48,7 @@ class MlflowStack:
     admin_password: str
     s3: str
     log: Path
+    settings: Mapping[str, str] = field(repr=False)
 
     def environment(self, *, admin: bool = False) -> dict[str, str]:
         """Variables of a client."""
@@ -55,6 +58,15 @@ class MlflowStack:
             "MLFLOW_TRACKING_PASSWORD": self.admin_password if admin else self.password,
         }
 
+    def prepare(self, *words: str, text: str = "") -> None:
+        """Run a step of deploy/server/prepare.py, as in the server's container."""
+        environment = {**self.settings, "MLFLOW_TRACKING_URI": self.url}
+        command = [sys.executable, str(PREPARE), *words]
+        done = subprocess.run(
+            command, env=environment, input=text, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
     def objects(self) -> list[str]:
         """Keys of the stored artifacts."""
         listed = _s3(self.s3).list_objects_v2(Bucket=BUCKET)
@@ -62,12 +74,16 @@ class MlflowStack:
 
 
 @contextmanager
-def running_stack() -> Iterator[MlflowStack]:
-    """Start all parts, and a user; stop them in the reverse order."""
+def running_stack(*options: str) -> Iterator[MlflowStack]:
+    """Start all parts, and prepare a bucket and a user; stop them in the reverse order.
+
+    Args:
+        options: further ones of `mlflow server`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="mlflow-stack-"))
     folder.chmod(0o755)
     try:
-        with _postgres(folder) as database, _bucket() as s3, _server(folder, database, s3) as stack:
+        with _postgres(folder) as database, _bucket() as s3, _server(folder, database, s3, options) as stack:
             yield stack
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -115,12 +131,11 @@ def _postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _bucket() -> Iterator[str]:
-    """Address of an S3 API with an empty bucket."""
+    """Address of an S3 API without buckets."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
-    _s3(address).create_bucket(Bucket=BUCKET)
     try:
         yield address
     finally:
@@ -137,8 +152,13 @@ def _s3(address: str):  # type: ignore[no-untyped-def]
     )
 
 
+def serve_command(port: int) -> list[str]:
+    """The command of the server; one worker, since a test's server has one user."""
+    return [str(SERVE), "--port", str(port), "--workers", "1"]
+
+
 @contextmanager
-def _server(folder: Path, database: str, s3: str) -> Iterator[MlflowStack]:
+def _server(folder: Path, database: str, s3: str, options: Sequence[str]) -> Iterator[MlflowStack]:
     port, admin_password, log = _free_port(), secrets.token_hex(8), folder / "server.log"
     settings = {
         "NAS_DATABASE_URI": database,
@@ -152,12 +172,12 @@ def _server(folder: Path, database: str, s3: str) -> Iterator[MlflowStack]:
         "AWS_SECRET_ACCESS_KEY": "stack",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    command = [str(SERVE), "--port", str(port), "--workers", "1"]
+    settings = {**os.environ, **settings, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [*serve_command(port), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **settings, "PATH": programs},
+            env=settings,
             stdout=output,
             stderr=output,
             cwd=folder,
@@ -166,27 +186,14 @@ def _server(folder: Path, database: str, s3: str) -> Iterator[MlflowStack]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(lambda: _is_healthy(url), process, "the MLflow server", log)
-        stack = MlflowStack(url, "nora", secrets.token_hex(8), admin_password, s3, log)
-        _create_user(stack)
+        stack = MlflowStack(url, "nora", secrets.token_hex(8), admin_password, s3, log, settings)
+        stack.prepare("bucket")
+        stack.prepare("user", stack.user, text=f"{stack.password}\n")
         yield stack
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
-
-
-def _create_user(stack: MlflowStack) -> None:
-    from mlflow.server.auth.client import AuthServiceClient
-
-    before = {name: os.environ.get(name) for name in stack.environment(admin=True)}
-    os.environ.update(stack.environment(admin=True))
-    try:
-        AuthServiceClient(stack.url).create_user(stack.user, stack.password)
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 def _listens(port: int) -> bool:

@@ -1,12 +1,16 @@
 """deploy/compose.yaml: what it starts is what the tests start, and nothing has a default password."""
 
 import re
+import runpy
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 import yaml
-from mlflow_stack import SERVE
+from mlflow_stack import PREPARE, SERVE, serve_command
 
 from mlflow_nas.cli import main
 
@@ -18,13 +22,47 @@ def _services() -> dict[str, dict[str, Any]]:
     return dict(yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"])
 
 
-def test_the_server_is_started_by_the_script_that_the_tests_start() -> None:
-    """With every variable that the script demands."""
+def test_the_server_is_started_by_the_command_that_the_tests_start() -> None:
+    """But for address and port, with every variable that the script demands."""
     server = _services()["mlflow"]
-    assert PROJECT / server["command"][0] == SERVE
+    script, *options = server["command"]
+    assert [str(PROJECT / script), *options[::2]] == [*serve_command(7)[:1], "--host", "--allowed-hosts"]
+    assert serve_command(7) == [str(SERVE), "--port", "7", "--workers", "1"]
     demanded = set(re.findall(r'^: "\$\{(\w+):\?', SERVE.read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert demanded
     assert demanded <= server["environment"].keys()
+
+
+README = (PROJECT / "deploy/README.md").read_text(encoding="utf-8")
+INSIDE = "docker compose -f deploy/compose.yaml exec mlflow python "
+
+
+def test_the_readmes_steps_are_those_of_the_tests() -> None:
+    """Each step of prepare.py is in it, in the form that the fixture runs."""
+    lines = [line.removeprefix(INSIDE) for line in README.splitlines() if line.startswith(INSIDE)]
+    assert {PROJECT / shlex.split(line)[0] for line in lines} == {PREPARE}
+    steps = [shlex.split(line)[1:] for line in lines]
+    fixture = (PROJECT / "tests/mlflow_stack.py").read_text(encoding="utf-8")
+    assert ["bucket"] in steps
+    assert 'stack.prepare("bucket")' in fixture
+    assert ["user", "nora"] in steps
+    assert 'stack.prepare("user", stack.user, ' in fixture
+    started = re.findall(r"compose.yaml up (.*)", README)
+    assert {name for line in started for name in line.split() if not name.startswith("--")} == set(
+        _services()
+    )
+
+
+@pytest.mark.parametrize("words", [["bucket", "x"], ["user"], ["share", "m"], ["steal"]])
+def test_a_step_with_wrong_words_is_refused(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is asked of the server."""
+    monkeypatch.setattr(sys, "argv", ["prepare.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(PREPARE), run_name="__main__")
+    assert ended.value.code == 2
+    assert "usage: prepare.py" in capsys.readouterr().err
 
 
 def test_the_watcher_is_a_command_that_exists() -> None:

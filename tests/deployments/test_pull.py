@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -19,6 +20,7 @@ from mlflow_nas.board import DeployedModels, FakeBoard, get_board
 from mlflow_nas.config import find_device
 from mlflow_nas.deployments import Options, deploy
 from mlflow_nas.deployments import pull as pull_module
+from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import BoardError, ConfigError
 from mlflow_nas.types import Device
 
@@ -80,6 +82,16 @@ def test_the_device_downloads_and_verifies(client: MlflowClient, bucket: Any) ->
     assert found is not None
     assert found.intact
     assert client.get_model_version("person-detector", "1").tags["deploy.fake"] == "door"
+
+
+def test_the_url_is_good_for_an_hour(client: MlflowClient, bucket: Any, tmp_path: Path) -> None:
+    """It is signed, and has no secret key in it."""
+    release = fetch_release(client, "models:/person-detector@champion", folder=tmp_path)
+    query = parse_qs(urlsplit(pull_module.publish(release, "s3://models/edge")()).query)
+    assert query["X-Amz-Expires"] == ["3600"]
+    assert query.keys() >= {"X-Amz-Signature", "X-Amz-Date"}
+    assert "secret" not in str(query)
+    assert _keys(bucket) == [f"edge/{release.sha256}.onnx"]
 
 
 def test_a_process_downloads_without_credentials(bucket: Any, tmp_path: Path) -> None:

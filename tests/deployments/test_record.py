@@ -95,6 +95,19 @@ def test_the_trigger_of_a_hook_is_recorded(client: MlflowClient) -> None:
     assert [run.data.tags["nas.trigger"] for run in _records(client)] == ["watch"]
 
 
+def test_a_password_is_in_no_manifest_and_no_record(
+    client: MlflowClient, tracking_uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The manifest names the store of the run, and so does the record."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{tracking_uri}?password=hunter2")
+    made = api.deploy(model=MODEL, device="fake")
+    assert made.manifest["run"].startswith(f"{tracking_uri}?password=*** runs:/")
+    (run,) = _records(client)
+    shown = json.dumps([run.to_dictionary(), _lines(client, run, tmp_path), made.as_json()], default=str)
+    assert "hunter2" not in shown
+    assert not [path for path in (tmp_path / "home").rglob("*.json") if "hunter2" in path.read_text("utf-8")]
+
+
 def test_a_record_that_can_not_be_written_is_a_warning(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,15 +8,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 
 from mlflow_nas import api
-from mlflow_nas.errors import ConfigError
+from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.registry import register_model
 
 if TYPE_CHECKING:
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 SECRET = "a secret of the tests"  # noqa: S105 - of the tests
-SMALL = "train=8,val=4,size=128"
+DATA = "synthetic:train=8,val=4,size=128"
+SHORT = (
+    "training.epochs=1 training.seed_epochs=1 quantization.max_drop=1 data.eval_augmentations=1 seed=1",
+    "finalists.count=1 finalists.epochs=1",
+)
 
 
 @pytest.fixture
@@ -198,54 +204,106 @@ def test_a_database_sends_no_webhooks(
         api.webhook_install()
 
 
-def _start_worker(folder: Path, storage: Path) -> subprocess.Popen[bytes]:
-    """A search of its own folder, as a second machine would run it."""
+def _start_worker(folder: Path, model: str, *settings: str) -> subprocess.Popen[bytes]:
+    """A search of its own folder, as another machine would run it."""
     folder.mkdir()
-    tiny = str(Path(__file__).parents[1] / "tiny_space.py")
-    command = [sys.executable, "-m", "mlflow_nas", "search", "--trials", "3", "--space", f"{tiny}:tiny_space"]
-    command += [
-        "--data",
-        f"synthetic:{SMALL}",
-        "--board",
-        "fake",
-        "--device",
-        "none",
-        "--storage",
-        str(storage),
-    ]
-    command += [
-        "--set",
-        "training.epochs=1 training.seed_epochs=1 quantization.max_drop=1 data.eval_augmentations=1",
-    ]
-    command += ["--set", "finalists.count=0 seed=1", "--model", "searched", "--experiment", "two-machines"]
-    environment = {
-        **os.environ,
-        "MLFLOW_NAS_HOME": str(folder / "home"),
-        "MLFLOW_NAS_WORK": str(folder / "work"),
+    options = {
+        "--study": model,
+        "--model": model,
+        "--experiment": model,
+        "--space": f"{Path(__file__).parents[1] / 'tiny_space.py'}:tiny_space",
+        "--data": DATA,
+        "--board": "fake",
+        "--device": "none",
+        "--storage": str(folder.parent / f"{model}.journal"),
+        "--set": " ".join((*SHORT, *settings)),
     }
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow_nas",
+        "search",
+        *(word for pair in options.items() for word in pair),
+    ]
+    own = {"MLFLOW_NAS_HOME": str(folder / "home"), "MLFLOW_NAS_WORK": str(folder / "work")}
     with (folder / "log").open("wb") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=log)
 
 
-@pytest.mark.slow  # two trainings and the imports of two processes
-def test_two_machines_search_and_the_result_is_promoted_deployed_and_rolled_back(
+def _search(folder: Path, model: str, *settings: str, workers: Sequence[str]) -> None:
+    """Run a search with a worker in each folder, as on that many machines."""
+    running = {name: _start_worker(folder / name, model, *settings) for name in workers}
+    try:
+        for name, worker in running.items():
+            assert worker.wait(timeout=900) == 0, (folder / name / "log").read_text(encoding="utf-8")
+    finally:
+        for worker in running.values():
+            worker.kill()
+            worker.wait()
+
+
+def _roles(client: MlflowClient, experiment: str) -> Counter[str]:
+    """How many finished runs of each role an experiment has."""
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    return Counter(run.data.tags["nas.role"] for run in runs)
+
+
+@pytest.mark.slow  # trainings, and the imports of two processes
+@pytest.mark.timeout(1200)
+def test_two_machines_search_and_the_result_is_promoted_deployed_rolled_back_and_reported(
     client: MlflowClient, mlflow_stack: "MlflowStack", tmp_path: Path
 ) -> None:
-    """Each trial once, one version per member of the front, the files on S3."""
-    workers = [_start_worker(tmp_path / name, tmp_path / "storage.journal") for name in ("first", "second")]
-    for worker, name in zip(workers, ("first", "second"), strict=True):
-        assert worker.wait(timeout=300) == 0, (tmp_path / name / "log").read_text(encoding="utf-8")
-    versions = client.search_model_versions("name='searched'")
+    """Each trial and finalist once, one version of each, the files on S3; each command leaves its record."""
+    _search(tmp_path, "searched", "search.trials=3", workers=("first", "second"))
+    versions = sorted(client.search_model_versions("name='searched'"), key=lambda one: int(one.version))
     sources = [version.source for version in versions]
-    assert len(set(sources)) == len(sources) > 0
+    assert len(set(sources)) == len(sources) >= 2
+    assert {"reference", "finalist"} & {version.tags["nas.role"] for version in versions}
     assert any(name.endswith("model.onnx") for name in mlflow_stack.objects())
-    api.promote(model="searched")
-    for version in versions[:1] * 2:
-        api.deploy(
-            model=f"models:/searched/{version.version}", device="fake", force=True, max_regression=1000
-        )
-    api.deploy(
-        model=f"models:/searched/{versions[-1].version}", device="fake", force=True, max_regression=1000
-    )
-    if len(versions) > 1:
-        assert api.rollback(name="searched", device="fake").manifest["version"] == versions[0].version
+    assert _roles(client, "searched")["trial"] + _roles(client, "searched")["baseline"] == 3
+    (file,) = Path(download_artifacts(sources[0], dst_path=str(tmp_path / "own"))).rglob("*.onnx")
+    added = api.register(file=file, data=DATA, board="fake", model="searched")
+    assert int(added.version) == len(versions) + 1
+    assert api.promote(model="searched").changes == ()
+    forced = {"device": "fake", "force": True, "max_regression": 1000}
+    for number in (1, int(added.version)):
+        api.deploy(model=f"models:/searched/{number}", **forced)
+    assert api.rollback(name="searched", device="fake").manifest["version"] == "1"
+    assert client.get_model_version("searched", "1").tags["deploy.fake"] == "searched"
+    assert _roles(client, "mlflow-nas")["deployment"] == 3
+    kept = api.report(study="searched", storage=str(tmp_path / "searched.journal"))
+    assert kept.rows == api.report(study="searched", storage=str(tmp_path / "empty.journal")).rows
+    assert kept.rows
+
+
+@pytest.fixture
+def workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A workspace on a server that has them, named in the environment of a user who works in it."""
+    from mlflow_stack import running_stack
+
+    with running_stack("--enable-workspaces") as stack:
+        stack.prepare("workspace", "vision", stack.user)
+        for name, value in {**stack.environment(), "MLFLOW_WORKSPACE": "vision"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        yield stack.url
+
+
+@pytest.mark.slow  # a second server, and a search
+@pytest.mark.timeout(1200)
+def test_a_search_in_a_workspace_is_registered_there(
+    workspace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workspace of MLFLOW_WORKSPACE has runs, versions and files; the default one has not."""
+    _search(tmp_path, "inside", "search.trials=2", workers=("only",))
+    client = MlflowClient(workspace)
+    assert _roles(client, "inside")["study"] == 1
+    version, *_ = client.search_model_versions("name='inside'")
+    assert list(Path(download_artifacts(version.source, dst_path=str(tmp_path / "own"))).rglob("*.onnx"))
+    assert api.promote(model="inside").changes == ()
+    monkeypatch.delenv("MLFLOW_WORKSPACE")
+    assert MlflowClient(workspace).search_registered_models("name='inside'") == []
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "nowhere")
+    with pytest.raises(RegistryError, match=r"could not reconcile the model registry: .*nowhere"):
+        api.promote(model="inside")

@@ -124,6 +124,14 @@ def test_events_of_its_own_tags_and_of_other_models_are_ignored(
     assert acts.models == [MODEL]
 
 
+def test_nothing_of_an_event_but_its_model_is_used(receiver: Receiver, acts: _Acts) -> None:
+    """A forged one could do no more than cause a reconciliation, which reads the registry."""
+    data = {"alias": "champion", "version": "7", "source": "file:///etc/passwd", "tags": "x", "run_id": "y"}
+    assert receiver.accept(*_delivery(**data)) == (202, "Accepted.")
+    acts.reach(2)
+    assert acts.models == [MODEL, MODEL]
+
+
 def test_an_alias_that_it_has_set_is_ignored_and_one_set_by_hand_is_not(
     receiver: Receiver, acts: _Acts
 ) -> None:

@@ -17,13 +17,22 @@ PROJECT = Path(__file__).parents[2]
 PASSWORD = "hunter2hunter2"  # noqa: S105 - to be found nowhere
 
 
-def test_every_test_that_the_page_names_exists() -> None:
+PAGE = (PROJECT / "docs/security.md").read_text(encoding="utf-8")
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED, ids=[name for _, name in NAMED])
+def test_every_test_that_the_page_names_exists(file: str, name: str) -> None:
     """A promise without its test is none."""
-    named = set(
-        re.findall(r"`(tests/[\w/]+\.py)`", (PROJECT / "docs/security.md").read_text(encoding="utf-8"))
-    )
-    assert named
-    assert [name for name in sorted(named) if not (PROJECT / name).is_file()] == []
+    assert f"def {name}(" in (PROJECT / file).read_text(encoding="utf-8")
+
+
+def test_every_promise_of_the_page_names_a_test() -> None:
+    """Each item, and each of its sentences."""
+    promises = re.findall(r"^- (.*?)(?=^- |^#|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL)
+    assert len(promises) > 10
+    sentences = [part for promise in promises for part in re.split(r"(?<=[.;])\s", promise.strip())]
+    assert [part for part in sentences if "tests/" not in part] == []
 
 
 def test_no_pickle_is_read_or_written_between_registry_and_device() -> None:

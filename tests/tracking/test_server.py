@@ -78,7 +78,7 @@ def test_a_server_that_does_not_answer_is_an_error_within_a_minute(
 ) -> None:
     """By the settings that users have: the first line after 10 s, whatever the command calls."""
     client, start = connect(silent), time.monotonic()
-    with pytest.raises(RegistryError, match="could not reconcile the model registry: .*timed out"):
+    with pytest.raises(RegistryError, match=r"could not reconcile the model registry: .*timed out"):
         reconcile(client, "person-detector")
     assert time.monotonic() - start < 60
     assert "is asked to reconcile the model registry, and has not finished after 10 s" in caplog.text
