@@ -86,7 +86,8 @@ def test_the_device_downloads_and_verifies(client: MlflowClient, bucket: Any) ->
 
 def test_the_url_is_good_for_an_hour(client: MlflowClient, bucket: Any, tmp_path: Path) -> None:
     """It is signed, and has no secret key in it."""
-    release = fetch_release(client, "models:/person-detector@champion", folder=tmp_path)
+    (tmp_path / "release").mkdir()
+    release = fetch_release(client, "models:/person-detector@champion", folder=tmp_path / "release")
     query = parse_qs(urlsplit(pull_module.publish(release, "s3://models/edge")()).query)
     assert query["X-Amz-Expires"] == ["3600"]
     assert query.keys() >= {"X-Amz-Signature", "X-Amz-Date"}
