@@ -126,6 +126,20 @@ def test_files_that_no_split_uses_are_counted(tmp_path: Path, caplog: pytest.Log
     assert load_splits(uri, ("person",)).val.findings.counts == {"image-unlisted": 1}
 
 
+def test_a_folder_of_labels_without_images_is_noticed(tmp_path: Path) -> None:
+    """Such as below a link that a copy has turned into a text file."""
+    uri = write_yolo(tmp_path, {"train": [PERSON], "val": [OTHER]})
+    for part in ("images", "labels"):
+        (tmp_path / part / "val/cam2").mkdir()
+    for number in range(2):
+        (tmp_path / f"labels/val/cam2/{number}.txt").write_text("1 .5 .5 .1 .1\n")
+    EMPTY.write(tmp_path / "images/val/cam2")
+    assert load_splits(uri, ("person",)).val.findings.counts == {
+        "image-without-labels": 1,
+        "labels-without-image": 2,
+    }
+
+
 def test_synthetic_scenes_may_have_a_test_split() -> None:
     """Their own, or a share of val."""
     assert load_held_out("synthetic:val=4,size=64", ("person",))[1] is None

@@ -16,7 +16,7 @@ _LISTS = {"classes.txt", "labels.txt", "notes.txt", "readme.txt"}
 
 
 def find_unused(splits: Sequence[DetectionDataset], findings: Findings) -> None:
-    """Count images and label files that stand in folders of used ones and belong to no split.
+    """Count images and label files that stand in folders of used ones, or below, and belong to no split.
 
     Args:
         splits: all of a data set.
@@ -34,6 +34,8 @@ def find_unused(splits: Sequence[DetectionDataset], findings: Findings) -> None:
 
 
 def _beside(used: set[Path]) -> Iterable[Path]:
-    """Files in the folders of the used ones that are none of them."""
-    for folder in sorted({path.parent for path in used}):
-        yield from (path for path in walk_files(folder) if path not in used and path.parent == folder)
+    """Files in the folders of the used ones, and below them, that are none of them."""
+    folders = {path.parent for path in used}
+    for folder in sorted(folders):
+        if folders.isdisjoint(folder.parents):
+            yield from (path for path in walk_files(folder) if path not in used)
