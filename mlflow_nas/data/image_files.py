@@ -27,6 +27,7 @@ _ORIENTATION_TAG = 0x0112
 # EXIF orientations that exchange width and height.
 _SIDEWAYS = (5, 6, 7, 8)
 _LOST_BITS = 4
+_RESIZED_AS_STORED = {"L", "RGB", "YCbCr", "CMYK"}
 _huge = threading.Lock()
 """Held while a huge image is decoded: one at a time fits into memory."""
 
@@ -186,8 +187,10 @@ def _decode(image: Image.Image, *, upright: bool, max_pixels: int | None) -> tup
         bits = used_bits(image)
         if upright:
             image, size = _transposed(image, size)
-        if image.size != size and bits == 8 and image.mode != "P":  # before it is copied
-            image = image.convert("RGB").resize(size, Image.Resampling.BOX)
+        if image.size != size and bits == 8 and image.mode != "P":
+            # Before it is copied: three channels of a huge grey image, or a second copy, may be too much.
+            as_stored = image if image.mode in _RESIZED_AS_STORED else image.convert("RGB")
+            image = as_stored.resize(size, Image.Resampling.BOX)
         found = to_rgb(image)
     if wide and bits == 8 and image.mode == "RGB" and found.max(initial=0) < 1 << _LOST_BITS:
         raise ValueError("its colours of 16 bits hold values of 12 or less; save it with 8 bits")
