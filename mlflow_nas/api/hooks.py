@@ -50,7 +50,7 @@ def watch(
     chosen = read_settings(WatchConfig, settings, options, config)
     from mlflow_nas.registry import watch as repeat
 
-    last = WatchResult(model=chosen.model, changes=(), deployed={})
+    last = WatchResult(model=chosen.model, changes=(), notes=(), deployed={})
 
     def check() -> None:
         nonlocal last
@@ -168,6 +168,8 @@ def _act(config: WatchConfig | WebhookServeConfig, trigger: str) -> WatchResult:
     if config.deploy is not None:
         device = config.deploy.removeprefix("device=")
         deployed = follow(client, config.model, device=device, devices=config.inventory, trigger=trigger)
+    for note in found.notes if found.changes else ():
+        _log.warning("%s: %s", config.model, note)
     for device, manifest in deployed.items():
         _log.warning("%s has version %s of %s.", device, manifest["version"], config.model)
-    return WatchResult(model=config.model, changes=found.changes, deployed=deployed)
+    return WatchResult(model=config.model, changes=found.changes, notes=found.notes, deployed=deployed)

@@ -36,11 +36,13 @@ class WatchResult(Result):
     Attributes:
         model: the registered model.
         changes: of its settings, tags and aliases.
+        notes: sentences for the user: no champion, pins, refused versions, deleted runs.
         deployed: device to manifest, of those that got a new champion.
     """
 
     model: str
     changes: "tuple[Change, ...]"
+    notes: tuple[str, ...]
     deployed: Mapping[str, Mapping[str, Any]]
 
 

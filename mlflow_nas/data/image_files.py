@@ -87,7 +87,7 @@ class LoadedImage(NamedTuple):
 
     Attributes:
         file: the image on disk.
-        image: its pixels, RGB uint8 [h, w, 3].
+        image: its pixels, RGB uint8 [h, w, 3], not to be changed.
         full_size: (height, width) before a huge image is reduced; that of the boxes.
         guessed_bits: of a file of 16 bits whose values are smaller; None otherwise.
     """
@@ -111,7 +111,7 @@ def read_image(path: Path, *, upright: bool = True, max_pixels: int | None = Non
     """
     try:
         with Image.open(path, formats=image_formats()) as image:
-            return _decode(image, upright=upright, max_pixels=max_pixels)[0]
+            return np.require(_decode(image, upright=upright, max_pixels=max_pixels)[0], requirements="W")
     except (ConfigError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything

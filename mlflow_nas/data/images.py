@@ -31,7 +31,7 @@ def used_bits(image: Image.Image) -> int:
 
 
 def to_rgb(image: Image.Image) -> ByteImage:
-    """Any image as RGB uint8 [h, w, 3]; transparency is dropped.
+    """Any image as RGB uint8 [h, w, 3], which may not be writable; transparency is dropped.
 
     Pillow clips 16-bit grey values at 255 when it converts them, which whitens the image: here
     the upper eight of the `used_bits` are taken.
@@ -47,7 +47,7 @@ def to_rgb(image: Image.Image) -> ByteImage:
     if image.mode == "P":
         # Pillow warns when transparent palettes go straight to RGB.
         image = image.convert("RGBA")
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 def resize_to_bytes(image: ByteImage, img_size: ImageSize) -> Tensor:

@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from mlflow_nas.types import Objective
 
-__all__ = ["FLOOR", "disqualification", "first_objective", "invalid_figure", "is_measured", "objectives_of"]
+__all__ = [
+    "FLOOR",
+    "disqualification",
+    "finite_number",
+    "first_objective",
+    "invalid_figure",
+    "is_measured",
+    "objectives_of",
+]
 
 REFERENCE = "nas.reference_"
 FLOOR = 0.5
@@ -16,24 +24,27 @@ Tags = Mapping[str, str]
 
 def is_measured(tags: Tags, objectives: Sequence[Objective]) -> bool:
     """Whether a version is int8 and has a board, a data set and a finite value of each objective."""
-    named = tags.get("nas.precision") == "int8" and "nas.board" in tags and "nas.dataset" in tags
-    return named and all(_number(tags, objective.name) is not None for objective in objectives)
+    named = tags.get("nas.precision") == "int8" and tags.get("nas.board") and tags.get("nas.dataset")
+    return bool(named) and all(finite_number(tags, objective.name) is not None for objective in objectives)
 
 
 def invalid_figure(tags: Tags, objectives: Sequence[Objective]) -> str | None:
-    """Why the figures are no measurement: an accuracy outside 0..1, a cost of 0 or less, an unstable latency.
+    """Why the figures are no measurement: no number, an accuracy outside 0..1, a cost of 0 or less, unstable.
 
     The first maximized objective is the accuracy; minimized ones are costs.
     """
     accuracy = first_objective(objectives, maximize=True)
     for objective in objectives:
-        value = _number(tags, objective.name)
+        value = finite_number(tags, objective.name)
         if value is None:
             continue
         if objective == accuracy and not 0 <= value <= 1:
             return f"{objective.name} is {value:g}, an accuracy lies in 0..1"
         if not objective.maximize and value <= 0:
             return f"{objective.name} is {value:g}, a measured one is above 0"
+    for name in ("speedup", *(f"{REFERENCE}{objective.name}" for objective in objectives)):
+        if name in tags and finite_number(tags, name) is None:
+            return f"{name} is {tags[name][:40]!r}, no finite number"
     if tags.get("nas.latency_unstable") == "true":
         return "its latency is unstable"
     return None
@@ -53,7 +64,7 @@ def disqualification(
     accuracy = first_objective(objectives, maximize=True)
     if found is not None or accuracy is None:
         return found
-    value, known = _number(tags, accuracy.name), _number(tags, f"{REFERENCE}{accuracy.name}")
+    value, known = finite_number(tags, accuracy.name), finite_number(tags, f"{REFERENCE}{accuracy.name}")
     bound = known if known is not None else reference
     if value is not None and bound is not None and value < FLOOR * bound:
         return f"{accuracy.name} is {value:.3g}, less than half of the reference's {bound:.3g}"
@@ -72,7 +83,8 @@ def first_objective(objectives: Sequence[Objective], *, maximize: bool) -> Objec
     return next((objective for objective in objectives if objective.maximize is maximize), None)
 
 
-def _number(tags: Tags, name: str) -> float | None:
+def finite_number(tags: Tags, name: str) -> float | None:
+    """The number of a tag; None without one, or where it is none."""
     try:
         value = float(tags[name])
     except (KeyError, ValueError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from mlflow_nas.pareto import knee, non_dominated
-from mlflow_nas.registry.checks import REFERENCE, disqualification, first_objective
+from mlflow_nas.registry.checks import REFERENCE, disqualification, finite_number, first_objective
 from mlflow_nas.types import Objective
 
 __all__ = ["Goal", "Holders", "Version", "choose_holders", "format_figures"]
@@ -29,7 +29,7 @@ class Version:
 
     def figure(self, name: str) -> float | None:
         """A number among the tags; None without one."""
-        return float(self.tags[name]) if name in self.tags else None
+        return finite_number(self.tags, name)
 
     @property
     def board(self) -> str:

@@ -17,7 +17,8 @@ def record_changes(
     notes: Sequence[str],
     *,
     trigger: str,
-    run_id: str | None,
+    run_id: str | None = None,
+    experiment: str | None = None,
 ) -> str:
     """Record what was changed in the registry, and why.
 
@@ -27,7 +28,8 @@ def record_changes(
         changes: that were written.
         notes: sentences of the reconciliation.
         trigger: by which the changes came, such as search, promote or webhook.
-        run_id: the run to use; None makes one in the experiment of MLFLOW_EXPERIMENT_NAME, else mlflow-nas.
+        run_id: the run to use; None makes one.
+        experiment: id of its experiment; None for that of MLFLOW_EXPERIMENT_NAME, else mlflow-nas.
 
     Returns:
         The run's id.
@@ -43,4 +45,5 @@ def record_changes(
         trigger=trigger,
         tags={"nas.model": model, "mlflow.note.content": "\n\n".join(notes)},
         run_id=run_id,
+        experiment=experiment,
     )

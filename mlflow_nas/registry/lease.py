@@ -132,8 +132,10 @@ def one_writer(client: MlflowClient, model: str, *, wait_s: float = WAIT_S) -> I
 
 
 def _number(text: str) -> int:
-    return 0 if text == CHOOSING else int(text.split()[0])
+    """The number of a lease; 0 for one that is taking its turn, and for what is no lease: it goes stale."""
+    first = text.partition(" ")[0]
+    return int(first) if first.isdecimal() else 0
 
 
 def _holder(text: str) -> str:
-    return "it is taking its turn" if text == CHOOSING else text.split()[-1]
+    return "it is taking its turn" if text == CHOOSING else text.rpartition(" ")[2]

@@ -6,7 +6,7 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.registry.decide import pin_changes
 from mlflow_nas.registry.journal import record_changes
 from mlflow_nas.registry.lease import one_writer
-from mlflow_nas.registry.plan import ROLES, Change
+from mlflow_nas.registry.plan import ROLES, Change, alias_names
 from mlflow_nas.registry.state import State, read_state
 from mlflow_nas.registry.write import remember, write_changes
 from mlflow_nas.tracking import server_call
@@ -33,9 +33,9 @@ def pin(client: MlflowClient, model: str, alias: str, version: int) -> tuple[Cha
         ConfigError: mlflow_nas does not set such an alias, or there is no such version.
         RegistryError: there is no such model, or MLflow does not answer.
     """
+    _check(model, read_state(client, model), alias, version)
     with one_writer(client, model) as lease:
         state = read_state(client, model)
-        _check(model, state, alias, version)
         current = state.aliases.get(alias)
         moved = [Change("alias", alias, version, None if current is None else str(current), str(version))]
         tags = pin_changes(state, {**state.pins, alias: version}, "pinned")
@@ -45,7 +45,7 @@ def pin(client: MlflowClient, model: str, alias: str, version: int) -> tuple[Cha
         if current == version and not state.is_ours(alias):
             remember(client, model, {**state.memory, alias: (version,)})
     if changes:
-        record_changes(client, model, changes, [], trigger="pin", run_id=None)
+        record_changes(client, model, changes, [], trigger="pin")
     return tuple(changes)
 
 
@@ -64,6 +64,9 @@ def unpin(client: MlflowClient, model: str, alias: str) -> tuple[Change, ...]:
     Raises:
         RegistryError: there is no such model, or MLflow does not answer.
     """
+    state = read_state(client, model)
+    if alias not in state.pins and state.is_ours(alias):
+        return ()
     with one_writer(client, model) as lease:
         state = read_state(client, model)
         kept = {name: number for name, number in state.pins.items() if name != alias}
@@ -72,15 +75,16 @@ def unpin(client: MlflowClient, model: str, alias: str) -> tuple[Change, ...]:
         if alias in state.aliases and not state.is_ours(alias):
             remember(client, model, {**state.memory, alias: (state.aliases[alias],)})
     if changes:
-        record_changes(client, model, changes, [], trigger="pin", run_id=None)
+        record_changes(client, model, changes, [], trigger="pin")
     return tuple(changes)
 
 
 def _check(model: str, state: State, alias: str, version: int) -> None:
-    if not any(alias == role or alias.startswith(f"{role}-") for role in ROLES):
+    boards = sorted({one.tags["nas.board"] for one in state.versions if one.tags.get("nas.board")})
+    if alias not in {name for board in (None, *boards) for name in alias_names(board).values()}:
         raise ConfigError(
-            f"{alias!r} is no alias of mlflow_nas, which moves {', '.join(ROLES)}, each also with -BOARD: an "
-            "alias of your own needs no pin."
+            f"{alias!r} is no alias of mlflow_nas, which moves {', '.join(ROLES)}, each also with "
+            f"-BOARD ({', '.join(boards) or 'none yet'}): an alias of your own needs no pin."
         )
     numbers = [known.number for known in state.versions]
     if version not in numbers:

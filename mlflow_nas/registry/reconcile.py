@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
+from mlflow_nas.errors import RegistryError
 from mlflow_nas.registry.decide import Decision, Request, decide
 from mlflow_nas.registry.journal import record_changes
 from mlflow_nas.registry.lease import one_writer
@@ -70,6 +71,7 @@ def reconcile(  # noqa: PLR0913 - the keywords of `promote`
     dry_run: bool = False,
     trigger: str = "python",
     run_id: str | None = None,
+    experiment_id: str | None = None,
 ) -> Reconciliation:
     """Recompute the Pareto fronts over the registered int8 versions and update tags and aliases.
 
@@ -91,6 +93,7 @@ def reconcile(  # noqa: PLR0913 - the keywords of `promote`
         dry_run: compute the changes without writing them.
         trigger: by which the call came, for the record.
         run_id: the run that records the changes, also that there are none; None makes one for changes.
+        experiment_id: where that run is made; None for that of MLFLOW_EXPERIMENT_NAME, else mlflow-nas.
 
     Raises:
         RegistryError: there is no such model, it has no measured int8 version (of that board or data set),
@@ -109,15 +112,21 @@ def reconcile(  # noqa: PLR0913 - the keywords of `promote`
     written: tuple[Change, ...] = decision.changes
     if not dry_run and decision.changes:
         state, decision, written = _apply(client, model, request)
+    notes = (*decision.notes, *_deleted(client, state, decision))
     if not dry_run and (written or run_id):
-        run_id = record_changes(client, model, written, decision.notes, trigger=trigger, run_id=run_id)
+        try:
+            run_id = record_changes(
+                client, model, written, notes, trigger=trigger, run_id=run_id, experiment=experiment_id
+            )
+        except RegistryError as error:  # such as an experiment of another user: the registry is changed
+            notes = (*notes, f"The changes are not recorded in a run: {error}")
     return Reconciliation(
         model,
         _front(state, decision),
         dict(decision.aliases),
         written,
         dry_run,
-        (*decision.notes, *_deleted(client, state, decision)),
+        notes,
         run_id,
     )
 

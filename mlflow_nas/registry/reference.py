@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from mlflow_nas.registry.checks import objectives_of
+from mlflow_nas.registry.checks import finite_number, objectives_of
 from mlflow_nas.tracking import server_call
 
 __all__ = ["RegisteredReference", "find_reference"]
@@ -33,10 +33,14 @@ def find_reference(client: MlflowClient, model: str, tags: Mapping[str, str]) ->
     Raises:
         RegistryError: MLflow does not answer.
     """
-    wanted = {"nas.role": "reference", **tags}
-    wanted = {name: wanted[name] for name in ("nas.role", "nas.board", "nas.protocol", "nas.dataset")}
-    terms = [f"name='{model}'", *(f"tags.`{name}` = '{value}'" for name, value in wanted.items())]
-    found = client.search_model_versions(" AND ".join(terms))
+    references = client.search_model_versions(f"name='{model}' AND tags.`nas.role` = 'reference'")
+    # Compared here: the name of a data set may hold what a filter can't quote.
+    found = [
+        version
+        for version in references
+        if all(version.tags.get(name) == tags[name] for name in ("nas.board", "nas.protocol", "nas.dataset"))
+        and finite_number(version.tags, "latency_ms") is not None
+    ]
     if not found:
         return None
     newest = max(found, key=lambda version: int(version.version))

@@ -1,9 +1,10 @@
 """What the registry holds of a model: its versions, aliases, and what mlflow_nas remembers in its tags."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 PAGE = 10_000
+_DIRECTIONS: Mapping[str, Literal["maximize", "minimize"]] = {"maximize": "maximize", "minimize": "minimize"}
 RUNS_PER_CALL = 100
 
 PRIMARY_BOARD = "nas.primary_board"
@@ -66,15 +68,20 @@ class State:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """Those of the last search that registered versions."""
-        stored: dict[str, str] = json.loads(self.tags.get(OBJECTIVES, "{}"))
-        return tuple(
-            Objective(name, "maximize" if direction == "maximize" else "minimize")
-            for name, direction in stored.items()
-        ) or tuple(DEFAULT_OBJECTIVES)
+        with _own_tag(OBJECTIVES):
+            stored = self._stored(OBJECTIVES)
+            found = tuple(Objective(name, _DIRECTIONS[direction]) for name, direction in stored.items())
+        return found or tuple(DEFAULT_OBJECTIVES)
 
     def goal(self, board: str) -> Goal:
         """Of the board's champion."""
-        return Goal(**json.loads(self.tags.get(f"{GOAL}{board}", "{}")))
+        with _own_tag(f"{GOAL}{board}"):
+            stored = self._stored(f"{GOAL}{board}")
+            return Goal(**{name: float(value) for name, value in stored.items()})
+
+    def _stored(self, name: str) -> dict[str, Any]:
+        """What mlflow_nas remembers in a tag."""
+        return dict(json.loads(self.tags.get(name, "{}")).items())
 
     @property
     def pins(self) -> dict[str, int]:
@@ -92,8 +99,24 @@ class State:
     @property
     def memory(self) -> dict[str, tuple[int, ...]]:
         """Alias to the version that mlflow_nas has set it to; two while it is moving."""
-        stored: dict[str, list[int]] = json.loads(self.tags.get(MEMORY, "{}"))
-        return {alias: tuple(numbers) for alias, numbers in stored.items()}
+        with _own_tag(MEMORY):
+            return {alias: tuple(map(int, numbers)) for alias, numbers in self._stored(MEMORY).items()}
+
+
+@contextmanager
+def _own_tag(name: str) -> Iterator[None]:
+    """Refuse a tag of mlflow_nas that another program has changed.
+
+    Raises:
+        RegistryError: the tag can't be read.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise RegistryError(
+            f"The tag {name} of the registered model is not as mlflow_nas writes it: delete it, and rerun "
+            "the same command."
+        ) from error
 
 
 def store_of(client: MlflowClient) -> Any:

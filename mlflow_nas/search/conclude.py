@@ -166,6 +166,7 @@ def _register(
         max_latency_ms=goal.max_latency_ms,
         board=session.context.board.name,
         trigger="search",
+        experiment_id=session.mirror.experiment_id,
     )
 
 

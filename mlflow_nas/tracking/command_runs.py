@@ -106,7 +106,8 @@ def log_changes(
     role: str,
     trigger: str,
     tags: Mapping[str, str],
-    run_id: str | None,
+    run_id: str | None = None,
+    experiment: str | None = None,
 ) -> str:
     """Record what was changed: each change as a line of an artifact, with time and trigger.
 
@@ -117,7 +118,8 @@ def log_changes(
         role: such as promotion or deployment; the artifact is changes.jsonl.
         trigger: by which the changes came, such as search, promote or webhook.
         tags: further tags.
-        run_id: the run to use; None makes one in the experiment of MLFLOW_EXPERIMENT_NAME, else mlflow-nas.
+        run_id: the run to use; None makes one.
+        experiment: id of its experiment; None for that of MLFLOW_EXPERIMENT_NAME, else mlflow-nas.
 
     Returns:
         The run's id.
@@ -129,7 +131,7 @@ def log_changes(
     lines = [json.dumps({"time": now, "trigger": trigger, **change}) for change in changes]
     own = log_command(
         client,
-        experiment_id="" if run_id else experiment_id(client, DEFAULT_EXPERIMENT),
+        experiment_id="" if run_id else experiment or experiment_id(client, DEFAULT_EXPERIMENT),
         run_id=run_id,
         name=name,
         role=role,

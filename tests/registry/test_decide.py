@@ -143,6 +143,38 @@ def test_the_goal_stays_with_the_board() -> None:
     assert state.aliases["champion"] == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("speedup", "fast"), ("speedup", "nan"), ("nas.reference_map", "inf"), ("nas.reference_map", "")],
+)
+def test_a_figure_that_is_no_number_is_named(name: str, value: str) -> None:
+    """The version takes part in no front; the others do."""
+    odd = _version(2, 0.6, 5, **{name.replace(".", "__"): value})
+    state, decision = _promote(_state(_version(1, 0.5, 10), odd))
+    assert decision.notes == (f"Version 2 is not compared: {name} is {value!r}, no finite number.",)
+    assert set(state.aliases.values()) == {1}
+
+
+@pytest.mark.parametrize("name", ["nas.board", "nas.dataset"])
+def test_a_version_of_an_empty_board_or_data_set_is_no_candidate(name: str) -> None:
+    """Its aliases would end in a dash."""
+    state, _ = _promote(_state(_version(1, 0.5, 10), _version(2, 0.6, 5, **{name.replace(".", "__"): ""})))
+    assert set(state.aliases.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "text", ["garbage", "[1]", '{"map": 1}', '{"map": "up"}', "null", "[" * 10_000, "1e400"]
+)
+@pytest.mark.parametrize("name", ["nas.objectives", "nas.goal.pi", MEMORY])
+def test_a_setting_that_another_program_has_changed_is_one_sentence(name: str, text: str) -> None:
+    """With the remedy; what still has a meaning is taken."""
+    state = replace(_state(_version(1, 0.5, 10)), tags={name: text}, aliases={"champion": 1})
+    with pytest.raises(
+        RegistryError, match=rf"The tag {name} of the registered model is not as .* delete it"
+    ):
+        decide(MODEL, state, Request())
+
+
 def test_float_and_unmeasured_versions_are_no_candidates() -> None:
     """A version without latency or with NaN, and a float one, get no tags; impossible figures are named."""
     others = [

@@ -37,10 +37,13 @@ def test_the_second_writer_waits_and_names_the_first(client: MlflowClient) -> No
     assert _leases(client) == []
 
 
-def test_a_dead_writers_lease_is_removed(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a time without renewal, by the waiting writer's own clock."""
+@pytest.mark.parametrize("text", ["1 0 elsewhere:7", "choosing", "garbage", " ", "99999999999999999999"])
+def test_a_dead_writers_lease_is_removed(
+    text: str, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a time without renewal, by the waiting writer's own clock; whatever stands in it."""
     monkeypatch.setattr(lease_module, "STALE_S", 0.2)
-    client.set_registered_model_tag(MODEL, f"{PREFIX}dead", "1 0 elsewhere:7")
+    client.set_registered_model_tag(MODEL, f"{PREFIX}dead", text)
     with one_writer(client, MODEL, wait_s=10):
         assert len(_leases(client)) == 1
 

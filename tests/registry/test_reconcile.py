@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from mlflow_nas import api
 from mlflow_nas.errors import ConfigError, RegistryError
@@ -102,8 +103,9 @@ def test_a_pinned_alias_stays_whatever_is_promoted_until_it_is_given_back(client
         reconcile(client, "cats")
     with pytest.raises(ConfigError, match="person-detector has no version 7: it has 2, the newest is 2"):
         pin(client, MODEL, "champion", 7)
-    with pytest.raises(ConfigError, match="'production' is no alias of mlflow_nas"):
-        pin(client, MODEL, "production", 1)
+    for alias in ("production", "champion-", "champion-elsewhere"):
+        with pytest.raises(ConfigError, match=rf"'{alias}' is no alias of .* each also with -BOARD \(pi\)"):
+            pin(client, MODEL, alias, 1)
 
 
 def test_versions_of_deleted_runs_are_kept_and_reported(client: MlflowClient) -> None:
@@ -115,6 +117,22 @@ def test_versions_of_deleted_runs_are_kept_and_reported(client: MlflowClient) ->
     result = reconcile(client, MODEL)
     assert result.notes == ("The run of version 1 was deleted in MLflow: the version is kept.",)
     assert (result.changes, _aliases(client)["champion"]) == ((), version)
+
+
+def test_a_promotion_without_the_right_to_record_it_is_one_all_the_same(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The experiment may be another user's; the registry is changed, and a note says that there is no run."""
+    _add(client, 0.5, 10)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("Permission denied")
+
+    monkeypatch.setattr(MlflowClient, "create_run", refuse)
+    result = reconcile(client, MODEL)
+    assert (_aliases(client)["champion"], result.run_id) == ("1", None)
+    assert result.notes[-1].startswith("The changes are not recorded in a run: MLflow at sqlite:")
+    assert "Permission denied" in result.notes[-1]
 
 
 def test_a_promotion_leaves_a_run_with_a_line_per_change(client: MlflowClient, tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def format_watch(result: WatchResult) -> str:
     """What the last check changed and deployed."""
     changes = [_format_change(change._asdict()) for change in result.changes]
     deployed = [format_manifest(manifest) for manifest in result.deployed.values()]
-    return "\n".join([f"{result.model}: {len(changes) or 'nothing'} changed.", *changes, *deployed])
+    head = f"{result.model}: {len(changes) or 'nothing'} changed."
+    return "\n".join([head, *changes, *deployed, *result.notes])
 
 
 def format_register(result: RegisterResult) -> str:
