@@ -47,6 +47,7 @@ EXCEPTIONS = {("__main__", "cli"), ("cli", "api"), ("disk", "errors"), ("yaml_fi
 OWNERS = {
     "boto3": {"deployments"},
     "faster_coco_eval": {"tasks"},
+    "jinja2": {"report"},
     "lightgbm": {"estimate"},
     "matplotlib": {"report"},
     "mlflow": {"tracking", "registry", "deployments"},
@@ -55,7 +56,6 @@ OWNERS = {
     "onnxruntime": {"export", "board", "runtime"},
     "onnxscript": set(),  # torch's exporter writes through it
     "optuna": {"search"},
-    "plotly": {"report"},
     "pydantic": {"config"},
     "pytorch_lightning": {"data", "train"},
     "ray": {"search"},

@@ -13,6 +13,7 @@ from mlflow_nas.api.promote import promote
 from mlflow_nas.api.register import register
 from mlflow_nas.api.registry_results import HookResult, PinResult, RegisterResult, WatchResult
 from mlflow_nas.api.report import report
+from mlflow_nas.api.report_result import ReportResult
 from mlflow_nas.api.results import (
     BoardsResult,
     CacheReport,
@@ -21,7 +22,6 @@ from mlflow_nas.api.results import (
     EvaluateResult,
     FocusResult,
     ProfileResult,
-    ReportResult,
     SearchResult,
     SelectResult,
     StatusResult,

@@ -17,7 +17,6 @@ __all__ = [
     "EvaluateResult",
     "FocusResult",
     "ProfileResult",
-    "ReportResult",
     "Result",
     "Row",
     "SearchResult",
@@ -67,6 +66,7 @@ class SearchResult(Result):
         registry: model, front, aliases and changes of the registered model; None when nothing was registered.
         deployed: the manifest that the device keeps; None when nothing was deployed.
         not_deployed: why the champion was not deployed; None when it was, or without a device.
+        report: the study's page, an HTML file; None where it could not be written.
         notes: further sentences for the user.
     """
 
@@ -83,6 +83,7 @@ class SearchResult(Result):
     registry: Mapping[str, Any] | None = None
     deployed: Mapping[str, Any] | None = None
     not_deployed: str | None = None
+    report: Path | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -241,21 +242,6 @@ class DeployResult(Result):
         """The manifest, with those of all devices where a group was addressed."""
         plain = _plain(self.manifest)
         return plain if self.devices is None else {**plain, "devices": _plain(self.devices)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportResult(Result):
-    """Result of `report`.
-
-    Attributes:
-        studies: that are compared.
-        rows: one per strategy.
-        searches: the logged costs, by study and strategy.
-    """
-
-    studies: tuple[str, ...]
-    rows: tuple[Row, ...]
-    searches: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

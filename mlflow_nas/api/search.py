@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from mlflow_nas.api.results import SearchResult
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.api.studies import tracked
-from mlflow_nas.config import SearchConfig
+from mlflow_nas.api.study_pages import study_page
+from mlflow_nas.config import ReportConfig, SearchConfig
+from mlflow_nas.config.sections import StorageSection
 from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
@@ -202,6 +204,7 @@ def _result(
     from mlflow_nas.tracking import default_uri
 
     deployed, not_deployed = _deploy(config, device, conclusion.registry)
+    page = study_page(config.study, _report_config(config), log=conclusion.run_id is not None)
     return SearchResult(
         study=config.study,
         run_id=conclusion.run_id,
@@ -216,7 +219,14 @@ def _result(
         registry=conclusion.registry.as_json() if conclusion.registry else None,
         deployed=deployed,
         not_deployed=not_deployed,
-        notes=conclusion.notes,
+        report=page.path,
+        notes=(*conclusion.notes, *page.notes),
+    )
+
+
+def _report_config(config: SearchConfig) -> ReportConfig:
+    return ReportConfig(
+        study=(config.study,), search=StorageSection(storage=config.search.storage), tracking=config.tracking
     )
 
 

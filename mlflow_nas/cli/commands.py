@@ -157,7 +157,7 @@ def rollback(*, as_json: bool, **options: Any) -> None:
 
 @main.command(cls=ConfigCommand, config=ReportConfig)
 def report(*, as_json: bool, **options: Any) -> None:
-    """Compare costs and results of searches: the speed-up cold, amortised, and at equal compute."""
+    """Write the page of a study: what to ship and why; compare costs and results of searches."""
     run_command(lambda: api.report(**options), as_json=as_json, show=formats.format_report)
 
 

@@ -215,8 +215,16 @@ class ReportConfig(CommandConfig):
 
     study: Names = Field(
         ("demo",),
-        description="Studies to compare, comma-separated: searches with an estimator, and full ones",
+        description="Studies, comma-separated: a page of each, and the costs of their searches",
         json_schema_extra=option("study"),
+    )
+    compare: Names = Field(
+        (),
+        description="Two studies, or one study on two boards, that one page compares",
+        json_schema_extra=option("compare"),
+    )
+    out: File | None = Field(
+        None, description="HTML file to write; unset: in the study's folder", json_schema_extra=option("out")
     )
     full_trials: int | None = Field(
         None,

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import plotly.graph_objects as go
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mlflow_nas.report.front import front_of, is_measured
 from mlflow_nas.types import Objective, TrialResult
 
-__all__ = ["pareto_html", "pareto_png"]
+__all__ = ["pareto_png"]
 
 
 class _Group(NamedTuple):
@@ -97,38 +96,3 @@ def pareto_png(results: Sequence[TrialResult], objectives: Sequence[Objective], 
         axes.legend(loc="best")
     figure.savefig(path)
     return path
-
-
-def pareto_html(results: Sequence[TrialResult], objectives: Sequence[Objective], path: Path) -> Path:
-    """Write the same as a self-contained interactive page."""
-    figure = go.Figure()
-    for group in _groups(results, objectives):
-        xs, ys = zip(*(_xy(member, objectives) for member in group.members), strict=True)
-        lines = group.is_front and len(objectives) == 2
-        figure.add_trace(
-            go.Scatter(
-                x=xs,
-                y=ys,
-                text=[_hover(member, objectives) for member in group.members],
-                hovertemplate="%{text}<extra></extra>",
-                name=group.label,
-                mode="lines+markers" if lines else "markers",
-                line={"shape": "hv", "color": group.colour},
-                marker={"color": group.colour, "size": 10, "symbol": group.symbol},
-            )
-        )
-    x_label, y_label = _axes(objectives)
-    figure.update_layout(
-        title=_title(results, objectives),
-        xaxis_title=x_label,
-        yaxis_title=y_label,
-        template="plotly_white",
-    )
-    figure.write_html(path, include_plotlyjs=True, full_html=True)
-    return path
-
-
-def _hover(result: TrialResult, objectives: Sequence[Objective]) -> str:
-    values = [f"{one.name} {result.metrics[one.name]:.4g}" for one in objectives]
-    unstable = ["latency unstable"] if result.latency_unstable else []
-    return "<br>".join([f"trial {result.number}: {result.key} ({result.state})", *values, *unstable])

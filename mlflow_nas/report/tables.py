@@ -50,7 +50,7 @@ def study_description(
     front = front_of(results, objectives)
     lines = [*_result(results, front, objectives, experiment_id), ""]
     if front:
-        lines += [*_front_table(front, objectives, experiment_id), "", "Interactive figure: `pareto.html`."]
+        lines += [*_front_table(front, objectives, experiment_id), "", "Report: `report.html`."]
     lines += _failures(results)
     chosen = ", ".join(f"{name} `{value}`" for name, value in settings.items())
     compare = f"[Compare the trials]({_comparison(results, experiment_id)})"

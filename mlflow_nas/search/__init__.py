@@ -26,9 +26,11 @@ from mlflow_nas.search.session import (
     load_store,
     open_cache,
     open_session,
+    study_folder,
 )
 from mlflow_nas.search.store import Claim, StudyStore
 from mlflow_nas.search.stored import stored_costs
+from mlflow_nas.search.study_report import load_study_report
 from mlflow_nas.search.training_batch import log_training_batch
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "focus",
     "full_cost",
     "load_store",
+    "load_study_report",
     "log_training_batch",
     "most_covering",
     "no_faster_in_int8",
@@ -69,5 +72,6 @@ __all__ = [
     "search_estimated",
     "seeded",
     "stored_costs",
+    "study_folder",
     "trial_run",
 ]

@@ -6,7 +6,7 @@ from mlflow_nas.registry import Goal, Version, choose_holders, first_objective
 from mlflow_nas.report import front_of
 from mlflow_nas.types import Objective, TrialResult
 
-__all__ = ["answer", "version_figures"]
+__all__ = ["answer", "champion_of", "nearest_of", "version_figures"]
 
 _FIGURES = ("map_50", "latency_ratio", "latency_raw_ms", "speedup")
 
@@ -47,7 +47,7 @@ def answer(
     name = "the detector as given" if reference.role == "reference" else f"the baseline {reference.key}"
     lines = [f"Reference: {name}, {_figures(reference, accuracy)}."]
     complete = [one for one in shipped if one.state == "complete"]
-    champion = _champion(complete, reference, objectives, goal)
+    champion = champion_of(complete, reference, objectives=objectives, goal=goal)
     if champion is not None:
         lines.append(f"Ship {champion.key}: {_compared(champion, reference, accuracy)}.")
     else:
@@ -63,8 +63,12 @@ def _accuracy(objectives: Sequence[Objective]) -> str:
     return (first_objective(objectives, maximize=True) or objectives[0]).name
 
 
-def _champion(
-    results: Sequence[TrialResult], reference: TrialResult, objectives: Sequence[Objective], goal: Goal
+def champion_of(
+    results: Sequence[TrialResult],
+    reference: TrialResult,
+    *,
+    objectives: Sequence[Objective],
+    goal: Goal,
 ) -> TrialResult | None:
     """As the registry chooses it among these results."""
     measured = [one for one in results if all(objective.name in one.metrics for objective in objectives)]
@@ -85,9 +89,7 @@ def _nothing_gained(
 ) -> list[str]:
     wanted = str(goal) or f"{accuracy} at most {goal.max_drop:g} below the reference's"
     lines = [f"Nothing was gained: no faster network reaches the goal ({wanted})."]
-    faster = [one for one in results if one.metrics.get("speedup", 0.0) > 1]
-    name = "speedup" if goal.is_about_speed else accuracy
-    nearest = max(faster, key=lambda one: one.metrics[name], default=None)
+    nearest = nearest_of(results, accuracy, goal)
     if nearest is not None:
         lines.append(f"The nearest is {nearest.key}: {_compared(nearest, reference, accuracy)}.")
     lines.append(
@@ -95,6 +97,13 @@ def _nothing_gained(
         "bottleneck), more training images, more epochs (finalists.epochs)."
     )
     return lines
+
+
+def nearest_of(results: Sequence[TrialResult], accuracy: str, goal: Goal) -> TrialResult | None:
+    """The faster network that comes nearest to the goal, where none reaches it."""
+    faster = [one for one in results if one.metrics.get("speedup", 0.0) > 1]
+    name = "speedup" if goal.is_about_speed else accuracy
+    return max(faster, key=lambda one: one.metrics[name], default=None)
 
 
 def _figures(result: TrialResult, accuracy: str) -> str:

@@ -8,17 +8,12 @@ from pathlib import Path
 
 from mlflow_nas.data import DetectionDataset, in_order
 from mlflow_nas.registry import Goal, Reconciliation, reconcile, register_model
-from mlflow_nas.report import (
-    front_of,
-    pareto_html,
-    pareto_png,
-    study_description,
-    table_columns,
-)
+from mlflow_nas.report import front_of, pareto_png, study_description, table_columns
 from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.search.answer import answer, version_figures
 from mlflow_nas.search.float_reference import int8_note
 from mlflow_nas.search.intervals import interval_metrics, with_intervals
+from mlflow_nas.search.outcome import keep_outcome
 from mlflow_nas.search.session import Session
 from mlflow_nas.tasks import evaluate_detector
 from mlflow_nas.tracking import connect, default_uri
@@ -103,23 +98,38 @@ def conclude(
     registry = None
     if shipped and context.precision == "int8":
         if waiting := mirror.flush(FLUSH_S):
-            notes.append(
-                f"MLflow does not answer: {waiting} events wait in the outbox, nothing is registered yet. "
-                "Start the server and rerun the command."
-            )
+            notes.append(_not_registered(waiting))
         else:
             registry = _register(session, shipped, reference, model, goal)
             notes += registry.notes
+    sentences = answer(shipped, reference, objectives=context.objectives, goal=goal)
+    keep_outcome(
+        session,
+        results=results,
+        shipped=shipped,
+        finalists=finalists,
+        reference=reference,
+        answer=sentences,
+        goal=goal,
+        settings=settings,
+    )
     return Conclusion(
         results=tuple(results),
         front=tuple(front),
         given=given,
         finalists=tuple(finalists),
-        answer=tuple(answer(shipped, reference, objectives=context.objectives, goal=goal)),
+        answer=tuple(sentences),
         registry=registry,
         notes=tuple(notes),
         run_id=run_id,
         experiment_id=mirror.experiment_id if run_id else None,
+    )
+
+
+def _not_registered(waiting: int) -> str:
+    return (
+        f"MLflow does not answer: {waiting} events wait in the outbox, nothing is registered yet. "
+        "Start the server and rerun the command."
     )
 
 
@@ -195,7 +205,6 @@ def _log_report(
     mirror.log_table(None, list(columns), list(zip(*columns.values(), strict=True)), "trials.json")
     with tempfile.TemporaryDirectory() as folder:
         mirror.log_artifact(None, pareto_png(results, objectives, Path(folder) / "pareto.png"))
-        mirror.log_artifact(None, pareto_html(results, objectives, Path(folder) / "pareto.html"))
     if described:  # its links need the experiment's id
         text = study_description(results, objectives, experiment_id=mirror.experiment_id, settings=settings)
         mirror.describe(None, text)

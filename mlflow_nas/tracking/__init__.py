@@ -13,7 +13,7 @@ from mlflow_nas.tracking.command_runs import (
 from mlflow_nas.tracking.costs import StudyCosts, study_costs
 from mlflow_nas.tracking.mirror import Mirror
 from mlflow_nas.tracking.model import log_model, model_content
-from mlflow_nas.tracking.read import read_results
+from mlflow_nas.tracking.read import StudyRuns, read_results, runs_of_study
 from mlflow_nas.tracking.runs import DatasetLink, ModelFiles, StudyRun, TrialRun
 from mlflow_nas.tracking.server import (
     DEFAULT_EXPERIMENT,
@@ -22,6 +22,7 @@ from mlflow_nas.tracking.server import (
     default_uri,
     experiment_id,
     experiment_of,
+    find_experiment,
     server_call,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "ModelFiles",
     "StudyCosts",
     "StudyRun",
+    "StudyRuns",
     "TrialRun",
     "connect",
     "default_uri",
@@ -41,6 +43,7 @@ __all__ = [
     "experiment_of",
     "fetch_file",
     "fetch_model",
+    "find_experiment",
     "finish_selection",
     "log_changes",
     "log_command",
@@ -51,6 +54,7 @@ __all__ = [
     "log_table",
     "model_content",
     "read_results",
+    "runs_of_study",
     "server_call",
     "start_selection",
     "study_costs",

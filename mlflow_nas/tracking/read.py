@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TypeVar, cast, get_args
 
 from mlflow import MlflowClient
@@ -13,13 +14,51 @@ from mlflow_nas.tracking.batch import limit_of
 from mlflow_nas.tracking.server import server_call
 from mlflow_nas.types import Choice, Role, TrialResult, TrialState
 
-__all__ = ["find_study", "read_results", "result_of", "trial_runs"]
+__all__ = ["StudyRuns", "find_study", "read_results", "result_of", "runs_of_study", "trial_runs"]
 
 V = TypeVar("V")
 
 PAGE = 500
 INTEGER = re.compile(r"[+-]?\d+")
 DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRuns:
+    """The runs of a study.
+
+    Attributes:
+        experiment_id: of its experiment.
+        run_id: of the study itself.
+        runs: a trial's number, or ROLE-KEY of what is none, to its run.
+    """
+
+    experiment_id: str
+    run_id: str
+    runs: Mapping[str, str]
+
+
+@server_call("read the study's runs")
+def runs_of_study(client: MlflowClient, experiment_id: str, uid: str) -> StudyRuns | None:
+    """The runs of a study; None where the experiment has none of it.
+
+    Args:
+        client: the MLflow client.
+        experiment_id: of its experiment.
+        uid: the study's unique id, of its storage.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    runs: dict[str, str] = {}
+    token: str | None = ""
+    while token is not None:
+        query = f"tags.`{names.UID}` LIKE '{uid}/%'"
+        page = client.search_runs([experiment_id], query, max_results=PAGE, page_token=token or None)
+        runs |= {run.data.tags[names.UID].partition("/")[2]: str(run.info.run_id) for run in page}
+        token = page.token or None
+    study = runs.pop("study", None)
+    return StudyRuns(experiment_id, study, runs) if study else None
 
 
 @server_call("read the study")

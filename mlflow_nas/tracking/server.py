@@ -27,6 +27,7 @@ __all__ = [
     "default_uri",
     "experiment_id",
     "experiment_of",
+    "find_experiment",
     "machine_lock",
     "one_line",
     "server_call",
@@ -169,6 +170,32 @@ def server_call(
     return decorate
 
 
+@server_call("find the experiment")
+def find_experiment(client: MlflowClient, name: str) -> str | None:
+    """Id of the experiment; None where there is none of that name.
+
+    Args:
+        client: the MLflow client.
+        name: as for `experiment_id`.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    name, known = _of_environment(name)
+    if known:
+        return known
+    found = client.get_experiment_by_name(name)
+    return None if found is None else str(found.experiment_id)
+
+
+def _of_environment(name: str) -> tuple[str, str | None]:
+    """The name that counts, and the id that MLFLOW_EXPERIMENT_ID gives the default one."""
+    if name != DEFAULT_EXPERIMENT:
+        return name, None
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    return name, os.environ.get("MLFLOW_EXPERIMENT_ID") if name == DEFAULT_EXPERIMENT else None
+
+
 @server_call("find or create the experiment")
 def experiment_id(client: MlflowClient, name: str) -> str:
     """Id of the experiment, created when there is none of that name.
@@ -181,11 +208,9 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         ConfigError: the experiment is deleted.
         RegistryError: MLflow does not answer.
     """
-    if name == DEFAULT_EXPERIMENT:
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
-        known = os.environ.get("MLFLOW_EXPERIMENT_ID")
-        if known and name == DEFAULT_EXPERIMENT:
-            return str(client.get_experiment(known).experiment_id)
+    name, known = _of_environment(name)
+    if known:
+        return str(client.get_experiment(known).experiment_id)
     found = client.get_experiment_by_name(name)
     if found is None:
         return _create_experiment(client, name)

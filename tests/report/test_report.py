@@ -10,7 +10,6 @@ from PIL import Image
 from mlflow_nas.report import (
     draw_boxes,
     front_of,
-    pareto_html,
     pareto_png,
     study_description,
     table_columns,
@@ -96,39 +95,16 @@ def test_the_columns_begin_with_the_objectives_and_have_no_dots() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_figures_are_a_png_and_a_page_that_loads_nothing(tmp_path: Path, count: int) -> None:
-    """Of one, two or three objectives; the sandboxed frame of MLflow's UI allows no external script."""
+def test_the_figure_is_a_png(tmp_path: Path, count: int) -> None:
+    """Of one, two or three objectives."""
     objectives = (*OBJECTIVES, Objective("params", "minimize"))[:count]
     with Image.open(pareto_png(TRIALS, objectives, tmp_path / "p.png")) as image:
         assert image.format == "PNG"
-    page = pareto_html(TRIALS, objectives, tmp_path / "p.html").read_text(encoding="utf-8")
-    assert 'script src="http' not in page
-    assert "trial 0: k0 (complete)" in page
-    assert "trial 3: k3" not in page
-    assert "map (higher is better)" in page
-    assert ("latency_ms (lower is better)" in page) == (count > 1)
 
 
-def test_groups_of_points_differ_in_their_markers(tmp_path: Path) -> None:
-    """Colour is not the only difference; trials without a point are counted in the title."""
-    slow = _trial(5, 0.5, 20.0, state="infeasible")
-    page = pareto_html([*TRIALS, slow], OBJECTIVES, tmp_path / "p.html").read_text(encoding="utf-8")
-    for label, symbol in (
-        ("dominated", "circle"),
-        ("outside a limit", "x"),
-        ("Pareto front", "square"),
-        ("baseline", "diamond-open"),
-    ):
-        assert f'"name":"{label}"' in page
-        assert f'"symbol":"{symbol}"' in page
-    assert "4 trials; without a point: 1 infeasible, 1 failed" in page
-
-
-def test_figures_without_any_point_are_written(tmp_path: Path) -> None:
+def test_a_figure_without_any_point_is_written(tmp_path: Path) -> None:
     """A study whose trials all failed has a report, too."""
     assert pareto_png([FAILED], OBJECTIVES, tmp_path / "p.png").read_bytes().startswith(PNG)
-    page = pareto_html([FAILED], OBJECTIVES, tmp_path / "p.html").read_text(encoding="utf-8")
-    assert "0 trials; without a point: 1 failed" in page
     assert _describe([FAILED]).startswith("Trials: 1 failed; 0 on the Pareto front.")
     assert _describe([]).startswith("Trials: none; 0 on the Pareto front.")
 

@@ -92,7 +92,7 @@ def test_the_studys_run_tells_what_was_searched(user_folder: UserFolder, searche
     assert run.data.tags["nas.choices"].startswith("channels: 8..24 step 8; kernel_size: 1, 3")
     assert run.data.params["data.uri"] == DATA
     files = {item.path for item in user_folder.client.list_artifacts(run.info.run_id)}
-    assert files >= {"pareto.png", "pareto.html", "trials.json", "training_batch.png"}
+    assert files >= {"pareto.png", "report.html", "trials.json", "training_batch.png"}
     assert searched.front[0].key in run.data.tags["mlflow.note.content"]
     assert "cost.full/trainings" in run.data.metrics
 

@@ -1,4 +1,4 @@
-"""The comparison of searches as text."""
+"""Pages of studies and the comparison of searches as text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,10 @@ samples, selection). full, same n: the best quality of full training with the sa
 
 
 def format_report(result: ReportResult) -> str:
-    """The table, what its columns mean, and where it was measured."""
+    """The pages, the table, what its columns mean, and where it was measured."""
+    pages = [f"Page: {page}" for page in result.pages]
+    if not result.rows:
+        return "\n".join([*pages, *result.notes])
     shown = [{title: _interval(row, name) for name, title in _COLUMNS.items()} for row in result.rows]
     places = sorted({f"trained on {row['trained_on']}, timed on {row['board']}" for row in result.rows})
     return "\n".join(
@@ -43,6 +46,8 @@ def format_report(result: ReportResult) -> str:
             format_table(shown),
             _MEANING,
             *places,
+            *result.notes,
+            *pages,
         ]
     )
 

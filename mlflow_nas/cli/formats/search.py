@@ -33,7 +33,8 @@ def format_search(result: SearchResult) -> str:
     if result.not_deployed:
         parts.append(f"Not deployed: {result.not_deployed}")
     parts += [*result.notes, "", *result.answer]
-    parts.append(f"\nOpen the UI: {format_ui(result.tracking_uri, result.experiment_id, result.run_id)}")
+    parts += [f"\nReport: {result.report}"] if result.report else []
+    parts.append(f"Open the UI: {format_ui(result.tracking_uri, result.experiment_id, result.run_id)}")
     return "\n".join(parts)
 
 
