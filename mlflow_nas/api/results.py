@@ -66,7 +66,8 @@ class SearchResult(Result):
         registry: model, front, aliases and changes of the registered model; None when nothing was registered.
         deployed: the manifest that the device keeps; None when nothing was deployed.
         not_deployed: why the champion was not deployed; None when it was, or without a device.
-        report: the study's page, an HTML file; None where it could not be written.
+        report: the study's page, an HTML file.
+        charts: address of the study's charts in MLflow; None when MLflow was never reached.
         notes: further sentences for the user.
     """
 
@@ -84,6 +85,7 @@ class SearchResult(Result):
     deployed: Mapping[str, Any] | None = None
     not_deployed: str | None = None
     report: Path | None = None
+    charts: str | None = None
     notes: tuple[str, ...] = ()
 
 

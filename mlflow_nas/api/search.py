@@ -220,6 +220,7 @@ def _result(
         deployed=deployed,
         not_deployed=not_deployed,
         report=page.path,
+        charts=page.charts,
         notes=(*conclusion.notes, *page.notes),
     )
 

@@ -26,11 +26,13 @@ class Page:
         path: of the file.
         has_costs: a search of the study has ended.
         notes: sentences for the user.
+        charts: address of the study's charts in MLflow; None where MLflow is not known.
     """
 
     path: Path
     has_costs: bool = True
     notes: tuple[str, ...] = ()
+    charts: str | None = None
 
 
 def is_stored(study: str, storage: str | None) -> bool:
@@ -65,9 +67,23 @@ def study_page(study: str, config: ReportConfig, *, log: bool = True) -> Page:
     if found.run_id is not None:
         try:
             log_file(connect(default_uri()), found.run_id, path)
+            _set_view(found)
         except NasError as error:
             notes.append(f"The report is not in MLflow: {error}")
-    return Page(path, bool(found.speedups), tuple(notes))
+    return Page(path, bool(found.speedups), tuple(notes), found.charts_page or None)
+
+
+def _set_view(report: "StudyReport") -> None:
+    from mlflow_nas.tracking import connect, default_uri, set_view
+
+    choices = dict.fromkeys(name for one in report.results for name in one.architecture)
+    set_view(
+        connect(default_uri()),
+        str(report.run_id),
+        report.study,
+        objectives=[one.name for one in report.objectives],
+        choices=list(choices),
+    )
 
 
 def comparison_page(first: str, second: str, config: ReportConfig) -> Page:
@@ -95,17 +111,19 @@ def _load(study: str, config: ReportConfig, *, log: bool = True) -> "tuple[Study
     """The study with its runs and its speed-up table, and sentences about what is missing."""
     from mlflow_nas.report import speedup_table
     from mlflow_nas.search import load_store, load_study_report, stored_costs
+    from mlflow_nas.tracking import view_link
 
     storage = config.search.storage
     uid = str(load_store(study, storage).value("nas.uid"))
     runs, notes = _runs(uid, config) if log else (None, [])
-    found = load_study_report(
-        study,
-        storage,
-        runs=runs.runs if runs else None,
-        runs_page=_runs_page(runs.experiment_id) if runs else "",
-        run_id=runs.run_id if runs else None,
-    )
+    found = load_study_report(study, storage, runs=runs.runs if runs else None)
+    if runs is not None:
+        found = replace(
+            found,
+            run_id=runs.run_id,
+            runs_page=f"{_ui()}/#/experiments/{runs.experiment_id}/runs/",
+            charts_page=f"{_ui()}/{view_link(runs.experiment_id, study)}",
+        )
     try:
         costs = stored_costs(study, storage)
     except ConfigError:  # no search of the study has ended
@@ -129,11 +147,10 @@ def _runs(uid: str, config: ReportConfig) -> "tuple[StudyRuns | None, list[str]]
     return found, [] if found else missing
 
 
-def _runs_page(experiment_id: str) -> str:
-    """The address of a run's page in MLflow without its id; a database is served at MLflow's own port."""
+def _ui() -> str:
+    """The address of MLflow's UI; a database is served at MLflow's own port."""
     from mlflow_nas.redact import redact
     from mlflow_nas.tracking import default_uri
 
     uri = redact(default_uri())
-    server = uri.rstrip("/") if uri.startswith("http") else _LOCAL_UI
-    return f"{server}/#/experiments/{experiment_id}/runs/"
+    return uri.rstrip("/") if uri.startswith("http") else _LOCAL_UI

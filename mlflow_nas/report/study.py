@@ -34,6 +34,7 @@ class StudyReport:
         speedups: rows of `speedup_table`.
         seconds: of seed network, trials and finalists.
         runs_page: address that a run's id follows; "" where MLflow is not known.
+        charts_page: MLflow's page of the study's charts; "" where MLflow is not known.
         run_id: the study's; None where MLflow is not known.
     """
 
@@ -56,6 +57,7 @@ class StudyReport:
     speedups: tuple[Mapping[str, Any], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     runs_page: str = ""
+    charts_page: str = ""
     run_id: str | None = None
 
     @property

@@ -41,6 +41,7 @@ def study_description(
     objectives: Sequence[Objective],
     *,
     experiment_id: str,
+    charts_page: str,
     settings: Mapping[str, object],
 ) -> str:
     """Markdown for the study's run: its result, the Pareto front with a link to each run, failures, settings.
@@ -54,7 +55,8 @@ def study_description(
     lines += _failures(results)
     chosen = ", ".join(f"{name} `{value}`" for name, value in settings.items())
     compare = f"[Compare the trials]({_comparison(results, experiment_id)})"
-    return "\n".join([*lines, "", f"Settings: {chosen}.", "", compare])
+    charts = f"[charts of the study]({charts_page})"
+    return "\n".join([*lines, "", f"Settings: {chosen}.", "", f"{compare}, {charts}."])
 
 
 def _result(

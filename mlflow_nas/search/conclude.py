@@ -16,7 +16,7 @@ from mlflow_nas.search.intervals import interval_metrics, with_intervals
 from mlflow_nas.search.outcome import keep_outcome
 from mlflow_nas.search.session import Session
 from mlflow_nas.tasks import evaluate_detector
-from mlflow_nas.tracking import connect, default_uri
+from mlflow_nas.tracking import connect, default_uri, view_link
 from mlflow_nas.trial.cache import file_digest
 from mlflow_nas.types import TrialResult
 
@@ -206,7 +206,13 @@ def _log_report(
     with tempfile.TemporaryDirectory() as folder:
         mirror.log_artifact(None, pareto_png(results, objectives, Path(folder) / "pareto.png"))
     if described:  # its links need the experiment's id
-        text = study_description(results, objectives, experiment_id=mirror.experiment_id, settings=settings)
+        text = study_description(
+            results,
+            objectives,
+            experiment_id=mirror.experiment_id,
+            charts_page=view_link(mirror.experiment_id, str(session.config.study)),
+            settings=settings,
+        )
         mirror.describe(None, text)
 
 

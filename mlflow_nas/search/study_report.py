@@ -20,21 +20,14 @@ __all__ = ["hypervolumes", "load_study_report"]
 
 
 def load_study_report(
-    study: str,
-    storage: str | None,
-    *,
-    runs: Mapping[str, str] | None = None,
-    runs_page: str = "",
-    run_id: str | None = None,
+    study: str, storage: str | None, *, runs: Mapping[str, str] | None = None
 ) -> StudyReport:
-    """Everything that a study's page shows but the speed-up table.
+    """Everything that a study's page shows but the speed-up table and the pages of MLflow.
 
     Args:
         study: its name.
         storage: of Optuna; None for the journal in the work folder.
         runs: a trial's number, or ROLE-KEY of what is none, to its MLflow run.
-        runs_page: address that a run's id follows; "" where MLflow is not known.
-        run_id: of the study in MLflow.
 
     Raises:
         ConfigError: there is no such study, or the storage can't be opened.
@@ -62,8 +55,6 @@ def load_study_report(
         hypervolume=tuple(hypervolumes(results, store.objectives[0])),
         selection=store.value("nas.selection"),
         seconds=_seconds(store, results, finalists),
-        runs_page=runs_page,
-        run_id=run_id,
     )
 
 

@@ -25,6 +25,7 @@ from mlflow_nas.tracking.server import (
     find_experiment,
     server_call,
 )
+from mlflow_nas.tracking.shared_view import set_view, view_link
 
 __all__ = [
     "DEFAULT_EXPERIMENT",
@@ -56,6 +57,8 @@ __all__ = [
     "read_results",
     "runs_of_study",
     "server_call",
+    "set_view",
     "start_selection",
     "study_costs",
+    "view_link",
 ]

@@ -51,7 +51,9 @@ TRIALS = [
 
 
 def _describe(results: list[TrialResult], objectives: tuple[Objective, ...] = OBJECTIVES) -> str:
-    return study_description(results, objectives, experiment_id="7", settings={"board": "local"})
+    return study_description(
+        results, objectives, experiment_id="7", charts_page="#/charts", settings={"board": "local"}
+    )
 
 
 def test_the_front_is_sorted_by_the_last_objective_and_holds_complete_results_only() -> None:
@@ -134,7 +136,7 @@ def test_the_description_lists_the_front_and_the_reasons_of_failures() -> None:
 
 def test_the_description_links_the_comparison_of_the_complete_trials() -> None:
     """MLflow's page takes the runs as JSON in its address."""
-    address = unquote(_describe(TRIALS).partition("[Compare the trials](")[2].rstrip(")"))
+    address = unquote(_describe(TRIALS).partition("[Compare the trials](")[2].partition("), ")[0])
     assert address == '#/compare-runs?runs=["run0","run1","run2"]&experiments=["7"]'
 
 

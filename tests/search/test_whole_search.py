@@ -1,7 +1,9 @@
 """One small search, looked at from all sides, then continued."""
 
+import html
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +97,40 @@ def test_the_studys_run_tells_what_was_searched(user_folder: UserFolder, searche
     assert files >= {"pareto.png", "report.html", "trials.json", "training_batch.png"}
     assert searched.front[0].key in run.data.tags["mlflow.note.content"]
     assert "cost.full/trainings" in run.data.metrics
+
+
+def test_the_studys_run_has_its_result_as_metrics(user_folder: UserFolder, searched: SearchResult) -> None:
+    """Plain names: the best accuracy, what ships, the front's size, the hypervolume."""
+    (run,) = user_folder.runs("study")
+    metrics = run.data.metrics
+    assert metrics["best_map"] == pytest.approx(max(one.metrics["map"] for one in searched.trials))
+    assert metrics["front_size"] == len(searched.front)
+    assert metrics["hypervolume"] > 0
+    assert {"map", "latency_ms", "speedup"} <= metrics.keys()
+
+
+def test_a_search_ends_in_a_page_that_links_its_runs(user_folder: UserFolder, searched: SearchResult) -> None:
+    """In the study's folder and in MLflow, whose configured view it links, too."""
+    assert searched.report is not None
+    page = searched.report.read_text(encoding="utf-8")
+    for run in user_folder.runs("baseline", "trial")[:3]:
+        assert f"/runs/{run.info.run_id}?workflowType=machine_learning" in page
+    assert html.escape(str(searched.charts)) in page
+    tags = user_folder.client.get_experiment(str(searched.experiment_id)).tags
+    assert any(name.startswith("mlflow.sharedViewState.") for name in tags)
+
+
+def test_the_page_is_written_again_from_the_storage(
+    user_folder: UserFolder, extended: SearchResult, tmp_path: Path
+) -> None:
+    """`report` needs neither data nor files of the step cache."""
+    with user_folder.entered():
+        found = api.report(study="whole", out=tmp_path / "again.html")
+    assert found.pages == (tmp_path / "again.html",)
+    assert found.notes == ()
+    page = found.pages[0].read_text(encoding="utf-8")
+    assert f"{len(extended.trials)} finished trials" in page
+    assert "data:image/jpeg;base64," in page
 
 
 def test_a_trials_run_holds_architecture_and_metrics(trials: list[Run], searched: SearchResult) -> None:

@@ -34,6 +34,7 @@ def format_search(result: SearchResult) -> str:
         parts.append(f"Not deployed: {result.not_deployed}")
     parts += [*result.notes, "", *result.answer]
     parts += [f"\nReport: {result.report}"] if result.report else []
+    parts += [f"Charts: {result.charts}"] if result.charts else []
     parts.append(f"Open the UI: {format_ui(result.tracking_uri, result.experiment_id, result.run_id)}")
     return "\n".join(parts)
 
