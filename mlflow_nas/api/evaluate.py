@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mlflow_nas.api.results import EvaluateResult
@@ -12,7 +13,12 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    settings: EvaluateConfig | None = None, /, *, config: Path | str | None = None, **options: object
+    settings: EvaluateConfig | None = None,
+    /,
+    *,
+    config: Path | str | None = None,
+    on_step: Callable[[str], None] = lambda _step: None,
+    **options: object,
 ) -> EvaluateResult:
     """Measure the mAP of a state dict, an MLflow model or an ONNX file, float or int8.
 
@@ -21,6 +27,7 @@ def evaluate(
     Args:
         settings: the configuration; None for keywords.
         config: a YAML file with further settings.
+        on_step: called with the name of each step.
         options: settings by option or dotted name.
 
     Raises:
@@ -34,8 +41,11 @@ def evaluate(
 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
+        on_step("open the model")
         loaded = open_detector(chosen, folder=Path(folder))
+        on_step(f"read {chosen.split} of {chosen.data.uri}")
         dataset = load_split(chosen, eval_augmentations=loaded.eval_augmentations)
+        on_step(f"evaluate on {len(dataset)} images")
         batches = in_order(dataset, img_size=loaded.img_size)
         metrics = evaluate_detector(loaded.detector, batches, classes=loaded.indexes)
     _log_to_project_run(metrics, {"nas.split": chosen.split, "nas.split_digest": dataset.digest})

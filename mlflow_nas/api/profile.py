@@ -1,6 +1,7 @@
 """`mlflow_nas profile`: the time of each node and module of a model on a board."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,19 @@ __all__ = ["make_profile", "profile"]
 
 
 def profile(
-    settings: ProfileConfig | None = None, /, *, config: Path | str | None = None, **options: object
+    settings: ProfileConfig | None = None,
+    /,
+    *,
+    config: Path | str | None = None,
+    on_step: Callable[[str], None] = lambda _step: None,
+    **options: object,
 ) -> ProfileResult:
     """Time every node of a model on a board, in float and int8, and log it as one run.
 
     Args:
         settings: the configuration; None for keywords.
         config: a YAML file with further settings.
+        on_step: called with the name of each step.
         options: settings by option or dotted name.
 
     Raises:
@@ -33,12 +40,17 @@ def profile(
         RegistryError: MLflow does not answer.
     """
     chosen = read_settings(ProfileConfig, settings, options, config)
-    result = make_profile(chosen)
+    result = make_profile(chosen, on_step)
+    on_step("log the profile")
     return _log(chosen, result, _folder(chosen))
 
 
-def make_profile(config: ProfileConfig) -> ProfileResult:
+def make_profile(config: ProfileConfig, on_step: Callable[[str], None] = lambda _step: None) -> ProfileResult:
     """Time every node of a model on a board; nothing is logged.
+
+    Args:
+        config: of the command.
+        on_step: called with the name of each step.
 
     Raises:
         ConfigError: a setting or file.
@@ -46,7 +58,9 @@ def make_profile(config: ProfileConfig) -> ProfileResult:
         BoardError: the hardware failed.
     """
     device = find_device(config.board.name, config.board.inventory)
+    on_step("export and quantize")
     files, missing = _files(config, _folder(config))
+    on_step(f"time each node on {device.name}")
     profiles, facts = measure_files(config, files)
     from mlflow_nas.board import compare_profiles, pair_nodes
 

@@ -97,13 +97,17 @@ def train(*, as_json: bool, **options: Any) -> None:
 @main.command(cls=ConfigCommand, config=EvaluateConfig)
 def evaluate(*, as_json: bool, **options: Any) -> None:
     """Measure the mAP of a detector: a state dict, an MLflow model or an ONNX file, float or int8."""
-    run_command(lambda: api.evaluate(**options), as_json=as_json, show=formats.format_evaluate)
+    run_command(
+        lambda: api.evaluate(on_step=_print_step, **options), as_json=as_json, show=formats.format_evaluate
+    )
 
 
 @main.command(cls=ConfigCommand, config=ProfileConfig)
 def profile(*, as_json: bool, **options: Any) -> None:
     """Show the time of each module of a model on a board, in float and int8."""
-    run_command(lambda: api.profile(**options), as_json=as_json, show=formats.format_profile)
+    run_command(
+        lambda: api.profile(on_step=_print_step, **options), as_json=as_json, show=formats.format_profile
+    )
 
 
 @main.command(cls=ConfigCommand, config=FocusConfig)

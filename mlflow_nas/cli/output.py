@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import click
 
+from mlflow_nas.cli.live import LogHandler
 from mlflow_nas.cli.signals import Stopper
 from mlflow_nas.config import keep_mlflow_quiet
 from mlflow_nas.errors import ConfigError, NasError
@@ -148,7 +149,7 @@ def _quiet() -> Iterator[None]:
     """What libraries print goes to standard error, and only their warnings."""
     keep_mlflow_quiet()
     logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+        level=logging.WARNING, handlers=[LogHandler()], format="%(levelname)s %(name)s: %(message)s"
     )
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)

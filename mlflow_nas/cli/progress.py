@@ -1,24 +1,26 @@
-"""Progress on standard error: a bar for a search, a line per step for one training."""
+"""Progress on standard error: live lines on a terminal, a line per trial elsewhere; lines of one task."""
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import click
-from tqdm import tqdm
 
-from mlflow_nas.types import TrialResult
+from mlflow_nas.cli.forecast import TimeLeft, format_seconds
+from mlflow_nas.cli.live import LiveLines, is_terminal
+from mlflow_nas.report import front_of
+from mlflow_nas.types import Objective, TrialResult
 
 __all__ = ["Bar", "Steps"]
 
-REST_IN_EPOCHS = 3
-"""Until a trial has ended, its export, evaluation and latency are forecast to take this many epochs."""
+_BAR_CHARACTERS = 24
+_MOST_WORKERS = 8
 
 
 class NumberedTrial(Protocol):
-    """The part of a claimed trial that the bar reads."""
+    """The part of a claimed trial that the display reads."""
 
     @property
     def number(self) -> int:
@@ -26,7 +28,7 @@ class NumberedTrial(Protocol):
 
 
 class Steps:
-    """Prints the name of each step of a training."""
+    """Prints the name of each step of one task."""
 
     def step(self, name: str) -> None:
         """A step begins."""
@@ -37,132 +39,159 @@ class Steps:
 
 
 @dataclass(slots=True)
-class _Mean:
-    total_s: float = 0.0
-    count: int = 0
+class _Work:
+    """A trial that a worker evaluates now, or a stage outside of trials."""
 
-    def add(self, seconds: float) -> None:
-        self.total_s += seconds
-        self.count += 1
-
-    def value_s(self, otherwise: float) -> float:
-        return self.total_s / self.count if self.count else otherwise
-
-
-@dataclass(slots=True)
-class _RunningTrial:
-    """A trial that a worker evaluates now."""
-
+    name: str
     begun_s: float
     since_s: float
-    step: str = "start"
+    step: str = ""
     epochs: int = 0
     epochs_s: float = 0.0
+
+    def text(self, now_s: float) -> str:
+        """Its name, step, epochs and seconds."""
+        step = f", {self.step}" if self.step and self.step != self.name else ""
+        epochs = f", {self.epochs} epochs" if self.epochs else ""
+        return f"{self.name}{step}{epochs}, {format_seconds(now_s - self.begun_s)}"
 
 
 @dataclass(slots=True)
 class Bar:
-    """One bar for all workers: share of the time, elapsed and remaining, forecast from what was measured."""
+    """What a search does now, for all workers: stage, trials, best so far, elapsed and remaining time."""
 
-    _bar: "tqdm[Any] | None" = None
-    _epoch: _Mean = field(default_factory=_Mean)
-    _rest: _Mean = field(default_factory=_Mean)
-    _stage: _RunningTrial = field(default_factory=lambda: _RunningTrial(time.monotonic(), time.monotonic()))
-    _running: dict[int, _RunningTrial] = field(default_factory=dict)
+    _live: LiveLines | None = None
+    _opened_s: float = field(default_factory=time.monotonic)
+    _stage: _Work | None = None
+    _running: dict[int, _Work] = field(default_factory=dict)
+    _time: TimeLeft = field(default_factory=TimeLeft)
+    _objectives: tuple[Objective, ...] = ()
+    _results: list[TrialResult] = field(default_factory=list)
     _epochs_of_a_trial: int = 0
-    _trials_left: int = 0
+    _trials: int = 0
 
-    def study(self, *, trials: int, finished: int, epochs: int) -> None:
-        """The trials begin; finished ones are neither shown nor forecast."""
-        self._epochs_of_a_trial, self._trials_left = epochs, max(trials - finished, 0)
+    def study(
+        self, *, trials: int, epochs: int, objectives: Sequence[Objective], known: Sequence[TrialResult]
+    ) -> None:
+        """The trials begin; finished ones are not forecast."""
+        self._epochs_of_a_trial, self._trials = epochs, trials
+        self._objectives, self._results = tuple(objectives), list(known)
+        self._stage = None
         self._open()
 
     def stage(self, name: str) -> None:
         """Work outside of trials begins."""
-        self._stage = _RunningTrial(time.monotonic(), time.monotonic(), step=name)
+        now_s = time.monotonic()
+        self._stage = _Work(name, now_s, now_s)
+        self._say(name)
         self._open()
-        self._describe()
 
     def trial_started(self, claim: NumberedTrial) -> None:
         """A worker evaluates a trial."""
-        self._running[claim.number] = _RunningTrial(time.monotonic(), time.monotonic())
-        self._describe()
+        now_s = time.monotonic()
+        self._running[claim.number] = _Work(f"trial {claim.number}", now_s, now_s)
+        self._draw()
 
     def step(self, claim: NumberedTrial | None, name: str) -> None:
         """A step begins, of a trial or of the current stage."""
-        where = self._of(claim)
-        where.step, where.since_s = name, time.monotonic()
-        self._describe()
+        if (work := self._of(claim)) is not None:
+            work.step, work.since_s = name, time.monotonic()
+        self._draw()
 
     def epoch(self, claim: NumberedTrial | None, number: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
         """An epoch has ended."""
-        where, now = self._of(claim), time.monotonic()
-        self._epoch.add(now - where.since_s)
-        where.epochs += 1
-        where.epochs_s += now - where.since_s
-        where.since_s = now
-        self._forecast()
+        if (work := self._of(claim)) is not None:
+            now_s = time.monotonic()
+            if claim is not None:
+                self._time.epochs_s.append(now_s - work.since_s)
+            work.epochs_s += now_s - work.since_s
+            work.epochs, work.since_s = work.epochs + 1, now_s
+        self._draw()
 
-    def trial_finished(self, claim: NumberedTrial, result: TrialResult) -> None:  # noqa: ARG002
+    def trial_finished(self, claim: NumberedTrial, result: TrialResult) -> None:
         """A trial has a result, of whatever state."""
-        done = self._running.pop(claim.number, None)
-        self._trials_left = max(self._trials_left - 1, 0)
-        if done is not None:
-            self._rest.add(time.monotonic() - done.begun_s - done.epochs_s)
-        self._forecast()
+        work = self._running.pop(claim.number, None)
+        self._results.append(result)
+        if work is not None:
+            self._time.rests_s.append(time.monotonic() - work.begun_s - work.epochs_s)
+        values = [
+            f"{one.name} {result.metrics[one.name]:.3f}"
+            for one in self._objectives
+            if one.name in result.metrics
+        ]
+        self._say(f"{self._count()}: {', '.join([f'trial {claim.number} {result.state}', *values])}")
+        self._draw()
 
     def trial_interrupted(self, claim: NumberedTrial) -> None:
         """A trial waits for a worker again."""
         self._running.pop(claim.number, None)
-        self._describe()
+        self._draw()
 
     def close(self) -> None:
-        """The search has ended: the bar stays as it is, full when no trial is left."""
-        if self._bar is None:
-            return
-        if not self._trials_left:
-            self._bar.n = 1.0
-        self._bar.set_description("trials", refresh=False)
-        self._bar.set_postfix_str("", refresh=False)
-        self._bar.close()
-        self._bar = None
+        """The command ends: one line stays."""
+        if self._live is not None:
+            self._live.close(f"{self._count()} in {format_seconds(time.monotonic() - self._opened_s)}")
+            self._live = None
 
-    def _of(self, claim: NumberedTrial | None) -> _RunningTrial:
+    def lines(self) -> list[str]:
+        """What a terminal shows now."""
+        now_s = time.monotonic()
+        works = [self._running[number] for number in sorted(self._running)] or (
+            [self._stage] if self._stage else []
+        )
+        left = self._left()
+        ends = "" if left is None else f", {_interval(*left)} left"
+        parts = [f"{self._count()}  {format_seconds(now_s - self._opened_s)} elapsed{ends}", *self._best()]
+        shown = [f"  {work.text(now_s)}" for work in works[:_MOST_WORKERS]]
+        more = [f"  and {len(works) - _MOST_WORKERS} workers more"] if len(works) > _MOST_WORKERS else []
+        return ["  ".join(parts), *shown, *more]
+
+    def _count(self) -> str:
+        """Finished trials, as a bar and in numbers."""
+        if not self._trials:
+            return "preparing"
+        done = min(len(self._results), self._trials)
+        filled = round(_BAR_CHARACTERS * done / self._trials)
+        return f"[{'#' * filled}{'.' * (_BAR_CHARACTERS - filled)}] {done} of {self._trials} trials"
+
+    def _best(self) -> list[str]:
+        """The best of the first objective, and the size of the front."""
+        front = front_of(self._results, self._objectives) if self._objectives else []
+        if not front:
+            return []
+        first = self._objectives[0]
+        best = (max if first.maximize else min)(one.metrics[first.name] for one in front)
+        return [f"best {first.name} {best:.3f}", f"front {len(front)}"]
+
+    def _left(self) -> tuple[float, float] | None:
+        """Seconds until the trials have ended."""
+        trials = self._trials - len(self._results)
+        if trials <= 0:
+            return None
+        begun = sum(min(one.epochs, self._epochs_of_a_trial) for one in self._running.values())
+        epochs = max(trials * self._epochs_of_a_trial - begun, 0)
+        return self._time.of(epochs=epochs, trials=trials, workers=len(self._running))
+
+    def _of(self, claim: NumberedTrial | None) -> _Work | None:
         return self._stage if claim is None else self._running.get(claim.number, self._stage)
 
     def _open(self) -> None:
-        if self._bar is None:
-            self._bar = tqdm(
-                total=1.0,
-                file=sys.stderr,
-                bar_format="{l_bar}{bar}| {elapsed} elapsed{postfix}",
-                desc="start",
-                mininterval=0.5 if sys.stderr.isatty() else 10,
-                miniters=0,
-            )
+        if self._live is None and is_terminal(sys.stderr):
+            self._live = LiveLines(sys.stderr, self.lines)
+            self._live.start()
+        self._draw()
 
-    def _describe(self) -> None:
-        """The trial and its step, or all trials that run."""
-        if self._bar is None:
-            return
-        numbers = ", ".join(map(str, sorted(self._running)))
-        if len(self._running) == 1:
-            text = f"trial {numbers}, {next(iter(self._running.values())).step}"
-        else:
-            text = f"trials {numbers}" if self._running else self._stage.step
-        self._bar.set_description(text, refresh=False)
+    def _draw(self) -> None:
+        if self._live is not None:
+            self._live.draw()
 
-    def _forecast(self) -> None:
-        """Epochs and the rest of the trials that are left, shared among the workers that are busy."""
-        self._describe()
-        if self._bar is None or not self._trials_left:
-            return
-        epoch_s = self._epoch.value_s(otherwise=0.0)
-        rest_s = self._rest.value_s(otherwise=REST_IN_EPOCHS * epoch_s)
-        begun = sum(min(one.epochs, self._epochs_of_a_trial) for one in self._running.values())
-        epochs_left = self._trials_left * self._epochs_of_a_trial - begun
-        work_s = max(epochs_left, 0) * epoch_s + self._trials_left * rest_s
-        remaining_s = work_s / max(len(self._running), 1)
-        elapsed_s = self._bar.format_dict["elapsed"]
-        self._bar.set_postfix_str(f"{tqdm.format_interval(remaining_s)} remaining", refresh=False)
-        self._bar.update(elapsed_s / max(elapsed_s + remaining_s, 1e-9) - self._bar.n)
+    def _say(self, line: str) -> None:
+        """A line of a log; a terminal shows the same in its live lines."""
+        if self._live is None and not is_terminal(sys.stderr):
+            click.echo(line, err=True)
+
+
+def _interval(low_s: float, high_s: float) -> str:
+    """One number where both are about the same."""
+    low, high = format_seconds(low_s), format_seconds(high_s)
+    return f"about {high}" if high_s - low_s < 0.1 * high_s else f"{low} to {high}"

@@ -1,10 +1,10 @@
 """The display of a search, as a protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mlflow_nas.search.store import Claim
-from mlflow_nas.types import TrialResult
+from mlflow_nas.types import Objective, TrialResult
 
 __all__ = ["NoProgress", "Progress"]
 
@@ -12,13 +12,16 @@ __all__ = ["NoProgress", "Progress"]
 class Progress(Protocol):
     """A display of a search; also a worker's callback."""
 
-    def study(self, *, trials: int, finished: int, epochs: int) -> None:
+    def study(
+        self, *, trials: int, epochs: int, objectives: Sequence[Objective], known: Sequence[TrialResult]
+    ) -> None:
         """The trials begin.
 
         Args:
             trials: total number of the study.
-            finished: number of them before this call.
             epochs: of each training.
+            objectives: of the study.
+            known: results of the trials that have finished before this call.
         """
 
     def stage(self, name: str) -> None:
@@ -46,7 +49,9 @@ class Progress(Protocol):
 class NoProgress:
     """Shows nothing."""
 
-    def study(self, *, trials: int, finished: int, epochs: int) -> None:
+    def study(
+        self, *, trials: int, epochs: int, objectives: Sequence[Objective], known: Sequence[TrialResult]
+    ) -> None:
         """Nothing."""
 
     def stage(self, name: str) -> None:

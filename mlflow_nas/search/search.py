@@ -109,8 +109,11 @@ class Search:
         return self.results()
 
     def _execute(self, plan: Plan, trials: int) -> None:
-        finished = len(self.results())
-        self.display.study(trials=trials, finished=finished, epochs=self.context.epochs)
+        known = self.results()
+        finished = len(known)
+        self.display.study(
+            trials=trials, epochs=self.context.epochs, objectives=self.context.objectives, known=known
+        )
         self._began = time.monotonic()
         self.executor.run(plan, may_begin=lambda evaluated: self._may_begin(evaluated, trials - finished))
         if plan.wanted is None and self.budget_s is None and len(self.results()) < plan.limit:

@@ -218,7 +218,7 @@ def test_mlflow_run_ends_with_table_front_champion_device_and_the_uis_command(
     assert serve
     assert serve.group(2) == shell.tracking_uri
     assert (PROJECT / serve.group(1)).is_file(), "the command runs without an activated environment"
-    assert "remaining" in searched.stderr, "the progress bar"
+    assert "2 of 2 trials: trial 1 " in searched.stderr, "a line per trial where there is no terminal"
     runs = [run for run in shell.runs() if run.data.tags.get("nas.study") == "typed"]
     roles = [run.data.tags["nas.role"] for run in runs]
     assert roles[:4] == ["study", "seed", "baseline", "trial"]
