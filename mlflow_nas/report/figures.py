@@ -46,7 +46,7 @@ def network_row(title: str, result: TrialResult, names: Sequence[str]) -> dict[s
         "network": title,
         "architecture": result.key,
         **{name: accuracy_text(result, name) for name in names},
-        "latency ms": value(result, "latency_ms", ".3g") + (" unstable" if result.latency_unstable else ""),
+        "latency ms": value(result, "latency_ms", "#.3g") + (" unstable" if result.latency_unstable else ""),
         "speed-up": f"{metrics['speedup']:.2f}x" if "speedup" in metrics else "-",
         "size": size(metrics.get("model_size_bytes")),
         "MFLOPs": f"{metrics['flops'] / 1e6:.0f}" if "flops" in metrics else "-",

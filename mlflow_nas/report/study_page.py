@@ -109,8 +109,8 @@ def _tiles(report: StudyReport, shown: TrialResult) -> list[_Tile]:
             f"{prefix}speed",
             "-" if speedup is None else f"{speedup:.2f}x",
             (
-                f"{value(shown, 'latency_ms', '.3g')} ms",
-                f"reference {value(reference, 'latency_ms', '.3g')} ms",
+                f"{value(shown, 'latency_ms', '#.3g')} ms",
+                f"reference {value(reference, 'latency_ms', '#.3g')} ms",
             ),
         ),
         _Tile(f"{prefix}{name}", value(shown, name, ".3f"), tuple(_accuracy_lines(report, shown))),

@@ -11,7 +11,9 @@ from mlflow_nas.report.svg_parts import LARGE, MARKERS, Size, opening, text
 
 __all__ = ["Axis", "Point", "Series", "scatter"]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 24, 44, 48
+_LEFT, _RIGHT, _BOTTOM = 62, 24, 48
+_TOP, _TOP_OF_TWO = 14, 44
+"""Above a chart, without and with a second scale."""
 
 
 class Point(NamedTuple):
@@ -97,7 +99,7 @@ def scatter(
         return '<p class="missing">No trial has these values yet.</p>'
     ys = [value for point in points for value in (point.y, *(point.interval or ()))]
     across = _scale([point.x for point in points], _LEFT, _right(size), whole=x.whole)
-    up = _scale(ys, _bottom(size), _TOP, whole=y.whole)
+    up = _scale(ys, _bottom(size), _top(x), whole=y.whole)
     parts = [
         opening(size.width, size.height, title),
         *_grid(across, up, x, y, size),
@@ -125,7 +127,7 @@ def _grid(across: _Scale, up: _Scale, x: Axis, y: Axis, size: Size) -> list[str]
     parts = []
     for tick in across.ticks:
         px = across.to_px(tick)
-        parts.append(f'<path class="grid" d="M{px:.1f} {_TOP}V{bottom}"/>')
+        parts.append(f'<path class="grid" d="M{px:.1f} {_top(x)}V{bottom}"/>')
         parts.append(text(px, bottom + 16, _number(tick), "middle"))
     for tick in up.ticks:
         px = up.to_px(tick)
@@ -133,7 +135,7 @@ def _grid(across: _Scale, up: _Scale, x: Axis, y: Axis, size: Size) -> list[str]
         parts.append(text(_LEFT - 8, px + 4, _number(tick), "end"))
     if x.second is not None:
         parts += _second_scale(across, *x.second, right=right)
-    middle = (_TOP + bottom) / 2
+    middle = (_top(x) + bottom) / 2
     parts.append(text((_LEFT + right) / 2, size.height - 8, x.label, "middle", "axis"))
     parts.append(
         f'<text class="axis" text-anchor="middle" transform="translate(14 {middle}) rotate(-90)">'
@@ -148,8 +150,8 @@ def _second_scale(across: _Scale, label: str, factor: float, *, right: int) -> l
     ticks = locator.tick_values(across.low * factor, across.high * factor)
     shown = [float(tick) for tick in ticks if across.low * factor <= tick <= across.high * factor]
     parts = [
-        f'<path class="tick" d="M{across.to_px(tick / factor):.1f} {_TOP - 5}v5"/>'
-        + text(across.to_px(tick / factor), _TOP - 9, _number(tick), "middle")
+        f'<path class="tick" d="M{across.to_px(tick / factor):.1f} {_TOP_OF_TWO - 5}v5"/>'
+        + text(across.to_px(tick / factor), _TOP_OF_TWO - 9, _number(tick), "middle")
         for tick in shown
     ]
     return [*parts, text((_LEFT + right) / 2, 12, label, "middle", "axis")]
@@ -162,6 +164,11 @@ def _number(value: float) -> str:
 def _right(size: Size) -> int:
     """End of the x axis."""
     return size.width - _RIGHT
+
+
+def _top(x: Axis) -> int:
+    """End of the y axis, below a second scale."""
+    return _TOP if x.second is None else _TOP_OF_TWO
 
 
 def _bottom(size: Size) -> int:
