@@ -2,6 +2,7 @@
 
 from mlflow_nas.api.boards import boards, doctor
 from mlflow_nas.api.cache import cache_prune, cache_show
+from mlflow_nas.api.compare import CompareResult, compare
 from mlflow_nas.api.data_check import DataCheckResult, data_check
 from mlflow_nas.api.deploy import deploy
 from mlflow_nas.api.evaluate import evaluate
@@ -35,6 +36,7 @@ from mlflow_nas.api.train import train
 __all__ = [
     "BoardsResult",
     "CacheReport",
+    "CompareResult",
     "DataCheckResult",
     "DeployResult",
     "DoctorResult",
@@ -52,6 +54,7 @@ __all__ = [
     "boards",
     "cache_prune",
     "cache_show",
+    "compare",
     "data_check",
     "deploy",
     "doctor",

@@ -8,8 +8,7 @@ from mlflow_nas.api.results import SearchResult
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.api.studies import tracked
 from mlflow_nas.api.study_pages import study_page
-from mlflow_nas.config import ReportConfig, SearchConfig
-from mlflow_nas.config.sections import StorageSection
+from mlflow_nas.config import ReportConfig, SearchConfig, StorageSection
 from mlflow_nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:

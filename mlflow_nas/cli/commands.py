@@ -13,6 +13,7 @@ from mlflow_nas.cli.output import reserve_streams, run_command
 from mlflow_nas.config import (
     BoardsConfig,
     CachePruneConfig,
+    CompareConfig,
     DataCheckConfig,
     DeployConfig,
     DoctorConfig,
@@ -163,6 +164,14 @@ def rollback(*, as_json: bool, **options: Any) -> None:
 def report(*, as_json: bool, **options: Any) -> None:
     """Write the page of a study: what to ship and why; compare costs and results of searches."""
     run_command(lambda: api.report(**options), as_json=as_json, show=formats.format_report)
+
+
+@main.command(cls=ConfigCommand, config=CompareConfig)
+def compare(*, as_json: bool, **options: Any) -> None:
+    """Draw two detectors' boxes and times side by side on images or a video, as a GIF or MP4 file."""
+    run_command(
+        lambda: api.compare(on_step=_print_step, **options), as_json=as_json, show=formats.format_compare
+    )
 
 
 @main.command(cls=ConfigCommand, config=StatusConfig)

@@ -1,7 +1,6 @@
 """Lines at the end of a terminal that are drawn again while work runs; other messages stand above them."""
 
 import logging
-import os
 import shutil
 import sys
 import threading
@@ -9,18 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-__all__ = ["LiveLines", "LogHandler", "is_terminal"]
+__all__ = ["LiveLines", "LogHandler"]
 
 _EVERY_S = 0.5
 _UP, _CLEAR = "\x1b[{}A\r", "\r\x1b[J"
 
 _shown: "LiveLines | None" = None
 """The lines that are drawn now: messages of the log go above them."""
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether lines can be drawn again on a stream."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class LiveLines:

@@ -9,7 +9,7 @@ from typing import Protocol
 import click
 
 from mlflow_nas.cli.forecast import TimeLeft, format_seconds
-from mlflow_nas.cli.live import LiveLines, is_terminal
+from mlflow_nas.cli.live import LiveLines
 from mlflow_nas.report import front_of
 from mlflow_nas.types import Objective, TrialResult
 
@@ -176,7 +176,7 @@ class Bar:
         return self._stage if claim is None else self._running.get(claim.number, self._stage)
 
     def _open(self) -> None:
-        if self._live is None and is_terminal(sys.stderr):
+        if self._live is None and sys.stderr.isatty():
             self._live = LiveLines(sys.stderr, self.lines)
             self._live.start()
         self._draw()
@@ -187,7 +187,7 @@ class Bar:
 
     def _say(self, line: str) -> None:
         """A line of a log; a terminal shows the same in its live lines."""
-        if self._live is None and not is_terminal(sys.stderr):
+        if self._live is None and not sys.stderr.isatty():
             click.echo(line, err=True)
 
 

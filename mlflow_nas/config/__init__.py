@@ -13,6 +13,7 @@ from mlflow_nas.config.commands import (
     StatusConfig,
     TrainConfig,
 )
+from mlflow_nas.config.compare import CompareConfig
 from mlflow_nas.config.deployment import (
     DeployConfig,
     PinConfig,
@@ -59,6 +60,7 @@ __all__ = [
     "BoardsConfig",
     "CachePruneConfig",
     "CommandConfig",
+    "CompareConfig",
     "DataCheckConfig",
     "DataSection",
     "DeployConfig",

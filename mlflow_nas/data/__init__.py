@@ -7,6 +7,7 @@ from mlflow_nas.data.dataset import DetectionDataset, Record
 from mlflow_nas.data.eval_augmentations import default_eval_augmentations, with_eval_augmentations
 from mlflow_nas.data.findings import Finding, Findings
 from mlflow_nas.data.formats import MissingSplitError
+from mlflow_nas.data.formats.suffixes import is_image
 from mlflow_nas.data.image_files import read_image
 from mlflow_nas.data.images import resize_image, resize_to_bytes
 from mlflow_nas.data.loading import MemoryLoader, stack_targets
@@ -37,6 +38,7 @@ __all__ = [
     "calibration_images",
     "default_eval_augmentations",
     "in_order",
+    "is_image",
     "load_dataset",
     "load_held_out",
     "load_splits",

@@ -6,7 +6,7 @@ from mlflow_nas.registry.pins import pin, unpin
 from mlflow_nas.registry.plan import DEFAULT_OBJECTIVES, Change, Plan, Primary, alias_names, make_plan
 from mlflow_nas.registry.receiver import Receiver
 from mlflow_nas.registry.reconcile import Reconciliation, reconcile
-from mlflow_nas.registry.reference import RegisteredReference, find_reference
+from mlflow_nas.registry.reference import RegisteredReference, find_reference, newest_reference
 from mlflow_nas.registry.register import register_model
 from mlflow_nas.registry.watch import watch
 from mlflow_nas.registry.webhook import check_webhook, install_webhook, remove_webhook, serve_webhook
@@ -30,6 +30,7 @@ __all__ = [
     "first_objective",
     "install_webhook",
     "make_plan",
+    "newest_reference",
     "objectives_of",
     "pin",
     "reconcile",

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow_nas.registry.checks import finite_number, objectives_of
 from mlflow_nas.tracking import server_call
 
-__all__ = ["RegisteredReference", "find_reference"]
+__all__ = ["RegisteredReference", "find_reference", "newest_reference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +50,15 @@ def find_reference(client: MlflowClient, model: str, tags: Mapping[str, str]) ->
         latency_ms=float(newest.tags["latency_ms"]),
         accuracies={name: newest.tags[name] for name in accuracies if name in newest.tags},
     )
+
+
+@server_call("find the reference", "check that it runs, then rerun the same command")
+def newest_reference(client: MlflowClient, model: str) -> str | None:
+    """The URI of the newest reference of a model, of any board and data set; None without one.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    found = client.search_model_versions(f"name='{model}' AND tags.`nas.role` = 'reference'")
+    newest = max((int(version.version) for version in found), default=None)
+    return None if newest is None else f"models:/{model}/{newest}"

@@ -1,5 +1,6 @@
 """Figures, tables and descriptions of results."""
 
+from mlflow_nas.report.clip import FramePanel, draw_frame, panel_height, write_gif
 from mlflow_nas.report.compared_images import ComparedImage, compare_images
 from mlflow_nas.report.comparison_page import write_comparison_page
 from mlflow_nas.report.detections import draw_boxes
@@ -16,14 +17,17 @@ from mlflow_nas.report.tables import study_description, table_columns
 __all__ = [
     "FULL",
     "ComparedImage",
+    "FramePanel",
     "ImageMatch",
     "Matches",
     "SearchCosts",
     "StudyReport",
     "compare_images",
     "draw_boxes",
+    "draw_frame",
     "front_of",
     "match_detections",
+    "panel_height",
     "pareto_png",
     "profile_png",
     "selection_description",
@@ -32,5 +36,6 @@ __all__ = [
     "study_description",
     "table_columns",
     "write_comparison_page",
+    "write_gif",
     "write_study_page",
 ]

@@ -30,7 +30,18 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
 def test_the_commands() -> None:
     """One per function of the API."""
     assert [
-        *("boards", "deploy", "doctor", "evaluate", "finish", "focus", "pin", "profile", "promote"),
+        *(
+            "boards",
+            "compare",
+            "deploy",
+            "doctor",
+            "evaluate",
+            "finish",
+            "focus",
+            "pin",
+            "profile",
+            "promote",
+        ),
         *("register", "report", "rollback", "search", "select", "status", "train", "watch"),
     ] == COMMANDS
 

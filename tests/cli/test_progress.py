@@ -131,7 +131,6 @@ def test_without_a_terminal_each_stage_and_trial_is_a_line(
 
 def test_a_terminal_keeps_one_line(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The live lines are cleared at the end."""
-    monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     bar = _search(clock)

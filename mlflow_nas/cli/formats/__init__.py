@@ -13,7 +13,7 @@ from mlflow_nas.cli.formats.deployment import (
     format_watch,
 )
 from mlflow_nas.cli.formats.profile import format_focus, format_profile
-from mlflow_nas.cli.formats.report import format_report
+from mlflow_nas.cli.formats.report import format_compare, format_report
 from mlflow_nas.cli.formats.search import format_evaluate, format_search, format_status, format_train
 from mlflow_nas.cli.formats.select import format_select
 from mlflow_nas.cli.formats.table import format_table, format_ui
@@ -21,6 +21,7 @@ from mlflow_nas.cli.formats.table import format_table, format_ui
 __all__ = [
     "format_boards",
     "format_cache",
+    "format_compare",
     "format_data_check",
     "format_deploy",
     "format_doctor",

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mlflow_nas.api import ReportResult
+from mlflow_nas.api import CompareResult, ReportResult
 from mlflow_nas.cli.formats.table import format_table
 
-__all__ = ["format_report"]
+__all__ = ["format_compare", "format_report"]
 
 _COLUMNS = {
     "strategy": "strategy",
@@ -57,3 +57,12 @@ def _interval(row: Mapping[str, Any], name: str) -> Any:
     if name != "tau" or row["tau_ci_low"] is None:
         return row[name]
     return f"{row['tau']:.2f} [{row['tau_ci_low']:.2f}, {row['tau_ci_high']:.2f}]"
+
+
+def format_compare(result: CompareResult) -> str:
+    """The file, and what each detector did on it."""
+    rows = [
+        {"detector": name, "median ms": median_ms, "boxes": result.detections[name]}
+        for name, median_ms in result.median_ms.items()
+    ]
+    return f"{format_table(rows)}\n{result.frames} frames in {result.out}; times of this machine."
