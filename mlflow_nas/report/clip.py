@@ -68,7 +68,7 @@ def draw_frame(
 
 def panel_height(pixels: NDArray[np.uint8]) -> int:
     """The height of a panel that an image fills, pixels."""
-    height, width = pixels.shape[:2]
+    height, width = (int(side) for side in pixels.shape[:2])
     return round(height * _PANEL_PX / width)
 
 
