@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
+import reference_names
 
 from mlflow_nas.cli import main
 from mlflow_nas.cli.options import ConfigCommand
@@ -94,6 +95,7 @@ def generated() -> dict[str, str]:
         "MLproject": _mlproject(),
         "docs/reference/commands.md": _commands_page(),
         "docs/reference/configuration.md": _configuration_page(),
+        "docs/reference/results.md": _results_page(),
     }
 
 
@@ -182,6 +184,27 @@ def _configuration_page() -> str:
         ]
         table = _table(("setting", "option", "value", "default", "meaning"), rows)
         parts += [f"## {name}", f"{model.__doc__} {_users(model, users)}", table]
+    return "\n\n".join(parts) + "\n"
+
+
+def _results_page() -> str:
+    tables = {
+        "Metrics of runs": ("metric", reference_names.METRICS),
+        "Tags of runs": ("tag", reference_names.TAGS),
+        "Tags of model versions": ("tag", reference_names.VERSION_TAGS),
+        "Aliases": ("alias", reference_names.ALIASES),
+        "Files of runs": ("file", reference_names.FILES),
+        "Errors": ("error", reference_names.ERRORS),
+        "Exit codes": ("code", reference_names.EXIT_CODES),
+    }
+    parts = [
+        f"<!-- {_WRITTEN.replace('mlflow_nas/config', 'tools/reference_names.py')} -->",
+        "# Names of results",
+    ]
+    parts += ["`*` stands for any text. The names of the choices are the params `arch.*`."]
+    for title, (head, names) in tables.items():
+        rows = [(", ".join(f"`{one}`" for one in name.split(", ")), text) for name, text in names.items()]
+        parts += [f"## {title}", _table((head, "meaning"), rows)]
     return "\n\n".join(parts) + "\n"
 
 

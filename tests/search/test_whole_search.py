@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reference_names
 from mlflow.entities import Run
 from user_folder import SMALL, UserFolder
 
@@ -148,6 +149,16 @@ def test_a_trials_run_holds_architecture_and_metrics(trials: list[Run], searched
         assert run.data.tags["nas.state"] == "complete"
         assert run.data.tags["nas.protocol"]
         assert run.data.tags["nas.board.machine"] == "fake"
+
+
+def test_the_reference_lists_every_metric_and_tag(user_folder: UserFolder, extended: SearchResult) -> None:  # noqa: ARG001 - comes first
+    """docs/reference/results.md is generated from the same tables."""
+    metrics, tags = set(), set()
+    for run in user_folder.runs():
+        metrics |= run.data.metrics.keys()
+        tags |= {name for name in run.data.tags if not name.startswith("mlflow.")}
+    assert {name for name in metrics if not reference_names.describes(reference_names.METRICS, name)} == set()
+    assert {name for name in tags if not reference_names.describes(reference_names.TAGS, name)} == set()
 
 
 def test_a_trial_is_linked_with_its_data(trials: list[Run]) -> None:

@@ -1,0 +1,101 @@
+"""The names that runs, versions and files have: what docs/reference/results.md lists."""
+
+from fnmatch import fnmatch
+
+__all__ = ["ALIASES", "ERRORS", "EXIT_CODES", "FILES", "METRICS", "TAGS", "VERSION_TAGS", "describes"]
+
+METRICS = {
+    "map, map_50": "COCO mAP at IoU .5:.95 and at .5 of the file that ships, on val; 0..1",
+    "map_fp32, map_50_fp32": "the same of the trained float network",
+    "map_ci_low, map_ci_high": "of finalists: 95 % interval over images",
+    "map_difference, map_difference_ci_low, map_difference_ci_high": "of finalists: to the detector as "
+    "given, with its 95 % interval",
+    "test_map, test_map_50": "on the test split, of the front and the baseline; decides nothing",
+    "latency_ms": "`latency_ratio` times the study's reference latency: what is optimized, compared, limited",
+    "latency_ratio": "to the reference model, timed in turn; of processor time where it can be had",
+    "speedup": "latency of the detector as given (else of the reference model) over that of the file",
+    "latency_raw_ms, latency_raw_ms_*, reference_latency_raw_ms": "wall-clock milliseconds: median, `_p90`, "
+    "`_p99`, `_min`, `_mean`; of the reference model in the same measurement",
+    "latency_cv, latency_spread": "coefficient of variation of single times, and of the ratio between loads",
+    "latency_runs, latency_attempts": "timed inferences, and measurements until it was stable",
+    "power_w, energy_mj": "while the file ran, and of one inference, where the board has a sensor",
+    "params, macs, flops": "of one image at the architecture's input size; FLOPs = 2 x MACs",
+    "model_size_bytes": "of the file that ships",
+    "board_drift, *_drift": "largest difference of outputs: board and host, or two steps of the export",
+    "train_s, trial_s, epochs": "wall-clock seconds of the training and of all steps; trained epochs",
+    "epoch/*": "the learning curve, by epoch",
+    "constraint/*": "how far a limit is violated; feasible at 0 and below",
+    "best_*, front_size, hypervolume": "of a study's run: best first objective, members of the front, "
+    "hypervolume of accuracy and latency ratio (reference point 0 and 1.5)",
+    "cost.*": "of a study's run: costs and results of its searches, by strategy",
+    "float_latency_ratio": "of a study's run: the reference model's float file over its int8 file",
+    "module/*, profile_*": "of a profile: milliseconds by module, of runs and of nodes",
+    "emulated_*": "times of an emulated board, which are no latencies",
+}
+"""Names, with * for any text, to meaning; of runs."""
+
+TAGS = {
+    "nas.study, nas.trial, nas.key, nas.uid": "study, number of the trial, key of the architecture, unique id",
+    "nas.role": "study, trial, baseline, reference, seed, repeat, finalist; a command's name",
+    "nas.state": "complete, infeasible, failed, pruned",
+    "nas.error": "why a trial has no result",
+    "nas.board, nas.protocol, nas.runtime": "where and how latency was measured; only latencies of "
+    "one protocol compare",
+    "nas.board.*": "facts of the board while it measured",
+    "nas.space, nas.choices, nas.task, nas.precision": "what was searched",
+    "nas.dataset, nas.data_findings, nas.skipped_images": "digest of train and val; what was wrong with "
+    "the files",
+    "nas.latency_unstable": "true: the latency is not to be trusted",
+    "nas.estimator, nas.drawn, nas.selection": "what chose a trial; the run of the selection",
+    "nas.plan, nas.plan_because": "whether the trials fit into the budget",
+    "nas.trained_on": "processor of the trainings",
+    "nas.classes, nas.sha256": "of a model's file",
+    "nas.step.*": "fingerprint of a cached step whose files the run holds",
+}
+
+VERSION_TAGS = {
+    "nas.pareto, nas.front, nas.dominated_by": "on the front or not, and by which version",
+    "nas.pinned": "an alias was set by hand and stays",
+    "nas.reference_*": "accuracy of what the version is compared with",
+    "deploy.*": "state of a device that holds, or refused, the version",
+}
+
+ALIASES = {
+    "champion": "what to ship: with a speed goal the most accurate that meets it, else the fastest whose "
+    "accuracy is at most `registry.max_drop` below the reference's",
+    "fastest, most-accurate, knee": "the ends and the knee of the front",
+    "ROLE-BOARD": "the same of one board; those without a suffix belong to the board of the first "
+    "registration",
+}
+
+FILES = {
+    "report.html": "of a study: its page",
+    "pareto.png": "of a study: the front",
+    "trials.json": "of a study: the table of trials",
+    "training_batch.png": "of a study: augmented training images with their boxes",
+    "detections.png": "of a logged model's run: detections on val images",
+    "profile.png, profile.json, modules.json, operators.json, nodes.json": "of a profile",
+    "steps/": "files of cached steps for other machines",
+    "changes.jsonl": "of a promotion: what it changed",
+}
+
+ERRORS = {
+    "ConfigError": "a mistake in the command, the data or a file: exit code 2",
+    "CandidateError": "the architecture can't be built, exported, quantized or run",
+    "BoardError": "the board can't be reached, or failed",
+    "MachineError": "this machine: a full disk, too little memory, a lost accelerator",
+    "RegistryError": "MLflow does not answer, or refuses",
+}
+
+EXIT_CODES = {
+    "0": "done; of `doctor`: the board can be used",
+    "1": "everything that is foreseen and not the user's mistake",
+    "2": "a mistake in the command, the configuration or the data",
+    "128 + N": "ended by signal N: 130 after Ctrl-C; the same command continues a study",
+    "141": "the reader of the output is gone",
+}
+
+
+def describes(table: dict[str, str], name: str) -> bool:
+    """Whether a table lists a name."""
+    return any(fnmatch(name, pattern) for names in table for pattern in names.split(", "))
