@@ -35,7 +35,7 @@ METRICS = {
 """Names, with * for any text, to meaning; of runs."""
 
 TAGS = {
-    "nas.study, nas.trial, nas.key, nas.uid": "study, number of the trial, key of the architecture, unique id",
+    "nas.study, nas.trial, nas.key, nas.uid": "study, number of the trial, architecture's key, unique id",
     "nas.role": "study, trial, baseline, reference, seed, repeat, finalist; a command's name",
     "nas.state": "complete, infeasible, failed, pruned",
     "nas.error": "why a trial has no result",

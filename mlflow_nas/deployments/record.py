@@ -75,4 +75,4 @@ def _store(
 
 
 def _version(manifest: Manifest | None) -> dict[str, object] | None:
-    return manifest and {name: manifest.get(name) for name in _KEPT}
+    return {name: manifest.get(name) for name in _KEPT} if manifest else None
