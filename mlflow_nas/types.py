@@ -135,8 +135,7 @@ class Latency:
             reference.
         power_w: mean power while the model ran; None without a sensor.
         energy_mj: energy of one inference, millijoules; None without a sensor.
-        load_ms: loading the file, once, milliseconds; None where it was not measured.
-        first_run_ms: the first inference after that, milliseconds.
+        load_ms: loading the file, milliseconds; first_run_ms: the inference after it; None if not measured.
         peak_memory_bytes: RAM that loading and the first inference take at most, beyond the process's own;
             None where the device's system does not tell.
         emulated: the board emulates another processor: this is no latency.
