@@ -1,6 +1,7 @@
 """The webhook's HTTP server, and its entry in MLflow."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -56,11 +57,29 @@ def make_app(receiver: Receiver) -> "FastAPI":
 
 
 def serve_webhook(receiver: Receiver, *, host: str, port: int) -> None:
-    """Serve until a signal ends the process."""
+    """Serve until a signal ends the process.
+
+    Raises:
+        ConfigError: the address can't be listened on.
+    """
     import uvicorn
 
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    uvicorn.run(make_app(receiver), host=host, port=port, access_log=False, log_config=None)
+    config = uvicorn.Config(make_app(receiver), access_log=False, log_config=None)
+    with _listener(host, port) as listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket of our own: uvicorn starts the receiver first, and ends the program when it can't listen."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port} can't be listened on ({error.strerror}): give another --port, or a --host of "
+            "this machine."
+        ) from error
 
 
 @server_call("install the webhook", SETTINGS)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -10,7 +11,8 @@ from contextlib import closing, contextmanager
 import pytest
 import uvicorn
 
-from mlflow_nas.registry import Change, Receiver
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.registry import Change, Receiver, serve_webhook
 from mlflow_nas.registry.receiver import MAX_BODY_BYTES, sign
 from mlflow_nas.registry.webhook import make_app
 
@@ -138,3 +140,16 @@ def test_events_while_the_receiver_is_down_are_repaired_by_its_start(registry: R
         registry.events += 1
         assert sender.post(*sender.delivery()) == 202
         registry.settle()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.7", "no such host"])
+def test_an_address_that_is_taken_or_elsewhere_is_one_sentence(host: str, registry: Registry) -> None:
+    """Before anything is reconciled."""
+    receiver = Receiver(secret=SECRET, models=[MODEL], act=registry.reconcile)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ConfigError, match=rf"{host}:{port} can't be listened on \(.+\): give another --port"
+        ):
+            serve_webhook(receiver, host=host, port=port)
+    assert registry.calls == 0
