@@ -27,7 +27,8 @@ STALE_S = 30.0
 """After this time without renewal a writer is dead. Each waiter measures it with its own clock."""
 RENEW_S = 5.0
 WAIT_S = 600.0
-POLL_S = 0.05
+POLL_S = (0.05, 0.5)
+"""Between two looks, growing from the first to the last: waiting writers must not keep the server busy."""
 
 
 class Lease:
@@ -53,7 +54,7 @@ class Lease:
         self._set(CHOOSING)
         self._number = 1 + max((_number(text) for text in self._others().values()), default=0)
         self._write()
-        deadline = time.monotonic() + wait_s
+        deadline, pause_s = time.monotonic() + wait_s, POLL_S[0]
         while first := self._before():
             if time.monotonic() > deadline:
                 raise RegistryError(
@@ -61,7 +62,8 @@ class Lease:
                     f"{wait_s:.0f} s ({_holder(first)}); wait for it to end, or stop it, and rerun the "
                     "same command"
                 )
-            time.sleep(POLL_S)
+            time.sleep(pause_s)
+            pause_s = min(1.5 * pause_s, POLL_S[1])
             self.renew()
 
     def renew(self) -> None:

@@ -122,6 +122,7 @@ def test_float_files_have_a_front_and_no_model(user_folder: UserFolder) -> None:
     assert (result.registry, result.deployed) == (None, None)
     (study,) = [run for run in user_folder.runs("study") if run.data.tags["nas.study"] == "float"]
     assert study.data.tags["nas.precision"] == "fp32"
+    assert study.data.tags["nas.data_findings"] == "{}"
 
 
 def test_an_estimate_chooses_within_the_limits(user_folder: UserFolder) -> None:
