@@ -24,7 +24,6 @@ from mlflow_nas.api.models import detector_files
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device, load_config
 from mlflow_nas.config.commands import ProfileConfig
-from mlflow_nas.space import load_space
 from mlflow_nas.types import Latency
 
 LIMITS = {"quiet": 0.01, "one core busy": 0.02}
@@ -90,10 +89,9 @@ def main() -> None:
     parser.add_argument("--budget-s", type=float, default=2.5, help="of timed runs per session")
     parser.add_argument("--arch", default="kernel_size=3,groups=2,channels=48,img_width=256")
     options = parser.parse_args()
-    space = load_space("fastestdet-head")
     with tempfile.TemporaryDirectory() as folder:
         candidate, baseline = (
-            detector_files(load_config(ProfileConfig, chosen), space, Path(folder) / name)["int8"]
+            detector_files(load_config(ProfileConfig, chosen), Path(folder) / name)["int8"]
             for name, chosen in (("candidate", {"arch": options.arch}), ("baseline", {}))
         )
         quiet = measure(options, candidate, baseline)

@@ -11,7 +11,7 @@ from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import is_quantized
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.space import COCO_CLASSES, input_size, load_seed_weights, load_space, read_architecture
+from mlflow_nas.space import COCO_CLASSES, input_size, load_seed_weights, open_space, read_architecture
 from mlflow_nas.tasks import Detector, NetworkDetector
 from mlflow_nas.tracking import connect, default_uri, fetch_model
 
@@ -95,13 +95,14 @@ def _fetch(model: str, folder: Path) -> Path:
 
 
 def _open_weights(config: EvaluateConfig, path: Path) -> LoadedDetector:
-    weights, space = load_seed_weights(path), load_space(config.space.name)
+    weights, aspect = load_seed_weights(path), config.space.aspect_number()
+    space = open_space(config.space.name, aspect=aspect, arch=config.arch)
     architecture = space.validate(read_architecture(space, config.arch) if config.arch else space.baseline)
     network = space.build(architecture, weights.num_classes)
     weights.fill(network)
     return LoadedDetector(
         detector=NetworkDetector(network),
-        img_size=input_size(config.img_width or space.width_of(architecture), config.space.aspect),
+        img_size=_wanted_size(config) or space.input_size(architecture, aspect),
         indexes=_indexes(config.data.classes, _names(weights.num_classes, config.data.classes), str(path)),
         precision="fp32",
         source=str(path),
@@ -109,8 +110,7 @@ def _open_weights(config: EvaluateConfig, path: Path) -> LoadedDetector:
 
 
 def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> LoadedDetector:
-    wanted = input_size(config.img_width, config.space.aspect) if config.img_width else None
-    detector = OnnxDetector(path, img_size=wanted)
+    detector = OnnxDetector(path, img_size=_wanted_size(config))
     written, copies = _read_metadata(detector.metadata, source)
     names = written or _names(detector.num_classes, config.data.classes)
     return LoadedDetector(
@@ -121,6 +121,15 @@ def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> LoadedDetecto
         source=source,
         eval_augmentations=copies,
     )
+
+
+def _wanted_size(config: EvaluateConfig) -> tuple[int, int] | None:
+    """Height and width that the options ask for; None where they leave them open."""
+    if config.img_width is None:
+        return None
+    return config.img_height or input_size(config.img_width, config.space.aspect_number())[
+        0
+    ], config.img_width
 
 
 def _read_metadata(metadata: Mapping[str, str], source: str) -> tuple[tuple[str, ...], int]:

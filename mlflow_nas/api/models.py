@@ -2,13 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlflow_nas.config import ProfileConfig
 from mlflow_nas.errors import CandidateError, ConfigError
-
-if TYPE_CHECKING:
-    from mlflow_nas.space import SearchSpace
 
 __all__ = ["Files", "detector_files", "onnx_files"]
 
@@ -53,15 +49,17 @@ def _shapes(settings: tuple[str, ...]) -> dict[str, list[int]]:
     return shapes
 
 
-def detector_files(config: ProfileConfig, space: "SearchSpace", folder: Path) -> Files:
+def detector_files(config: ProfileConfig, folder: Path) -> Files:
     """Both files of an architecture's detector; its latency does not depend on its weights.
 
     Raises:
         ConfigError: the architecture or weights; CandidateError: it can't be exported or quantized.
     """
     from mlflow_nas.export import export_onnx, quantize_int8, random_images
-    from mlflow_nas.space import build_detector, load_seed_weights, read_architecture
+    from mlflow_nas.space import build_detector, load_seed_weights, open_space, read_architecture
 
+    aspect = config.space.aspect_number()
+    space = open_space(config.space.name, aspect=aspect, arch=config.arch)
     architecture = read_architecture(space, config.arch) if config.arch else dict(space.baseline)
     weights = load_seed_weights(config.weights).for_classes(config.classes) if config.weights else None
     network = build_detector(
@@ -71,7 +69,7 @@ def detector_files(config: ProfileConfig, space: "SearchSpace", folder: Path) ->
     fp32 = export_onnx(
         network,
         folder / "model.onnx",
-        img_size=space.input_size(architecture, config.space.aspect),
+        img_size=space.input_size(architecture, aspect),
         metadata={"mlflow_nas.key": space.key(architecture)},
     )
     images = random_images(fp32, _CALIBRATION)

@@ -104,9 +104,7 @@ def _files(config: ProfileConfig, folder: Path) -> "tuple[Files, str | None]":
 
     if config.model is not None:
         return onnx_files(config, config.model, folder)
-    from mlflow_nas.space import load_space
-
-    return detector_files(config, load_space(config.space.name), folder), None
+    return detector_files(config, folder), None
 
 
 def _file(path: Path, found: "Profile") -> dict[str, Any]:

@@ -101,6 +101,13 @@ class EvaluateConfig(CommandConfig):
         description="Input width in pixels; unset: the architecture's, or the file's",
         json_schema_extra=option("img_width"),
     )
+    img_height: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="Input height in pixels, beside img_width; unset: img_width / space.aspect",
+        json_schema_extra=option("img_height"),
+    )
     data: DataSection = DataSection()
     space: NetworkSection = NetworkSection()
 
@@ -112,6 +119,8 @@ class EvaluateConfig(CommandConfig):
             raise ValueError(
                 f"{' and '.join(given) or 'No detector'} given: name exactly one with {', '.join(named)}"
             )
+        if self.img_height and not self.img_width:
+            raise ValueError("--img-height is given without --img-width: give both")
         return self
 
 

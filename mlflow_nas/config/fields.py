@@ -11,6 +11,7 @@ from mlflow_nas.types import Limit
 
 __all__ = [
     "NAME",
+    "Aspect",
     "Choices",
     "CommandConfig",
     "File",
@@ -23,10 +24,12 @@ __all__ = [
     "option",
     "read_choices",
     "read_limit",
+    "written",
 ]
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 MAX_PATH_CHARACTERS = 4096
+MIN_ASPECT, MAX_ASPECT = 0.1, 10.0
 
 _CHOICE = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(.+?)\s*", re.DOTALL)
 _LIMIT = re.compile(r"([A-Za-z_][\w./-]*)(<=|>=)([^<>=\s,]+)")
@@ -55,6 +58,11 @@ def option(
         argument: the command line takes it by its position, without the option's name.
     """
     return {"option": name, "repeatable": repeatable, "form": form, "argument": argument}
+
+
+def written(form: str) -> dict[str, JsonValue]:
+    """Metadata of a field without an option of its own: how a value is written."""
+    return {"form": form}
 
 
 def _split(value: object) -> object:
@@ -147,10 +155,23 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _aspect(value: str) -> str:
+    if value in ("auto", "square"):
+        return value
+    try:
+        known = MIN_ASPECT < float(value) < MAX_ASPECT
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"write auto, square, or a number between {MIN_ASPECT} and {MAX_ASPECT}")
+    return value
+
+
 Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", max_length=100)]
 File = Annotated[Path, AfterValidator(_usable_path)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_split), AfterValidator(_distinct), Field(min_length=1)]
 Words = Annotated[tuple[Text, ...], BeforeValidator(_each_split)]
 LimitTexts = Annotated[tuple[Text, ...], BeforeValidator(_limits)]
+Aspect = Annotated[Text, AfterValidator(_aspect)]
 Choices = Annotated[tuple[Text, ...], BeforeValidator(_choices)]

@@ -4,7 +4,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlflow_nas.config.fields import Choices, File, LimitTexts, Name, Names, Section, Text, option
+from mlflow_nas.config.fields import (
+    Aspect,
+    Choices,
+    File,
+    LimitTexts,
+    Name,
+    Names,
+    Section,
+    Text,
+    option,
+    written,
+)
+from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import InputContract
 
 __all__ = [
@@ -70,7 +82,31 @@ class NetworkSection(Section):
         description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME",
         json_schema_extra=option("space"),
     )
-    aspect: float = Field(1.0, gt=0.1, lt=10, description="Width / height of the network's input")
+    aspect: Aspect = Field(
+        "square",
+        description="Width / height of the network's input; auto: the median of the training images",
+        json_schema_extra=written("auto|square|NUMBER"),
+    )
+
+    def aspect_number(self, of_images: float | None = None) -> float:
+        """`aspect` as a number.
+
+        Args:
+            of_images: median of the training images; None where the command reads none.
+
+        Raises:
+            ConfigError: it is auto, and the command reads no training images.
+        """
+        if self.aspect == "square":
+            return 1.0
+        if self.aspect != "auto":
+            return float(self.aspect)
+        if of_images is None:
+            raise ConfigError(
+                "space.aspect=auto needs training images, and this command reads none: give the number, such "
+                "as space.aspect=1.33, or the input's height with --arch img_height=240."
+            )
+        return of_images
 
 
 class SpaceSection(NetworkSection):
@@ -79,7 +115,7 @@ class SpaceSection(NetworkSection):
     choices: Choices = Field(
         (),
         description="Fewer choices, written space.NAME=A,B or space.NAME=FIRST..LAST:STEP, such as "
-        "space.channels=24..64:8",
+        "space.channels=24..64:8; space.img_height=192..320:32 makes the input's height a choice",
     )
 
 
@@ -97,6 +133,13 @@ class TrainingSection(Section):
         le=4096,
         description="Input width of the given weights, measured as they are; unset: 352 for the published "
         "detector, else the baseline's",
+    )
+    weights_img_height: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="Input height of the given weights; unset: their width in the baseline's aspect ratio "
+        "(the published detector's input is square)",
     )
     backbone_weights: File | None = Field(
         None, description="ImageNet weights of shufflenet_v2_x0_5; unset: torchvision downloads them"

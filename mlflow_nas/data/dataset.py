@@ -129,6 +129,13 @@ class DetectionDataset:
         return state.hexdigest()[:_DIGEST_CHARACTERS]
 
     @property
+    def aspect(self) -> float:
+        """Median width / height of the images."""
+        return float(
+            np.median([width / height for height, width in (one.source.size for one in self.records)])
+        )
+
+    @property
     def originals(self) -> "DetectionDataset":
         """Its images without augmentations."""
         return self.part(self.records[: len(self) // self.eval_augmentations])

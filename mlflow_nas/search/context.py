@@ -12,8 +12,7 @@ from mlflow_nas.space import (
     input_size,
     load_backbone_weights,
     load_seed_weights,
-    load_space,
-    narrow,
+    open_space,
 )
 from mlflow_nas.train import named_recipe
 from mlflow_nas.trial import (
@@ -61,7 +60,9 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         test_fraction=config.data.test_fraction,
         eval_augmentations=config.data.eval_augmentations,
     )
-    space = narrow(load_space(config.space.name), config.space.choices)
+    aspect = config.space.aspect_number(data.train.aspect)
+    arch = config.arch if isinstance(config, TrainConfig) else None
+    space = open_space(config.space.name, config.space.choices, aspect=aspect, arch=arch)
     search = config.search if isinstance(config, SearchConfig) else SearchConfig().search
     return StudyContext(
         space=space,
@@ -76,7 +77,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         recipe=recipe,
         objectives=parse_objectives(search.objectives),
         limits=parse_limits(search.limits),
-        aspect=config.space.aspect,
+        aspect=aspect,
         weights=weights,
         backbone_weights=None if weights else load_backbone_weights(training.backbone_weights),
         precision=config.quantization.precision,
@@ -84,17 +85,20 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         max_int8_drop=config.quantization.max_drop,
         freeze_unchanged=automatic,
         threads=training.threads,
-        given=_given(config, weights, space) if not isinstance(config, TrainConfig) else None,
+        given=_given(config, weights, space, aspect) if not isinstance(config, TrainConfig) else None,
     )
 
 
-def _given(config: StudyConfig, weights: SeedWeights | None, space: SearchSpace) -> GivenDetector | None:
+def _given(
+    config: StudyConfig, weights: SeedWeights | None, space: SearchSpace, aspect: float
+) -> GivenDetector | None:
     """The detector of the given weights, with all of its classes, at its own input size."""
     if weights is None:
         return None
     is_published = weights.full.num_classes == len(COCO_CLASSES)
-    width = config.training.weights_img_width or (
-        PUBLISHED_IMG_WIDTH if is_published else space.width_of(space.baseline)
+    own_height, own_width = (
+        input_size(PUBLISHED_IMG_WIDTH, 1.0) if is_published else space.input_size(space.baseline, aspect)
     )
-    size = input_size(width, config.space.aspect)
-    return given_detector(weights, space, classes=config.data.classes, img_size=size)
+    width = config.training.weights_img_width or own_width
+    height = config.training.weights_img_height or input_size(width, own_width / own_height)[0]
+    return given_detector(weights, space, classes=config.data.classes, img_size=(height, width))

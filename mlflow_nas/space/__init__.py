@@ -16,9 +16,10 @@ from mlflow_nas.space.fastestdet import (
     slice_weights,
 )
 from mlflow_nas.space.fastestdet.spaces import fastestdet_head, seed_head
+from mlflow_nas.space.height import open_space, with_height
 from mlflow_nas.space.narrow import narrow, read_architecture
 from mlflow_nas.space.parameter import Parameter, Value
-from mlflow_nas.space.search_space import SearchSpace, input_size
+from mlflow_nas.space.search_space import INPUT_SIZES, SearchSpace, input_size
 from mlflow_nas.space.sharing import NetworkWeights, SharedWeights
 from mlflow_nas.space.weights import (
     BackboneWeights,
@@ -32,6 +33,7 @@ from mlflow_nas.space.weights import (
 __all__ = [
     "CLASS_POWER",
     "COCO_CLASSES",
+    "INPUT_SIZES",
     "OBJECTNESS_POWER",
     "PUBLISHED_IMG_WIDTH",
     "SPACES",
@@ -56,6 +58,7 @@ __all__ = [
     "load_seed_weights",
     "load_space",
     "narrow",
+    "open_space",
     "read_architecture",
     "run_file",
     "save_weights",
@@ -64,4 +67,5 @@ __all__ = [
     "siou",
     "slice_weights",
     "state_digest",
+    "with_height",
 ]

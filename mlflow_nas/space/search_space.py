@@ -14,7 +14,10 @@ from mlflow_nas.space.fastestdet.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
 from mlflow_nas.types import Architecture
 
-__all__ = ["Build", "SearchSpace", "Transfer", "input_size", "transfer_same"]
+__all__ = ["INPUT_SIZES", "Build", "SearchSpace", "Transfer", "input_size", "transfer_same"]
+
+INPUT_SIZES = ("img_width", "img_height")
+"""Parameters of the input's size, pixels; a space may have none of them, the width, or both."""
 
 Build: TypeAlias = Callable[[Architecture, int], FastestDet]
 """Architecture and number of classes to a network with weights drawn at random."""
@@ -149,8 +152,9 @@ class SearchSpace:
         return int(architecture.get("img_width", self.img_width))
 
     def input_size(self, architecture: Architecture, aspect: float = 1.0) -> tuple[int, int]:
-        """Height and width of the input in pixels; the height follows the aspect ratio, in steps of 4."""
-        return input_size(self.width_of(architecture), aspect)
+        """Height and width of the input in pixels; without an `img_height` it follows the aspect ratio."""
+        height, width = input_size(self.width_of(architecture), aspect)
+        return int(architecture.get("img_height", height)), width
 
     def describe(self) -> str:
         """The choices as text, one parameter after the other."""

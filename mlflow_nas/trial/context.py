@@ -8,6 +8,7 @@ from torch import nn
 
 from mlflow_nas.data import DetectionDataModule, DetectionDataset
 from mlflow_nas.space import (
+    INPUT_SIZES,
     BackboneWeights,
     SearchSpace,
     SeedWeights,
@@ -148,9 +149,8 @@ class StudyContext:
         if self.weights is None or not self.recipe.distillation:
             return None
         full, classes = self.weights.full, self.weights.class_indexes
-        baseline = {**self.space.baseline}
-        if "img_width" in baseline:
-            baseline["img_width"] = architecture["img_width"]
+        sizes = {name: architecture[name] for name in INPUT_SIZES if name in architecture}
+        baseline = {**self.space.baseline, **sizes}
         num_classes = full.num_classes if classes else len(self.val.classes)
         network = build_detector(baseline, num_classes=num_classes, space=self.space)
         if not full.fits(network):

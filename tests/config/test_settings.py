@@ -71,7 +71,7 @@ def test_every_default_may_be_typed(model: type[CommandConfig]) -> None:
         ),
         ("training.recipe", "default|fastestdet", "--set training.recipe"),
         ("training.weights", "FILE", "--weights"),
-        ("space.aspect", ">0.1..<10", "--set space.aspect"),
+        ("space.aspect", "auto|square|NUMBER", "--set space.aspect"),
         ("search.budget_s", ">0", "--set search.budget_s"),
         ("data.classes", "A,B,...", "--classes"),
     ],

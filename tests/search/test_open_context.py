@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import nn
 
-from mlflow_nas.config import SearchConfig, load_config
+from mlflow_nas.config import ProfileConfig, SearchConfig, load_config
+from mlflow_nas.data import DetectionDataset, load_splits
+from mlflow_nas.data.dataset import MemoryImage
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.search import open_context, seeded
 from mlflow_nas.space import (
@@ -115,6 +118,53 @@ def test_what_cant_be_opened_is_the_users_mistake(
     """One sentence, before anything is trained."""
     with pytest.raises(ConfigError, match=sentence):
         _open(tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"), [("square", (320, 320)), ("auto", (240, 320)), ("1.25", (256, 320))]
+)
+def test_the_height_follows_the_data_where_that_is_asked_for(
+    aspect: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """By the median of the training images, here 4:3; a height that is a choice goes before."""
+    images = load_splits(DATA, ("person",)).train.records
+    wide = MemoryImage(np.zeros((30, 40, 3), np.uint8))
+    records = [replace(one, source=wide) for one in images]
+    assert load_splits(DATA, ("person",)).train.part(records).aspect == pytest.approx(4 / 3)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DetectionDataset, "aspect", 4 / 3)
+        context = _open(tmp_path, **{"space.aspect": aspect})
+        chosen = _open(tmp_path, set=f"space.aspect={aspect} space.img_height=160,200")
+    assert context.input_size(context.space.baseline) == size
+    assert chosen.input_size(chosen.space.baseline) == size
+    assert chosen.input_size({**chosen.space.baseline, "img_height": 160}) == (160, 320)
+
+
+def test_what_was_given_keeps_its_own_size(seed_weights: Path, tmp_path: Path) -> None:
+    """The baseline's, or the width and height that are said."""
+    sizes = {
+        "": (240, 320),
+        "training.weights_img_width=160": (120, 160),
+        "training.weights_img_width=160 training.weights_img_height=160": (160, 160),
+    }
+    for settings, size in sizes.items():
+        context = _open(tmp_path, weights=seed_weights, set=f"space.aspect=1.333 {settings}")
+        assert context.given is not None
+        assert context.given.img_size == size
+
+
+@pytest.mark.parametrize("aspect", ["wide", "0.05", "11", "nan"])
+def test_what_is_no_aspect_is_refused(aspect: str) -> None:
+    """The sentence says what may be written."""
+    with pytest.raises(ConfigError, match=r"space\.aspect.*auto, square, or a number between 0\.1 and 10"):
+        load_config(SearchConfig, {"space.aspect": aspect})
+
+
+def test_without_training_images_there_is_no_median() -> None:
+    """The sentence says what to give instead."""
+    config = load_config(ProfileConfig, {"space.aspect": "auto"})
+    with pytest.raises(ConfigError, match=r"reads none: give the number, such as space\.aspect=1\.33"):
+        config.space.aspect_number()
 
 
 def test_an_emulated_board_has_no_latencies(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny_space
 from optuna.trial import TrialState
@@ -13,8 +14,11 @@ from user_folder import SMALL, UserFolder
 from mlflow_nas import api
 from mlflow_nas.api import SearchResult
 from mlflow_nas.api.studies import tracked
-from mlflow_nas.config import SearchConfig, load_config
+from mlflow_nas.config import SearchConfig, find_device, load_config
+from mlflow_nas.deployments.predict import predict
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.estimate import complexity
+from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.search import Claim, NoProgress, Session
 from mlflow_nas.space import build_detector, save_weights
 from mlflow_nas.types import TrialResult
@@ -123,6 +127,26 @@ def test_float_files_have_a_front_and_no_model(user_folder: UserFolder) -> None:
     (study,) = [run for run in user_folder.runs("study") if run.data.tags["nas.study"] == "float"]
     assert study.data.tags["nas.precision"] == "fp32"
     assert study.data.tags["nas.data_findings"] == "{}"
+
+
+def test_a_height_is_searched_and_reaches_the_device(user_folder: UserFolder) -> None:
+    """Trained, quantized, measured and deployed at 96 x 128; detections are boxes of the user's image."""
+    result = user_folder.search(
+        study="height", trials=1, model="height", set="space.img_height=64,96 space.aspect=1.333"
+    )
+    (trial,) = result.trials
+    assert trial.key == "c24-k3-w128-ht96"
+    assert OnnxDetector(trial.artefacts["int8"]).img_size == (96, 128)
+    space = tiny_space.tiny_space()
+    square = complexity(build_detector(space.baseline, num_classes=1, space=space), (128, 128))
+    assert trial.metrics["macs"] == pytest.approx(square["macs"] * 96 / 128)
+    with user_folder.entered():
+        assert api.evaluate(model="models:/height/1", data=SMALL["data"]).img_size == (96, 128)
+        manifest = api.deploy(model="models:/height/1", device="fake", force=True).manifest
+        assert manifest["input_size"] == [96, 128]
+        images = np.random.default_rng(0).integers(0, 256, (1, 60, 200, 3), np.uint8)
+        (found,) = predict(find_device("fake", None), manifest["name"], images)
+    assert all(0 <= x <= 200 and 0 <= y <= 60 for x, y in np.reshape(found["boxes"], (-1, 2)))
 
 
 def test_an_estimate_chooses_within_the_limits(user_folder: UserFolder) -> None:

@@ -20,7 +20,7 @@ from mlflow_nas.estimate import (
     single_strategies,
 )
 from mlflow_nas.search.estimation.study import Context, Supernet
-from mlflow_nas.space import FastestDet, SearchSpace, build_detector, detection_loss
+from mlflow_nas.space import INPUT_SIZES, FastestDet, SearchSpace, build_detector, detection_loss
 from mlflow_nas.types import Architecture, Objective, TrialResult
 
 __all__ = ["IMAGES", "SEEDS", "by_network", "learning_curve", "scoring_inputs"]
@@ -28,7 +28,6 @@ __all__ = ["IMAGES", "SEEDS", "by_network", "learning_curve", "scoring_inputs"]
 SEEDS = (0, 1, 2, 3, 4)
 """Weight seeds: a score is the mean over them."""
 IMAGES = 32
-_WIDTH = "img_width"
 _CACHED_NETWORKS = 8
 
 
@@ -80,8 +79,8 @@ def learning_curve(result: TrialResult, objective: Objective, *, epochs: int) ->
 
 
 def by_network(space: SearchSpace, architectures: Iterable[Architecture]) -> list[Architecture]:
-    """The architectures, those of one network with several input widths one after the other."""
-    return sorted(architectures, key=lambda one: (_without_width(space, one), space.width_of(one)))
+    """The architectures, those of one network with several input sizes one after the other."""
+    return sorted(architectures, key=lambda one: (_without_size(space, one), space.input_size(one)))
 
 
 def _inputs(
@@ -120,9 +119,9 @@ def _images(context: Context, count: int) -> Callable[[tuple[int, int]], Scoring
 
 
 def _networks(context: Context) -> Callable[[Architecture, int], FastestDet]:
-    """Architecture and weight seed to its network; one object for all input widths of one network."""
+    """Architecture and weight seed to its network; one object for all input sizes of one network."""
     space, classes = context.space, len(context.val.classes)
-    shared = _is_width_of_input_only(space, classes)
+    shared = _is_size_of_input_only(space, classes)
     architectures: dict[str, Architecture] = {}
 
     @lru_cache(maxsize=_CACHED_NETWORKS)
@@ -130,26 +129,28 @@ def _networks(context: Context) -> Callable[[Architecture, int], FastestDet]:
         return build_detector(architectures[name], num_classes=classes, space=space, seed=seed)
 
     def network(architecture: Architecture, seed: int) -> FastestDet:
-        name = _without_width(space, architecture) if shared else space.key(architecture)
+        name = _without_size(space, architecture) if shared else space.key(architecture)
         architectures[name] = architecture
         return build(name, seed)
 
     return network
 
 
-def _without_width(space: SearchSpace, architecture: Architecture) -> str:
-    """The name of an architecture's network, for all widths of the input."""
+def _without_size(space: SearchSpace, architecture: Architecture) -> str:
+    """The name of an architecture's network, for all sizes of the input."""
     return "-".join(
         f"{parameter.short}{architecture[name]}"
         for name, parameter in space.parameters.items()
-        if name != _WIDTH
+        if name not in INPUT_SIZES
     )
 
 
-def _is_width_of_input_only(space: SearchSpace, classes: int) -> bool:
-    """Whether `img_width` leaves the network's modules unchanged, by the baseline's at both ends."""
-    if _WIDTH not in space.parameters:
-        return False
-    ends = (space.parameters[_WIDTH].legal[0], space.parameters[_WIDTH].legal[-1])
-    narrow, wide = (str(space.build({**space.baseline, _WIDTH: end}, classes)) for end in ends)
-    return narrow == wide
+def _is_size_of_input_only(space: SearchSpace, classes: int) -> bool:
+    """Whether the input's size leaves the network's modules unchanged, by the baseline's at both ends."""
+    sizes = [name for name in INPUT_SIZES if name in space.parameters]
+    built = [
+        str(space.build({**space.baseline, name: end}, classes))
+        for name in sizes
+        for end in (space.parameters[name].legal[0], space.parameters[name].legal[-1])
+    ]
+    return bool(built) and len(set(built)) == 1

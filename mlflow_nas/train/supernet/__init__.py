@@ -2,11 +2,10 @@
 
 from mlflow_nas.train.supernet.inputs import MemberBatches
 from mlflow_nas.train.supernet.measuring import STATISTICS_PASSES, evaluate_member, with_statistics
-from mlflow_nas.train.supernet.members import INPUT_SIZES, Member, Members
+from mlflow_nas.train.supernet.members import Member, Members
 from mlflow_nas.train.supernet.training import SupernetTraining, sandwich
 
 __all__ = [
-    "INPUT_SIZES",
     "STATISTICS_PASSES",
     "Member",
     "MemberBatches",

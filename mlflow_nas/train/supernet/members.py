@@ -9,15 +9,20 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mlflow_nas.errors import CandidateError
-from mlflow_nas.space import NetworkWeights, SearchSpace, SeedWeights, SharedWeights, single_changes
+from mlflow_nas.space import (
+    INPUT_SIZES,
+    NetworkWeights,
+    SearchSpace,
+    SeedWeights,
+    SharedWeights,
+    single_changes,
+)
 from mlflow_nas.train.recipe import Freeze
 from mlflow_nas.train.supernet.inputs import Given
 from mlflow_nas.types import Architecture
 
-__all__ = ["INPUT_SIZES", "Member", "Members"]
+__all__ = ["Member", "Members"]
 
-INPUT_SIZES = ("img_width", "img_height")
-"""Parameters of the input's size."""
 _FROZEN: Mapping[Freeze, str | None] = {"none": None, "stem": "backbone.conv1.", "backbone": "backbone."}
 _CACHED = 256
 """Networks: building one takes as long as a step."""

@@ -14,9 +14,9 @@ from torch import nn
 
 from mlflow_nas.errors import CandidateError
 from mlflow_nas.estimate import complexity
-from mlflow_nas.space import SeedWeights, build_detector, keeps_backbone, state_digest
+from mlflow_nas.space import INPUT_SIZES, SeedWeights, build_detector, keeps_backbone, state_digest
 from mlflow_nas.train import Recipe
-from mlflow_nas.train.supernet import INPUT_SIZES, STATISTICS_PASSES, MemberBatches, Members
+from mlflow_nas.train.supernet import STATISTICS_PASSES, MemberBatches, Members
 from mlflow_nas.trial.cache import file_digest
 from mlflow_nas.trial.context import StudyContext
 from mlflow_nas.types import Architecture
