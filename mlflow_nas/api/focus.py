@@ -1,4 +1,4 @@
-"""`mlflow_nas focus`: a search space of the choices that act on the bottleneck."""
+"""`mlflow_nas focus`: a search space of the choices that save time on a board."""
 
 import json
 import re
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.api.profile import make_profile
 from mlflow_nas.api.results import FocusResult
+from mlflow_nas.api.savings import RelativeLatency, focused_space, heights_to_search
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.config import FocusConfig, ProfileConfig
 from mlflow_nas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mlflow_nas.search import Focus
+    from mlflow_nas.search import Coverage, Focus
 
-__all__ = ["focus"]
+__all__ = ["focus", "suggest"]
 
 _BOTTLENECK = 5
 _LEAST_SHARE = 0.01
@@ -28,27 +29,56 @@ _DATA = "DATA"
 
 
 def focus(
-    settings: FocusConfig | None = None, /, *, config: Path | str | None = None, **options: object
+    settings: FocusConfig | None = None,
+    /,
+    *,
+    config: Path | str | None = None,
+    latency: RelativeLatency | None = None,
+    **options: object,
 ) -> FocusResult:
-    """Derive a search space of the parameters that act on the slow modules of a profile; nothing is logged.
+    """Derive a search space of the choices that save time on a board; nothing is logged.
+
+    A profile names the slow modules, and the space whose parameters act on most of the time. Each of its
+    parameters is then measured at both ends, with untrained weights.
 
     Args:
         settings: the configuration; None for keywords.
         config: a YAML file with further settings.
+        latency: of an architecture, relative to the baseline's; None to measure it on the board now.
         options: settings by option or dotted name.
 
     Raises:
         ConfigError: a setting, or a file that is no profile.
-        CandidateError, BoardError: of a profile that is made now.
+        CandidateError, BoardError: of a profile or a latency that is measured now.
     """
     chosen = read_settings(FocusConfig, settings, options, config)
-    profile = _read(chosen.profile) if chosen.profile else make_profile(_profile_config(chosen)).as_json()
+    return suggest(chosen, images=_aspect_of_images(chosen), latency=latency)
+
+
+def suggest(
+    chosen: FocusConfig, *, images: float | None, latency: RelativeLatency | None = None
+) -> FocusResult:
+    """The result of `focus`.
+
+    Args:
+        chosen: its configuration.
+        images: median width / height of the training images; None without a data set.
+        latency: of an architecture, relative to the baseline's; None to measure it on the board now.
+
+    Raises:
+        ConfigError, CandidateError, BoardError: as `focus`.
+    """
+    profile = _read(chosen) if chosen.profile else make_profile(_profile_config(chosen)).as_json()
     precision = list(profile["files"])[-1]
     times_ms: defaultdict[str, float] = defaultdict(float)
     for node in profile["nodes"]:
         times_ms[node["module"]] += node[f"{precision}_ms"] or 0.0
-    spaces = _focused(chosen, times_ms)
-    name, best = _suggested(spaces, times_ms)
+    spaces = _covered(chosen, times_ms)
+    name = _most_covering(spaces, times_ms)
+    heights, aspect = heights_to_search(chosen, images)
+    best = focused_space(chosen, name, heights, aspect, times_ms, latency)
+    choices = (*best.settings, *(one for one in heights if _is_free(best, one)))
+    command = _command(chosen, name, choices, best, profile)
     return FocusResult(
         board=str(profile["board"]),
         emulated=bool(profile["emulated"]),
@@ -59,21 +89,27 @@ def focus(
         ),
         fixed=_fixed(best, profile["modules"]),
         spaces=tuple(asdict(one) for one in spaces.values()),
-        suggested={**asdict(best), "space": name, "command": _command(chosen, name, best, profile)},
+        suggested={**asdict(best), "space": name, "settings": choices, "command": command},
     )
 
 
-def _focused(config: FocusConfig, times_ms: Mapping[str, float]) -> "dict[str, Focus]":
-    """Every built-in space and the user's own, narrowed to the bottleneck."""
-    from mlflow_nas.search import focus as narrow_to
+def _aspect_of_images(config: FocusConfig) -> float | None:
+    from mlflow_nas.data import load_splits
+
+    return load_splits(config.data, config.classes).train.aspect if config.data else None
+
+
+def _covered(config: FocusConfig, times_ms: Mapping[str, float]) -> "dict[str, Coverage]":
+    """Every built-in space and the user's own: the time that it acts on."""
+    from mlflow_nas.search import coverage
     from mlflow_nas.space import SPACES, load_space
 
     names = dict.fromkeys([*SPACES, config.space.name])
-    return {name: narrow_to(load_space(name), times_ms, min_share=config.min_share) for name in names}
+    return {name: coverage(load_space(name), times_ms) for name in names}
 
 
-def _suggested(spaces: "Mapping[str, Focus]", times_ms: Mapping[str, float]) -> "tuple[str, Focus]":
-    """The space that acts on most of the time.
+def _most_covering(spaces: "Mapping[str, Coverage]", times_ms: Mapping[str, float]) -> str:
+    """The name of the space that acts on most of the time.
 
     Raises:
         ConfigError: none acts on any.
@@ -87,7 +123,11 @@ def _suggested(spaces: "Mapping[str, Focus]", times_ms: Mapping[str, float]) -> 
             f"{', '.join(list(times_ms)[:_BOTTLENECK])}: profile a detector of these spaces, or give a space "
             "of your own with --space FILE.py:NAME."
         )
-    return next(name for name, one in spaces.items() if one is best), best
+    return next(name for name, one in spaces.items() if one is best)
+
+
+def _is_free(best: "Focus", choice: str) -> bool:
+    return any(one.free and one.name == choice.partition("=")[0] for one in best.parameters)
 
 
 def _fixed(best: "Focus", modules: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
@@ -105,7 +145,9 @@ def _overlap(module: str, prefix: str) -> bool:
     return f"{module}.".startswith(f"{prefix}.") or f"{prefix}.".startswith(f"{module}.")
 
 
-def _command(config: FocusConfig, space: str, best: "Focus", profile: Mapping[str, Any]) -> str:
+def _command(
+    config: FocusConfig, space: str, choices: Sequence[str], best: "Focus", profile: Mapping[str, Any]
+) -> str:
     """The search of the focused space, on the data and from the weights that were given."""
     study = re.sub(r"[^A-Za-z0-9._-]", "-", f"focused-{best.space}")
     words = ["mlflow_nas", "search", "--study", study, "--data", config.data or _DATA]
@@ -113,8 +155,10 @@ def _command(config: FocusConfig, space: str, best: "Focus", profile: Mapping[st
     words += ["--weights", str(config.weights)] if config.weights else []
     words += [] if profile["emulated"] else ["--board", str(profile["board"])]
     words += ["--devices", str(config.board.inventory)] if config.board.inventory else []
-    choices = " ".join(f"space.{setting}" for setting in best.settings)
-    return shlex.join([*words, *(["--set", choices] if choices else [])])
+    settings = [f"space.{choice}" for choice in choices]
+    settings += [f"space.aspect={config.space.aspect}"] if config.space.aspect != "square" else []
+    settings += [f"board.threads={config.board.threads}"] if config.board.threads else []
+    return shlex.join([*words, *(["--set", " ".join(settings)] if settings else [])])
 
 
 def _profile_config(config: FocusConfig) -> ProfileConfig:
@@ -123,7 +167,13 @@ def _profile_config(config: FocusConfig) -> ProfileConfig:
     return ProfileConfig.model_validate({name: getattr(config, name) for name in shared})
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(config: FocusConfig) -> dict[str, Any]:
+    """A profile from its file.
+
+    Raises:
+        ConfigError: it is none, or one of another board than savings are measured on.
+    """
+    path = Path(str(config.profile))
     if not path.is_file():
         raise ConfigError(f"{path} is no file: {_REMEDY}")
     try:
@@ -134,4 +184,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path} is no profile ({type(error).__name__} {str(error)[:80]}): {_REMEDY}"
         ) from error
+    if found["board"] != config.board.name:
+        raise ConfigError(
+            f"{path} is a profile of the board {found['board']}, and savings are measured on "
+            f"{config.board.name}: give --board {found['board']}, or leave --profile out."
+        )
     return found

@@ -2,11 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow_nas.config import ProfileConfig
 from mlflow_nas.errors import CandidateError, ConfigError
+from mlflow_nas.types import Architecture
 
-__all__ = ["Files", "detector_files", "onnx_files"]
+if TYPE_CHECKING:
+    from mlflow_nas.space import SearchSpace, SeedWeights
+
+__all__ = ["Files", "architecture_files", "detector_files", "onnx_files"]
 
 Files = dict[str, Path]
 
@@ -55,22 +60,53 @@ def detector_files(config: ProfileConfig, folder: Path) -> Files:
     Raises:
         ConfigError: the architecture or weights; CandidateError: it can't be exported or quantized.
     """
-    from mlflow_nas.export import export_onnx, quantize_int8, random_images
-    from mlflow_nas.space import build_detector, load_seed_weights, open_space, read_architecture
+    from mlflow_nas.space import load_seed_weights, open_space, read_architecture
 
     aspect = config.space.aspect_number()
     space = open_space(config.space.name, aspect=aspect, arch=config.arch)
     architecture = read_architecture(space, config.arch) if config.arch else dict(space.baseline)
     weights = load_seed_weights(config.weights).for_classes(config.classes) if config.weights else None
-    network = build_detector(
-        architecture, num_classes=len(config.classes), space=space, weights=weights, seed=config.seed
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    fp32 = export_onnx(
-        network,
-        folder / "model.onnx",
+    return architecture_files(
+        space,
+        architecture,
+        folder,
+        num_classes=len(config.classes),
         img_size=space.input_size(architecture, aspect),
-        metadata={"mlflow_nas.key": space.key(architecture)},
+        weights=weights,
+        seed=config.seed,
     )
+
+
+def architecture_files(
+    space: "SearchSpace",
+    architecture: Architecture,
+    folder: Path,
+    *,
+    num_classes: int,
+    img_size: tuple[int, int],
+    weights: "SeedWeights | None" = None,
+    seed: int = 0,
+) -> Files:
+    """The float and the int8 file of an architecture, calibrated on random images: for timing only.
+
+    Args:
+        space: of the architecture.
+        architecture: a member.
+        folder: of the files.
+        num_classes: number of classes.
+        img_size: height and width of the input, pixels.
+        weights: that are transferred; None for fresh ones.
+        seed: of fresh weights.
+
+    Raises:
+        ConfigError: the weights don't fit; CandidateError: it can't be built, exported or quantized.
+    """
+    from mlflow_nas.export import export_onnx, quantize_int8, random_images
+    from mlflow_nas.space import build_detector
+
+    network = build_detector(architecture, num_classes=num_classes, space=space, weights=weights, seed=seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = {"mlflow_nas.key": space.key(architecture)}
+    fp32 = export_onnx(network, folder / "model.onnx", img_size=img_size, metadata=metadata)
     images = random_images(fp32, _CALIBRATION)
     return {"fp32": fp32, "int8": quantize_int8(fp32, folder / "int8.onnx", calibration=images)}

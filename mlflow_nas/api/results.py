@@ -192,8 +192,9 @@ class FocusResult(Result):
         precision: of the file whose times are shown.
         bottleneck: the slowest modules: module, ms, share of the time.
         fixed: modules that no parameter of the suggested space acts on: module, share.
-        spaces: each known space with its parameters, the share it acts on, and its sizes.
-        suggested: the one that acts on most, its settings, and the command that searches there.
+        spaces: each known space: the share it acts on, and its size.
+        suggested: the one that acts on most, what each of its choices saves, its settings, and the command
+            that searches there.
     """
 
     board: str

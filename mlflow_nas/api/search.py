@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlflow_nas.api.auto_space import with_space
 from mlflow_nas.api.results import SearchResult
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.api.studies import tracked
@@ -42,7 +43,7 @@ def search(
         ConfigError: an option, data or weights; BoardError: two hardware failures in a row;
         MachineError: this machine can't evaluate; RegistryError: the registry refuses.
     """
-    chosen = read_settings(SearchConfig, settings, options, config)
+    chosen = with_space(read_settings(SearchConfig, settings, options, config))
     from mlflow_nas.search import log_training_batch
 
     _check_estimator(chosen.search.estimator)
@@ -74,7 +75,7 @@ def finish(
         ConfigError: an option, or there is no such study; BoardError: the board failed;
         MachineError: this machine can't evaluate; RegistryError: the registry refuses.
     """
-    chosen = read_settings(SearchConfig, settings, options, config)
+    chosen = with_space(read_settings(SearchConfig, settings, options, config))
     from mlflow_nas.search import load_store
 
     load_store(chosen.study, chosen.search.storage)

@@ -182,14 +182,16 @@ class FocusConfig(CommandConfig):
         ("person",), description="Class names, comma-separated", json_schema_extra=option("classes")
     )
     data: Text | None = Field(
-        None, description="Data set of the search command that is printed", json_schema_extra=option("data")
+        None,
+        description="Data set of the search that is printed; wide images make the input's height a choice",
+        json_schema_extra=option("data"),
     )
-    min_share: float = Field(
-        0.1,
+    min_saving: float = Field(
+        0.03,
         ge=0,
         le=1,
-        description="A parameter that acts on a smaller share of the time keeps the baseline's value",
-        json_schema_extra=option("min_share"),
+        description="A choice that saves a smaller share of the latency keeps the baseline's value",
+        json_schema_extra=option("min_saving"),
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of fresh weights")
     space: NetworkSection = NetworkSection()

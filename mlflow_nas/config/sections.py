@@ -79,7 +79,8 @@ class NetworkSection(Section):
 
     name: Text = Field(
         "fastestdet-head",
-        description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME",
+        description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME; search: auto "
+        "takes what `focus` suggests",
         json_schema_extra=option("space"),
     )
     aspect: Aspect = Field(

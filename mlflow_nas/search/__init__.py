@@ -12,7 +12,7 @@ from mlflow_nas.search.estimation import (
 from mlflow_nas.search.executors import Executor, LocalExecutor, ProcessExecutor
 from mlflow_nas.search.finalists import choose_finalists
 from mlflow_nas.search.float_reference import no_faster_in_int8
-from mlflow_nas.search.focus import Focus, ParameterShare, focus, most_covering
+from mlflow_nas.search.focus import Coverage, Focus, ParameterSaving, coverage, focus, most_covering
 from mlflow_nas.search.loop import Callback, Evaluate, Loop
 from mlflow_nas.search.mirroring import trial_run
 from mlflow_nas.search.plan import Plan
@@ -37,6 +37,7 @@ __all__ = [
     "Callback",
     "Claim",
     "Conclusion",
+    "Coverage",
     "Decision",
     "EstimateOptions",
     "EstimatedResult",
@@ -46,7 +47,7 @@ __all__ = [
     "LocalExecutor",
     "Loop",
     "NoProgress",
-    "ParameterShare",
+    "ParameterSaving",
     "Plan",
     "ProcessExecutor",
     "Progress",
@@ -58,6 +59,7 @@ __all__ = [
     "choose_finalists",
     "choose_sampler",
     "conclude",
+    "coverage",
     "dataset_links",
     "focus",
     "full_cost",

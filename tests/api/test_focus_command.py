@@ -8,11 +8,15 @@ from pathlib import Path
 import mlflow
 import pytest
 from click.testing import CliRunner
+from tiny_space import NAME as TINY
 
 from mlflow_nas import api
 from mlflow_nas.cli import main
 from mlflow_nas.config import SearchConfig, load_config
+from mlflow_nas.data import DetectionDataset
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.space import open_space
+from mlflow_nas.types import Architecture
 
 
 @pytest.fixture(autouse=True)
@@ -27,38 +31,44 @@ def _profile(folder: Path, **modules_ms: float) -> Path:
     named = {name.replace("_", "."): ms for name, ms in modules_ms.items()}
     total = sum(named.values())
     rows = [{"module": name, "int8_ms": ms, "share": ms / total} for name, ms in named.items()]
-    found = {"board": "imx93", "emulated": False, "files": {"fp32": {}, "int8": {}}, "modules": rows}
+    found = {"board": "fake", "emulated": False, "files": {"fp32": {}, "int8": {}}, "modules": rows}
     path = folder / "profile.json"
     path.write_text(json.dumps({**found, "nodes": rows}), encoding="utf-8")
     return path
 
 
-def test_a_profile_leads_to_a_space_and_its_size(tmp_path: Path) -> None:
-    """The stage that is slow stays free, and the command that is printed searches there."""
-    path = _profile(tmp_path, backbone_stage3=6.0, backbone_stage2=0.5, neck_fuse=1.0, backbone_stem=1.0)
-    done = CliRunner().invoke(main, ["focus", "--profile", str(path)])
-    assert done.exit_code == 0, done.output
-    assert "Focused chain: 780 of 252,720 architectures." in done.stdout
-    assert "mlflow_nas search --study focused-chain --data DATA --classes person --space chain" in done.stdout
-    assert "--board imx93 --set 'space.stage2_depth=4 space.stage2_width=24" in done.stdout
-    assert "No parameter of chain acts on: neck.fuse 11.8 %, backbone.stem 11.8 %" in done.stdout
-    found = json.loads(CliRunner().invoke(main, ["focus", "--profile", str(path), "--json"]).stdout)
-    assert found["bottleneck"][0]["module"] == "backbone.stage3"
-    assert {one["space"] for one in found["spaces"]} == {"fastestdet-head", "chain", "multi-branch", "cell"}
+def _pixels(architecture: Architecture) -> float:
+    """A latency of the input's pixels alone."""
+    return float(architecture["img_width"]) * float(architecture.get("img_height", 128)) / 128**2
 
 
-def test_the_printed_settings_are_a_space_that_search_takes(tmp_path: Path) -> None:
-    """Narrowed with them it has the size that was said."""
-    from mlflow_nas.space import load_space, narrow
+def test_the_printed_command_is_a_search_of_what_was_focused(tmp_path: Path) -> None:
+    """On the user's data, from the user's weights, quoted for a shell; 4:3 images add the height."""
+    path = _profile(tmp_path, head_0=6.0)
+    given = {"data": "synthetic:train=2,val=1,size=64", "weights": "my seed.pth", "classes": "person"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DetectionDataset, "aspect", 4 / 3)
+        found = api.focus(profile=path, board="fake", space=TINY, latency=_pixels, **given)
+    suggested = found.suggested
+    words = shlex.split(suggested["command"])
+    for option, value in given.items():
+        assert words[words.index(f"--{option}") + 1] == value
+    chosen = load_config(SearchConfig, {"set": words[words.index("--set") + 1]})
+    assert chosen.space.choices == ("channels=24", "kernel_size=3", "img_height=96..128:16")
+    assert open_space(TINY, chosen.space.choices).size == suggested["focused_size"] == 9
+    assert [one["saving"] for one in suggested["parameters"][:2]] == [0.5, 0.25]
 
-    suggested = api.focus(profile=_profile(tmp_path, backbone_stage4=5.0, head_box=1.0)).suggested
-    assert narrow(load_space(suggested["space"]), suggested["settings"]).size == suggested["focused_size"]
+
+def test_a_profile_of_another_board_is_refused(tmp_path: Path) -> None:
+    """Savings would be those of another machine."""
+    with pytest.raises(ConfigError, match=r"of the board fake, and savings .* on local: give --board fake"):
+        api.focus(profile=_profile(tmp_path, neck_fuse=6.0))
 
 
 def test_a_foreign_network_has_no_such_space(tmp_path: Path) -> None:
     """The sentence says what the profile has, and that a space of one's own helps."""
     with pytest.raises(ConfigError, match=r"acts on a module of the profile, which has model\.0: .*--space"):
-        api.focus(profile=_profile(tmp_path, model_0=1.0))
+        api.focus(profile=_profile(tmp_path, model_0=1.0), board="fake")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"board": "local"}'])
@@ -68,17 +78,6 @@ def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, text: str) -> None
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"other\.json is no profile .*profile\.json"):
         api.focus(profile=path)
-
-
-def test_the_printed_command_searches_on_the_users_data_from_the_users_weights(tmp_path: Path) -> None:
-    """With quotes where a shell needs them."""
-    path = _profile(tmp_path, backbone_stage3=6.0)
-    given = {"data": "coco:my data", "weights": "seed.pth", "classes": "person,traffic light"}
-    words = shlex.split(api.focus(profile=path, **given).suggested["command"])
-    for option, value in given.items():
-        assert words[words.index(f"--{option}") + 1] == value
-    chosen = load_config(SearchConfig, {"set": words[words.index("--set") + 1]})
-    assert "stage2_depth=4" in chosen.space.choices
 
 
 def test_a_folder_is_no_profile(tmp_path: Path) -> None:
@@ -91,9 +90,14 @@ def test_a_folder_is_no_profile(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tracking_uri")
 def test_without_a_file_a_profile_is_made_and_not_logged() -> None:
-    """Of the architecture that was asked for; MLflow holds no run of it."""
-    found = api.focus(board="fake", arch="channels=24,img_width=220")
-    assert found.precision == "int8"
-    assert found.suggested["share"] > 0
-    assert found.suggested["focused_size"] <= found.suggested["size"]
+    """The fake board's latency is mostly one of pixels: the width alone stays; MLflow holds no run of it."""
+    done = CliRunner().invoke(main, ["focus", "--board", "fake", "--space", TINY])
+    assert done.exit_code == 0, done.output
+    assert f"Focused {TINY}: 3 of 18 architectures." in done.stdout
+    rows = done.stdout.partition("saves")[2].splitlines()[1:4]
+    assert sorted(row.split()[0] for row in rows[1:]) == ["channels", "kernel_size"]
+    assert rows[0].split()[0] == "img_width"
+    assert [row.rstrip().endswith("(the baseline's)") for row in rows] == [False, True, True]
+    assert "mlflow_nas search --study focused-tiny --data DATA --classes person" in done.stdout
+    assert f"No parameter of {TINY} acts on: detector " in done.stdout
     assert mlflow.search_runs(output_format="list", search_all_experiments=True) == []

@@ -34,14 +34,13 @@ def format_profile(result: ProfileResult) -> str:
 
 
 def format_focus(result: FocusResult) -> str:
-    """The slowest modules, what each space acts on, and the command of the focused search."""
+    """The slowest modules, what each space acts on, what its choices save, and the command of the search."""
     suggested = result.suggested
     spaces = [
         {
             "space": one["space"],
             "acts on": format_percent(one["share"]),
             "architectures": f"{one['size']:,}",
-            "focused": f"{one['focused_size']:,}",
         }
         for one in result.spaces
     ]
@@ -54,6 +53,7 @@ def format_focus(result: FocusResult) -> str:
         format_table(spaces),
         f"\nFocused {suggested['space']}: {suggested['focused_size']:,} of {suggested['size']:,} "
         "architectures.",
+        "Each choice measured alone, the largest saving first:",
         format_table([_parameter(one) for one in suggested["parameters"]]),
     ]
     if result.fixed:
@@ -65,8 +65,10 @@ def format_focus(result: FocusResult) -> str:
 def _parameter(one: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "parameter": one["name"],
-        "acts on": ", ".join(one["acts_on"]) or "(the whole network)",
+        "acts on": ", ".join(filter(None, one["acts_on"])) or "(the whole network)",
         "share": format_percent(one["share"]),
+        "saves": format_percent(one["saving"]),
+        "at": one["at"],
         "choices": one["choices"] if one["free"] else "(the baseline's)",
     }
 
