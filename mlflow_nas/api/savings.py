@@ -23,7 +23,7 @@ _HEIGHT_STEP = 16
 
 
 def heights_to_search(config: FocusConfig, images: float | None) -> tuple[tuple[str, ...], float]:
-    """Heights between the images' aspect ratio and the baseline's, as a choice, and the baseline's aspect ratio.
+    """A choice of heights between the images' aspect ratio and the baseline's, and the latter.
 
     Args:
         config: of the command.
