@@ -138,6 +138,7 @@ def test_entry_points_are_what_logs_a_run_or_changes_something() -> None:
         *(
             "main",
             "finish",
+            "plan",
             "train",
             "evaluate",
             "select",

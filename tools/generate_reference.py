@@ -17,6 +17,7 @@ PROJECT = Path(__file__).parents[1]
 ENTRY_POINTS = {
     "main": "search",
     "finish": "finish",
+    "plan": "plan",
     "train": "train",
     "evaluate": "evaluate",
     "select": "select",
@@ -33,6 +34,9 @@ MAIN_PARAMETERS = (
     *("config", "set"),
 )
 """MLflow logs every parameter of a project and shows it, so a search has few."""
+
+SHORT = {"main": MAIN_PARAMETERS, "finish": MAIN_PARAMETERS, "plan": ("budget", *MAIN_PARAMETERS)}
+"""Entry points that take the settings of a search."""
 
 SECRET = {"storage"}
 """Options that may hold a password, which MLflow would log as a param of the project's run."""
@@ -126,8 +130,7 @@ def _mlproject() -> str:
     for entry_point, name in ENTRY_POINTS.items():
         options = [one.option for one in commands[name].settings.values() if one.option]
         own = [option for option in options if option not in SECRET]
-        is_short = entry_point in ("main", "finish")
-        parameters = MAIN_PARAMETERS if is_short else (*own, "config", "set")
+        parameters = SHORT.get(entry_point, (*own, "config", "set"))
         lines = [f"  {entry_point}:", "    parameters:"]
         lines += [f'      {one}: {{type: string, default: ""}}' for one in parameters]
         lines += ["    command: >-", f"      python -m mlflow_nas {name}"]

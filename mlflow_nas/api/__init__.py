@@ -9,6 +9,8 @@ from mlflow_nas.api.evaluate import evaluate
 from mlflow_nas.api.focus import focus
 from mlflow_nas.api.hooks import watch, webhook_install, webhook_remove, webhook_serve, webhook_test
 from mlflow_nas.api.pin import pin
+from mlflow_nas.api.plan import plan
+from mlflow_nas.api.plan_results import FocusResult, PlanResult, ProfileResult
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
 from mlflow_nas.api.register import register
@@ -21,8 +23,6 @@ from mlflow_nas.api.results import (
     DeployResult,
     DoctorResult,
     EvaluateResult,
-    FocusResult,
-    ProfileResult,
     SearchResult,
     SelectResult,
     StatusResult,
@@ -44,6 +44,7 @@ __all__ = [
     "FocusResult",
     "HookResult",
     "PinResult",
+    "PlanResult",
     "ProfileResult",
     "RegisterResult",
     "ReportResult",
@@ -62,6 +63,7 @@ __all__ = [
     "finish",
     "focus",
     "pin",
+    "plan",
     "profile",
     "promote",
     "register",

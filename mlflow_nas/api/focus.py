@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlflow_nas.api.plan_results import FocusResult
 from mlflow_nas.api.profile import make_profile
-from mlflow_nas.api.results import FocusResult
 from mlflow_nas.api.savings import RelativeLatency, focused_space, heights_to_search
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.config import FocusConfig, ProfileConfig

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow_nas.api.results import ProfileResult
+from mlflow_nas.api.plan_results import ProfileResult
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.config import ProfileConfig, find_device, take_project_run_id, work_root
 

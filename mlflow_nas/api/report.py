@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mlflow_nas.api.planning import PLAN
 from mlflow_nas.api.report_result import ReportResult
 from mlflow_nas.api.search_costs import check_comparable, costs_of, searches_of
 from mlflow_nas.api.settings import read_settings
@@ -49,8 +50,36 @@ def report(
         searches=tuple(
             {"study": search.study, "estimator": search.estimator, **search.terms} for search in searches
         ),
+        plans=tuple(_plans(chosen)),
         notes=tuple(note for page in pages for note in page.notes),
     )
+
+
+def _plans(config: ReportConfig) -> list[dict[str, object]]:
+    """Forecast beside actual of the studies that had a budget; of those in this storage."""
+    from mlflow_nas.search import load_store
+
+    rows: list[dict[str, object]] = []
+    for study in config.study:
+        try:
+            plan = load_store(study, config.search.storage).value(PLAN)
+        except ConfigError:  # it is in MLflow only
+            continue
+        if plan is not None:
+            forecast = plan["forecast_s"]
+            rows.append(
+                {
+                    "study": study,
+                    "route": plan["route"],
+                    "forecast_s": forecast["mean"],
+                    "low_s": forecast["low"],
+                    "high_s": forecast["high"],
+                    "actual_s": plan.get("actual_s"),
+                    "forecast_trials": plan["forecast_trials"],
+                    "actual_trials": plan.get("actual_trials"),
+                }
+            )
+    return rows
 
 
 def _compare(config: ReportConfig) -> ReportResult:

@@ -16,6 +16,7 @@ class ReportResult(Result):
         studies: that are compared.
         rows: one per strategy; none before the end of a search.
         searches: the logged costs, by study and strategy.
+        plans: of searches with a budget: forecast beside actual.
         pages: HTML files that were written.
         notes: further sentences for the user.
     """
@@ -23,5 +24,6 @@ class ReportResult(Result):
     studies: tuple[str, ...]
     rows: tuple[Row, ...]
     searches: tuple[Row, ...]
+    plans: tuple[Row, ...] = ()
     pages: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()

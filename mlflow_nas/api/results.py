@@ -15,8 +15,6 @@ __all__ = [
     "DeployResult",
     "DoctorResult",
     "EvaluateResult",
-    "FocusResult",
-    "ProfileResult",
     "Result",
     "Row",
     "SearchResult",
@@ -68,6 +66,7 @@ class SearchResult(Result):
         not_deployed: why the champion was not deployed; None when it was, or without a device.
         report: the study's page, an HTML file.
         charts: address of the study's charts in MLflow; None when MLflow was never reached.
+        plan: route, forecast and actual duration of a search with a budget; None without one.
         notes: further sentences for the user.
     """
 
@@ -86,6 +85,7 @@ class SearchResult(Result):
     not_deployed: str | None = None
     report: Path | None = None
     charts: str | None = None
+    plan: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -150,60 +150,6 @@ class EvaluateResult(Result):
         """The metrics beside the others."""
         plain = Result.as_json(self)
         return {**plain.pop("metrics"), **plain}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileResult(Result):
-    """Result of `profile`; tables are rows, the slowest first.
-
-    Attributes:
-        board: where it was measured.
-        emulated: the board emulates another processor: its times are no latencies.
-        files: precision to path, sha256, run_ms, under the profiler profiled_ms and
-            nodes_ms, and runs.
-        modules: times by module path.
-        operators: times by operator.
-        nodes: times by node.
-        int8_missing: why there is no int8 file; None when there is one.
-        facts: of the board.
-        chart, run_id, tracking_uri: PNG file, MLflow run and MLflow; None when the profile was not logged.
-    """
-
-    board: str
-    emulated: bool
-    files: Mapping[str, Row]
-    modules: tuple[Row, ...]
-    operators: tuple[Row, ...]
-    nodes: tuple[Row, ...]
-    int8_missing: str | None
-    facts: Mapping[str, str]
-    chart: Path | None = None
-    run_id: str | None = None
-    tracking_uri: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FocusResult(Result):
-    """Result of `focus`.
-
-    Attributes:
-        board: of the profile.
-        emulated: its times are no latencies.
-        precision: of the file whose times are shown.
-        bottleneck: the slowest modules: module, ms, share of the time.
-        fixed: modules that no parameter of the suggested space acts on: module, share.
-        spaces: each known space: the share it acts on, and its size.
-        suggested: the one that acts on most, what each of its choices saves, its settings, and the command
-            that searches there.
-    """
-
-    board: str
-    emulated: bool
-    precision: str
-    bottleneck: tuple[Row, ...]
-    fixed: tuple[Row, ...]
-    spaces: tuple[Row, ...]
-    suggested: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

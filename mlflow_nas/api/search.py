@@ -1,10 +1,13 @@
 """`mlflow_nas search`: the main job; `mlflow_nas finish`: its end alone."""
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_nas.api.auto_space import with_space
+from mlflow_nas.api.planning import follow, forecast_finalists, outcome_of
 from mlflow_nas.api.results import SearchResult
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.api.studies import tracked
@@ -47,12 +50,18 @@ def search(
     from mlflow_nas.search import log_training_batch
 
     _check_estimator(chosen.search.estimator)
-    device = _receiver(chosen)
+    device, began = _receiver(chosen), time.monotonic()
     with tracked(chosen, progress) as search:
         log_training_batch(search.session)
-        estimated = _evaluate(chosen, search)
-        conclusion = _conclude(chosen, search)
-    return _result(chosen, conclusion, estimated, device)
+        planned = follow(chosen, search, began=began)
+        planned_at, before = time.monotonic(), len(search.results())
+        estimated = _evaluate(planned, search)
+        evaluated = len(search.results()) - before
+        conclusion = _conclude(planned, search)
+        plan = outcome_of(
+            search, began=planned_at, trials=evaluated, finalists_s=_seconds_of(conclusion.finalists)
+        )
+    return _result(planned, conclusion, estimated, device, plan)
 
 
 def finish(
@@ -82,14 +91,14 @@ def finish(
     device = _receiver(chosen)
     with tracked(chosen, progress) as search:
         conclusion = _conclude(chosen, search)
-    return _result(chosen, conclusion, None, device)
+    return _result(chosen, conclusion, None, device, None)
 
 
 def _conclude(config: SearchConfig, search: "Search") -> "Conclusion":
     from mlflow_nas.search import conclude
 
     session = search.session
-    finalists = _finish(config, search)
+    finalists, notes = _finish(config, search)
     search.display.stage("report")
     described = {
         "space": session.context.space.name,
@@ -98,14 +107,16 @@ def _conclude(config: SearchConfig, search: "Search") -> "Conclusion":
         "board": config.board.name,
         "data": session.context.dataset_tag,
     }
-    return conclude(
+    found = conclude(
         session, finalists=finalists, goal=_goal(config), model=config.registry.model, settings=described
     )
+    return replace(found, notes=(*notes, *found.notes))
 
 
-def _finish(config: SearchConfig, search: "Search") -> "Sequence[TrialResult]":
-    """The best of the search, trained to the end."""
+def _finish(config: SearchConfig, search: "Search") -> "tuple[Sequence[TrialResult], list[str]]":
+    """The best of the search, trained to the end; and what that took, as a sentence."""
     from mlflow_nas.search import choose_finalists
+    from mlflow_nas.search.forecast import format_duration
     from mlflow_nas.trial import finishing_epochs
 
     context = search.context
@@ -113,11 +124,20 @@ def _finish(config: SearchConfig, search: "Search") -> "Sequence[TrialResult]":
         search.results(), context.objectives, count=config.finalists.count, given=search.session.given()
     )
     epochs = config.finalists.epochs or finishing_epochs(len(context.train), context.batch_size)
+    forecast, began = forecast_finalists(search, chosen, epochs=epochs), time.monotonic()
     finalists = search.finish(chosen, epochs=epochs)
-    if finalists:
-        seconds = sum(one.metrics["trial_s"] for one in finalists)
-        search.session.mirror.log_metrics(None, {"cost.finalists_s": seconds})
-    return finalists
+    costs = {"cost.finalists_s": _seconds_of(finalists)} if finalists else {}
+    notes = []
+    if forecast is not None:
+        took_s = time.monotonic() - began
+        costs |= {"plan.finalists_forecast_s": forecast.mean, "plan.finalists_actual_s": took_s}
+        notes = [f"Training the finalists took {format_duration(took_s)}, the forecast was {forecast}."]
+    search.session.mirror.log_metrics(None, costs)
+    return finalists, notes
+
+
+def _seconds_of(results: "Sequence[TrialResult]") -> float:
+    return sum(one.metrics["trial_s"] for one in results)
 
 
 def _goal(config: SearchConfig) -> "Goal":
@@ -200,6 +220,7 @@ def _result(
     conclusion: "Conclusion",
     estimated: "EstimatedResult | None",
     device: str | None,
+    plan: Mapping[str, object] | None,
 ) -> SearchResult:
     from mlflow_nas.tracking import default_uri
 
@@ -219,6 +240,7 @@ def _result(
         registry=conclusion.registry.as_json() if conclusion.registry else None,
         deployed=deployed,
         not_deployed=not_deployed,
+        plan=plan,
         report=page.path,
         charts=page.charts,
         notes=(*conclusion.notes, *page.notes),

@@ -29,9 +29,8 @@ def tracked(config: SearchConfig | SelectConfig, progress: "Progress | None") ->
     session.mirror.start_study()
     workers = config.search.workers if isinstance(config, SearchConfig) else 1
     executor = ProcessExecutor(config, workers, shown) if workers > 1 else LocalExecutor(session, shown)
-    budget_s = config.search.budget_s if isinstance(config, SearchConfig) else None
     try:
-        search = Search(session=session, executor=executor, display=shown, budget_s=budget_s)
+        search = Search(session=session, executor=executor, display=shown)
         search.prepare()
         yield search
     except BaseException as error:

@@ -75,6 +75,12 @@ def finish(*, as_json: bool, **options: Any) -> None:
     run_command(lambda: api.finish(progress=Bar(), **options), as_json=as_json, show=formats.format_search)
 
 
+@main.command(cls=ConfigCommand, config=SearchConfig)
+def plan(*, as_json: bool, **options: Any) -> None:
+    """Forecast a search within --budget and recommend its way; takes the options of the search."""
+    run_command(lambda: api.plan(**options), as_json=as_json, show=formats.format_plan)
+
+
 @main.command(cls=ConfigCommand, config=SelectConfig)
 def select(*, as_json: bool, **options: Any) -> None:
     """Select the estimation strategy of a search, on trained samples of a study or on a table."""

@@ -39,20 +39,19 @@ from mlflow_nas.config.environment import (
 )
 from mlflow_nas.config.fields import CommandConfig, Section, read_limit
 from mlflow_nas.config.load import load_config
+from mlflow_nas.config.network import NetworkSection, SpaceSection
 from mlflow_nas.config.sections import (
     BoardSection,
     DataSection,
-    NetworkSection,
     QuantizationSection,
     RegistrySection,
     SearchSection,
-    SpaceSection,
     StorageSection,
     TrackingSection,
     TrainingSection,
 )
 from mlflow_nas.config.selection import SelectConfig, SelectionSection, TableSection
-from mlflow_nas.config.settings import Setting, as_params, section_of, settings_of
+from mlflow_nas.config.settings import Setting, as_params, given_values, section_of, settings_of, text_of
 
 __all__ = [
     "VARIABLES",
@@ -100,6 +99,7 @@ __all__ = [
     "experiment_id_from_environment",
     "find_device",
     "find_group",
+    "given_values",
     "keep_mlflow_quiet",
     "load_config",
     "load_devices",
@@ -107,6 +107,7 @@ __all__ = [
     "section_of",
     "settings_of",
     "take_project_run_id",
+    "text_of",
     "webhook_secret",
     "work_root",
 ]

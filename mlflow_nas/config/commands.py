@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mlflow_nas.config.fields import CommandConfig, File, Name, Names, Text, Words, option
+from mlflow_nas.config.network import NetworkSection, SpaceSection
 from mlflow_nas.config.sections import (
     INVENTORY,
     MAX_SEED,
@@ -12,11 +13,9 @@ from mlflow_nas.config.sections import (
     CheckedDataSection,
     DataSection,
     FinalistsSection,
-    NetworkSection,
     QuantizationSection,
     RegistrySection,
     SearchSection,
-    SpaceSection,
     StorageSection,
     TrackingSection,
     TrainingSection,

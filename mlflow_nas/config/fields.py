@@ -18,6 +18,7 @@ __all__ = [
     "LimitTexts",
     "Name",
     "Names",
+    "Seconds",
     "Section",
     "Text",
     "Words",
@@ -33,6 +34,8 @@ MIN_ASPECT, MAX_ASPECT = 0.1, 10.0
 
 _CHOICE = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(.+?)\s*", re.DOTALL)
 _LIMIT = re.compile(r"([A-Za-z_][\w./-]*)(<=|>=)([^<>=\s,]+)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(h|m|s|)")
+_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 _AROUND_OPERATOR = re.compile(r"\s*(<=|>=)\s*")
 
 
@@ -155,6 +158,20 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def read_seconds(value: object) -> object:
+    """Seconds of a text such as 8h, 30m or 45s; another value as it is.
+
+    Raises:
+        ValueError: a text is written otherwise.
+    """
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(f"{value[:80]!r} is no duration, write 8h, 30m, 45s or a number of seconds")
+    return float(found[1]) * _UNIT_S[found[2]]
+
+
 def _aspect(value: str) -> str:
     if value in ("auto", "square"):
         return value
@@ -173,5 +190,6 @@ File = Annotated[Path, AfterValidator(_usable_path)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_split), AfterValidator(_distinct), Field(min_length=1)]
 Words = Annotated[tuple[Text, ...], BeforeValidator(_each_split)]
 LimitTexts = Annotated[tuple[Text, ...], BeforeValidator(_limits)]
+Seconds = Annotated[float, BeforeValidator(read_seconds)]
 Aspect = Annotated[Text, AfterValidator(_aspect)]
 Choices = Annotated[tuple[Text, ...], BeforeValidator(_choices)]

@@ -5,18 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from mlflow_nas.config.fields import (
-    Aspect,
-    Choices,
     File,
     LimitTexts,
     Name,
     Names,
+    Seconds,
     Section,
     Text,
     option,
-    written,
 )
-from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import InputContract
 
 __all__ = [
@@ -24,11 +21,9 @@ __all__ = [
     "CheckedDataSection",
     "DataSection",
     "FinalistsSection",
-    "NetworkSection",
     "QuantizationSection",
     "RegistrySection",
     "SearchSection",
-    "SpaceSection",
     "StorageSection",
     "TrackingSection",
     "TrainingSection",
@@ -71,52 +66,6 @@ class CheckedDataSection(DataSection):
         "synthetic",
         description="Data set, as of --data of other commands",
         json_schema_extra=option("data", argument=True),
-    )
-
-
-class NetworkSection(Section):
-    """Network: the search space and the shape of its input."""
-
-    name: Text = Field(
-        "fastestdet-head",
-        description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME; search: auto "
-        "takes what `focus` suggests",
-        json_schema_extra=option("space"),
-    )
-    aspect: Aspect = Field(
-        "square",
-        description="Width / height of the network's input; auto: the median of the training images",
-        json_schema_extra=written("auto|square|NUMBER"),
-    )
-
-    def aspect_number(self, of_images: float | None = None) -> float:
-        """`aspect` as a number.
-
-        Args:
-            of_images: median of the training images; None where the command reads none.
-
-        Raises:
-            ConfigError: it is auto, and the command reads no training images.
-        """
-        if self.aspect == "square":
-            return 1.0
-        if self.aspect != "auto":
-            return float(self.aspect)
-        if of_images is None:
-            raise ConfigError(
-                "space.aspect=auto needs training images, and this command reads none: give the number, such "
-                "as space.aspect=1.33, or the input's height with --arch img_height=240."
-            )
-        return of_images
-
-
-class SpaceSection(NetworkSection):
-    """Network: the search space and the shape of its input."""
-
-    choices: Choices = Field(
-        (),
-        description="Fewer choices, written space.NAME=A,B or space.NAME=FIRST..LAST:STEP, such as "
-        "space.channels=24..64:8; space.img_height=192..320:32 makes the input's height a choice",
     )
 
 
@@ -252,8 +201,12 @@ class SearchSection(StorageSection):
         "after which it is violated",
         json_schema_extra=option("limit", repeatable=True, form="METRIC<=NUMBER"),
     )
-    budget_s: float | None = Field(
-        None, gt=0, description="Seconds for the trials of this call; none starts that would end later"
+    budget_s: Seconds | None = Field(
+        None,
+        gt=0,
+        description="Time of this call, finalists included: the search follows the forecast of `plan`, and "
+        "starts no trial that would end later",
+        json_schema_extra=option("budget", form="8h|30m|SECONDS"),
     )
     estimator: Text = Field(
         "full",

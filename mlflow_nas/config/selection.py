@@ -3,12 +3,12 @@
 from pydantic import Field, model_validator
 
 from mlflow_nas.config.fields import CommandConfig, File, Name, Section, Text, Words, option
+from mlflow_nas.config.network import SpaceSection
 from mlflow_nas.config.sections import (
     MAX_SEED,
     BoardSection,
     DataSection,
     QuantizationSection,
-    SpaceSection,
     StorageSection,
     TrackingSection,
     TrainingSection,

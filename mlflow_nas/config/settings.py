@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from mlflow_nas.config.fields import CommandConfig, Section
 from mlflow_nas.redact import redact
 
-__all__ = ["Setting", "as_params", "section_of", "settings_of", "text_of"]
+__all__ = ["Setting", "as_params", "given_values", "section_of", "settings_of", "text_of"]
 
 MAX_PARAM_CHARACTERS = 6000
 """Of a param's value in MLflow."""
@@ -96,6 +96,18 @@ def as_params(config: CommandConfig, logged: Mapping[str, str] | None = None) ->
         for setting in settings_of(type(config)).values()
         if setting.name != _NOT_LOGGED and not before & {setting.option, setting.name}
     }
+
+
+def given_values(config: CommandConfig) -> list[tuple[str, object]]:
+    """Dotted name and value of every setting that was given; the others have their defaults."""
+    return [(name, _value(config, name)) for name in settings_of(type(config)) if _is_given(config, name)]
+
+
+def _is_given(config: Section, name: str) -> bool:
+    first, _, rest = name.partition(".")
+    if first not in config.model_fields_set:
+        return False
+    return not rest or _is_given(getattr(config, first), rest)
 
 
 def _value(config: CommandConfig, name: str) -> object:

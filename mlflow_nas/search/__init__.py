@@ -19,7 +19,7 @@ from mlflow_nas.search.plan import Plan
 from mlflow_nas.search.progress import NoProgress, Progress
 from mlflow_nas.search.sampler_choice import Decision, choose_sampler
 from mlflow_nas.search.search import Search
-from mlflow_nas.search.seed import seeded
+from mlflow_nas.search.seed import has_seed_network, seeded
 from mlflow_nas.search.session import (
     Session,
     dataset_links,
@@ -63,6 +63,7 @@ __all__ = [
     "dataset_links",
     "focus",
     "full_cost",
+    "has_seed_network",
     "load_store",
     "load_study_report",
     "log_training_batch",

@@ -1,9 +1,9 @@
-"""Rules for the sampler and for the number of full trainings."""
+"""Rules for the sampler."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["SAMPLER_RULES", "Decision", "SamplerRule", "choose_sampler", "judge_budget"]
+__all__ = ["SAMPLER_RULES", "Decision", "SamplerRule", "choose_sampler"]
 
 
 class Decision(NamedTuple):
@@ -41,20 +41,3 @@ def choose_sampler(size: int, trials: int) -> tuple[str, Decision]:
     """The sampler for the size of a space and a number of trials, and the decision."""
     rule = next(rule for rule in SAMPLER_RULES if rule.applies(size, trials))
     return rule.sampler, Decision(rule.sampler, f"{trials} trials of {size} architectures: {rule.because}")
-
-
-def judge_budget(*, trials: int, trial_s: float, budget_s: float) -> Decision:
-    """Whether a number of trials fits into the time.
-
-    Args:
-        trials: the number.
-        trial_s: measured seconds of one.
-        budget_s: seconds available.
-    """
-    total = f"{trials} trials of {trial_s:.0f} s take {trials * trial_s:.0f} s of {budget_s:.0f} s"
-    if trials * trial_s <= budget_s:
-        return Decision("full training", total)
-    return Decision(
-        "estimate recommended",
-        f"{total}: only {int(budget_s // trial_s)} are trained, so rank by an estimate",
-    )

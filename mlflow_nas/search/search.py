@@ -10,7 +10,6 @@ from mlflow_nas.search.executors import Executor
 from mlflow_nas.search.mirroring import trial_run
 from mlflow_nas.search.plan import Plan
 from mlflow_nas.search.progress import Progress
-from mlflow_nas.search.sampler_choice import judge_budget
 from mlflow_nas.search.seed import seed_seconds
 from mlflow_nas.search.session import Session
 from mlflow_nas.search.store import ORIGIN
@@ -45,13 +44,13 @@ class Search:
         session: the study.
         executor: evaluates trials.
         display: shows the progress.
-        budget_s: no trial begins that would end later, counted from the first of this call; None for no end.
+        deadline: no trial begins that would end later, by the monotonic clock; None for no end.
     """
 
     session: Session
     executor: Executor
     display: Progress
-    budget_s: float | None = None
+    deadline: float | None = None
     _began: float = field(default=0.0, init=False)
 
     @property
@@ -115,25 +114,18 @@ class Search:
             trials=trials, epochs=self.context.epochs, objectives=self.context.objectives, known=known
         )
         self._began = time.monotonic()
-        self.executor.run(plan, may_begin=lambda evaluated: self._may_begin(evaluated, trials - finished))
-        if plan.wanted is None and self.budget_s is None and len(self.results()) < plan.limit:
+        self.executor.run(plan, may_begin=self._may_begin)
+        if plan.wanted is None and self.deadline is None and len(self.results()) < plan.limit:
             _log.warning("All %d architectures of the space are evaluated.", self.context.space.size)
 
-    def _may_begin(self, evaluated: int, trials: int) -> bool:
-        """Whether one more trial fits into the budget; after the first one the number that fits is logged."""
-        if self.budget_s is None or evaluated == 0:
+    def _may_begin(self, evaluated: int) -> bool:
+        """Whether one more trial, as long as the earlier ones, ends before the deadline."""
+        if self.deadline is None or evaluated == 0:
             return True
-        elapsed_s = time.monotonic() - self._began
-        trial_s = elapsed_s / evaluated
-        if evaluated == 1:
-            judged = judge_budget(trials=trials, trial_s=trial_s, budget_s=self.budget_s)
-            _log.warning("%s: %s.", judged.choice, judged.because)
-            self.session.mirror.set_tags(
-                None, {"nas.plan": judged.choice, "nas.plan_because": judged.because}
-            )
-        if elapsed_s + trial_s <= self.budget_s:
+        now = time.monotonic()
+        if now + (now - self._began) / evaluated <= self.deadline:
             return True
-        _log.warning("The budget of %.0f s ends the search after %d trials.", self.budget_s, evaluated)
+        _log.warning("The budget ends the search after %d trials.", evaluated)
         return False
 
     def screen(self, architecture: Architecture) -> dict[str, float]:
@@ -195,6 +187,11 @@ class Search:
             self._train_again(one, context, "finalist", f"finalist {place} of {len(results)}, {one.key}")
             for place, one in enumerate(results, start=1)
         ]
+
+    def finished(self, result: TrialResult) -> TrialResult | None:
+        """The training to the end of a trial's architecture; None before it."""
+        known = self.get(f"nas.finalist.{result.key}")
+        return None if known is None else TrialResult.from_json(known)
 
     def _train_again(self, result: TrialResult, context: StudyContext, role: Role, stage: str) -> TrialResult:
         """A further training of a trial's architecture; once per study."""

@@ -2,6 +2,7 @@
 
 from mlflow_nas.train.distillation import Teacher, TeacherTargets
 from mlflow_nas.train.failures import classify
+from mlflow_nas.train.features import fit_in_memory
 from mlflow_nas.train.fit import TrainResult, fit
 from mlflow_nas.train.module import DetectorModule
 from mlflow_nas.train.processor import default_threads, free_cores, torch_threads, training_processor
@@ -20,6 +21,7 @@ __all__ = [
     "fastestdet_recipe",
     "fine_tuning",
     "fit",
+    "fit_in_memory",
     "free_cores",
     "named_recipe",
     "torch_threads",

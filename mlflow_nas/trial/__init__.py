@@ -13,8 +13,9 @@ from mlflow_nas.trial.steps import (
     reference_latency_ms,
     run_trial,
     screen,
+    time_steps,
 )
-from mlflow_nas.trial.supernet import Supernet, open_supernet
+from mlflow_nas.trial.supernet import Supernet, open_supernet, supernet_steps
 
 __all__ = [
     "AS_GIVEN",
@@ -43,4 +44,6 @@ __all__ = [
     "reference_latency_ms",
     "run_trial",
     "screen",
+    "supernet_steps",
+    "time_steps",
 ]

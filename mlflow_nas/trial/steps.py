@@ -3,13 +3,15 @@
 Each step is cached under a fingerprint of its inputs: running a trial again continues it.
 """
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.estimate import complexity
-from mlflow_nas.trial.cache import fingerprint
+from mlflow_nas.trial.cache import StepCache, fingerprint
 from mlflow_nas.trial.candidate import (
     DETECTIONS_FILE,
     FP32_FILE,
@@ -27,7 +29,15 @@ from mlflow_nas.trial.measurement import evaluate, evaluation_inputs, measure, m
 from mlflow_nas.trial.training import train, training_inputs
 from mlflow_nas.types import Architecture, Role, TrialResult, TrialState
 
-__all__ = ["STEPS", "float_latency_ratio", "measure_given", "reference_latency_ms", "run_trial", "screen"]
+__all__ = [
+    "STEPS",
+    "float_latency_ratio",
+    "measure_given",
+    "reference_latency_ms",
+    "run_trial",
+    "screen",
+    "time_steps",
+]
 
 
 def _count(candidate: Candidate, _folder: Path) -> Mapping[str, Any]:
@@ -232,3 +242,20 @@ def screen(context: StudyContext, architecture: Architecture) -> dict[str, float
     for step in (COUNT, SCREEN):
         candidate.run(step)
     return dict(candidate.metrics)
+
+
+def time_steps(context: StudyContext, architecture: Architecture) -> dict[str, float]:
+    """Seconds of the steps that follow a training, by name, on first weights and in an empty cache.
+
+    Raises:
+        CandidateError: it can't be built, exported or quantized, or the board refuses it.
+        BoardError: the board failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        timed = replace(context, cache=StepCache(Path(folder)), max_int8_drop=1.0)
+        _reference(timed)
+        candidate = Candidate(context=timed, architecture=architecture, is_trained=False)
+        for step in (EXPORT, QUANTIZE, EVALUATE, MEASURE):
+            if step.applies(candidate):
+                candidate.run(step)
+    return {name: entry.seconds for name, entry in candidate.entries.items()}

@@ -39,6 +39,7 @@ def test_the_commands() -> None:
             "finish",
             "focus",
             "pin",
+            "plan",
             "profile",
             "promote",
         ),

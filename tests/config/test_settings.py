@@ -72,7 +72,7 @@ def test_every_default_may_be_typed(model: type[CommandConfig]) -> None:
         ("training.recipe", "default|fastestdet", "--set training.recipe"),
         ("training.weights", "FILE", "--weights"),
         ("space.aspect", "auto|square|NUMBER", "--set space.aspect"),
-        ("search.budget_s", ">0", "--set search.budget_s"),
+        ("search.budget_s", "8h|30m|SECONDS", "--budget"),
         ("data.classes", "A,B,...", "--classes"),
     ],
 )

@@ -1,5 +1,6 @@
 """Searches that need a whole one: limits, failures, other objectives, other machines, a budget."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -212,14 +213,21 @@ def test_a_machine_whose_speed_changes_gives_the_same_front(user_folder: UserFol
         assert other.metrics["latency_raw_ms"] == pytest.approx(factor * one.metrics["latency_raw_ms"])
 
 
-def test_a_budget_ends_a_search_and_is_judged(user_folder: UserFolder) -> None:
-    """Nothing fits after the baseline; the study's run tells why, and the study can be continued."""
+def test_a_budget_is_planned_and_ends_a_search(user_folder: UserFolder) -> None:
+    """Nothing fits after the baseline; the run has the plan, the report its forecast beside the actual."""
     options = {"study": "budget", "trials": 3, "device": "none", "training.seed_epochs": 0}
-    result = user_folder.search(**options, **{"search.budget_s": 0.01})
+    result = user_folder.search(**options, budget="0.01s")
     assert [one.number for one in result.trials] == [0]
     (run,) = [run for run in user_folder.runs("study") if run.data.tags["nas.study"] == "budget"]
-    assert run.data.tags["nas.plan"] == "estimate recommended"
-    assert "3 trials of" in run.data.tags["nas.plan_because"]
+    assert run.data.tags["nas.plan"] == "full"
+    assert "shorter than one training" in run.data.tags["nas.plan_because"]
+    assert run.data.metrics["plan.forecast_s"] > 0
+    assert result.plan is not None
+    assert (result.plan["route"], result.plan["actual_trials"]) == ("full", 1)
+    with user_folder.entered():
+        (row,) = api.report(study="budget").plans
+    assert row["actual_s"] == pytest.approx(run.data.metrics["plan.actual_s"])
+    assert row["forecast_s"] == pytest.approx(result.plan["forecast_s"]["mean"])
 
 
 def test_a_second_training_is_a_run_of_its_own(user_folder: UserFolder) -> None:
@@ -354,6 +362,7 @@ def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
         given.metrics["latency_ratio"] / baseline.metrics["latency_ratio"]
     )
     assert result.answer[0].startswith("Reference: the detector as given, map ")
+    assert re.search(r"Training the finalists took .* s, the forecast was ", result.notes[0])
     versions = user_folder.client.search_model_versions("name='finished'")
     roles = sorted(version.tags["nas.role"] for version in versions)
     assert roles == ["finalist"] * len(result.finalists) + ["reference"]

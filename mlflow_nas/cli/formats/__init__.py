@@ -12,6 +12,7 @@ from mlflow_nas.cli.formats.deployment import (
     format_rollback,
     format_watch,
 )
+from mlflow_nas.cli.formats.plan import format_plan
 from mlflow_nas.cli.formats.profile import format_focus, format_profile
 from mlflow_nas.cli.formats.report import format_compare, format_report
 from mlflow_nas.cli.formats.search import format_evaluate, format_search, format_status, format_train
@@ -29,6 +30,7 @@ __all__ = [
     "format_focus",
     "format_hook",
     "format_pin",
+    "format_plan",
     "format_profile",
     "format_promote",
     "format_register",

@@ -46,6 +46,7 @@ def format_report(result: ReportResult) -> str:
             format_table(shown),
             _MEANING,
             *places,
+            *(["\nSearches with a budget:", format_table(result.plans)] if result.plans else []),
             *result.notes,
             *pages,
         ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from mlflow_nas.api import EvaluateResult, SearchResult, StatusResult
 from mlflow_nas.cli.formats.deployment import format_manifest
+from mlflow_nas.cli.formats.plan import format_outcome
 from mlflow_nas.cli.formats.table import format_table, format_ui, format_value
 from mlflow_nas.types import TrialResult
 
@@ -32,7 +33,9 @@ def format_search(result: SearchResult) -> str:
         parts.append(format_manifest(result.deployed))
     if result.not_deployed:
         parts.append(f"Not deployed: {result.not_deployed}")
-    parts += [*result.notes, "", *result.answer]
+    parts += [*result.notes]
+    parts += [format_outcome(result.plan)] if result.plan else []
+    parts += ["", *result.answer]
     parts += [f"\nReport: {result.report}"] if result.report else []
     parts += [f"Charts: {result.charts}"] if result.charts else []
     parts.append(f"Open the UI: {format_ui(result.tracking_uri, result.experiment_id, result.run_id)}")

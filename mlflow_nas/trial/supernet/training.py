@@ -18,11 +18,16 @@ from mlflow_nas.trial.supernet.parts import SupernetParts
 from mlflow_nas.trial.supernet.scores import Supernet
 from mlflow_nas.types import Architecture
 
-__all__ = ["open_supernet"]
+__all__ = ["open_supernet", "supernet_steps"]
 
 STEPS_OF_A_TRIAL = 5
 """Steps of the supernet as a multiple of a trial's: 1,000 for the default of 200."""
 _CHECKPOINT = "checkpoint.pth"
+
+
+def supernet_steps(context: StudyContext) -> int:
+    """Steps of the training of a study's supernet."""
+    return STEPS_OF_A_TRIAL * context.epochs * _epoch_steps(context)
 
 
 def open_supernet(
@@ -48,9 +53,13 @@ def open_supernet(
     return Supernet(parts, entry)
 
 
+def _epoch_steps(context: StudyContext) -> int:
+    return max(len(context.train) // context.batch_size, 1)
+
+
 def _train(parts: SupernetParts, folder: Path, listener: Listener) -> Mapping[str, Any]:
     context, kept = parts.context, dict[str, MemberBatches]()
-    epoch_steps = max(len(context.train) // context.batch_size, 1)
+    epoch_steps = _epoch_steps(context)
     extremes, pool = parts.extremes(), parts.pool()
 
     def batches(architecture: Architecture) -> MemberBatches:
@@ -64,7 +73,7 @@ def _train(parts: SupernetParts, folder: Path, listener: Listener) -> Mapping[st
         batches=batches,
         draw=lambda step: sandwich(step, extremes=extremes, pool=pool, sizes=parts.sizes, seed=context.seed),
         recipe=parts.recipe,
-        steps=STEPS_OF_A_TRIAL * context.epochs * epoch_steps,
+        steps=supernet_steps(context),
         steps_per_epoch=epoch_steps,
         seed=context.seed,
         checkpoint=folder / _CHECKPOINT,
