@@ -2,6 +2,7 @@
 
 from mlflow_nas.search.conclude import Conclusion, conclude
 from mlflow_nas.search.context import StudyConfig, open_context
+from mlflow_nas.search.dataset_links import dataset_links
 from mlflow_nas.search.estimation import (
     EstimatedResult,
     EstimateOptions,
@@ -22,7 +23,6 @@ from mlflow_nas.search.search import Search
 from mlflow_nas.search.seed import has_seed_network, seeded
 from mlflow_nas.search.session import (
     Session,
-    dataset_links,
     load_store,
     open_cache,
     open_session,

@@ -93,8 +93,8 @@ def _nothing_gained(
     if nearest is not None:
         lines.append(f"The nearest is {nearest.key}: {_compared(nearest, reference, accuracy)}.")
     lines.append(
-        "What may help: smaller input sizes or another space (`mlflow_nas focus` shows what acts on the "
-        "bottleneck), more training images, more epochs (finalists.epochs)."
+        "What may help: choices that save time on this board, such as the input's height (`mlflow_nas focus` "
+        "measures them), another space, more training images, more epochs (finalists.epochs)."
     )
     return lines
 
@@ -123,4 +123,5 @@ def _compared(result: TrialResult, reference: TrialResult, accuracy: str) -> str
     if low is None or high is None:
         return text
     noise = "may be chance" if low <= 0 <= high else "is more than chance"
-    return f"{text} (95 % interval over images {low:+.3f} to {high:+.3f}: the difference {noise})"
+    over = "images and seeds" if f"{accuracy}_seed_sd" in metrics else "images"
+    return f"{text} (95 % interval over {over} {low:+.3f} to {high:+.3f}: the difference {noise})"

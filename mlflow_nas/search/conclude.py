@@ -14,6 +14,7 @@ from mlflow_nas.search.answer import answer, version_figures
 from mlflow_nas.search.float_reference import int8_note
 from mlflow_nas.search.intervals import interval_metrics, with_intervals
 from mlflow_nas.search.outcome import keep_outcome
+from mlflow_nas.search.seed_noise import seed_noise_of
 from mlflow_nas.search.session import Session
 from mlflow_nas.tasks import evaluate_detector
 from mlflow_nas.tracking import connect, default_uri, view_link
@@ -76,11 +77,17 @@ def conclude(
         RegistryError: the registry refuses.
     """
     context, mirror = session.context, session.mirror
-    results = _with_test_metrics(session, session.store.results())
-    front = front_of(results, context.objectives)
     known = session.given()
     given = known and session.with_files(known)
-    finalists = with_intervals(context, [session.with_files(one) for one in finalists], given)
+    results = _with_test_metrics(session, [_with_speedup(one, given) for one in session.store.results()])
+    front = front_of(results, context.objectives)
+    finalists = [_with_speedup(one, given) for one in finalists]
+    finalists = with_intervals(
+        context,
+        [session.with_files(one) for one in finalists],
+        given,
+        seed_sd=seed_noise_of(session.store, "map"),
+    )
     complete = [one for one in finalists if one.state == "complete"]
     shipped = complete or [session.with_files(one) for one in front]
     for result in shipped:
@@ -214,6 +221,14 @@ def _log_report(
             settings=settings,
         )
         mirror.describe(None, text)
+
+
+def _with_speedup(result: TrialResult, given: TrialResult | None) -> TrialResult:
+    """The speed-up to the given detector's latency as it is known now: an unstable one is measured anew."""
+    own, reference = (one.metrics.get("latency_ratio") if one else None for one in (result, given))
+    if own is None or reference is None:
+        return result
+    return replace(result, metrics={**result.metrics, "speedup": reference / own})
 
 
 def _with_test_metrics(session: Session, results: Sequence[TrialResult]) -> list[TrialResult]:

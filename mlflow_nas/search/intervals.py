@@ -12,19 +12,30 @@ from mlflow_nas.types import TrialResult
 
 __all__ = ["interval_metrics", "with_intervals"]
 
-_SUFFIXES = ("_ci_low", "_ci_high", "_difference")
+_SUFFIXES = ("_ci_low", "_ci_high", "_difference", "_seed_sd")
 
 
 def with_intervals(
-    context: StudyContext, results: Sequence[TrialResult], given: TrialResult | None
+    context: StudyContext,
+    results: Sequence[TrialResult],
+    given: TrialResult | None,
+    *,
+    seed_sd: float | None = None,
 ) -> list[TrialResult]:
     """Results with the interval of their accuracy, and of its difference to the detector as given.
 
     Adds `map_ci_low`, `map_ci_high`, and with a given detector `map_difference`, `map_difference_ci_low`,
     `map_difference_ci_high`. A result whose detections are not on this machine stays as it is.
+
+    Args:
+        context: of the study.
+        results: trained with one seed each.
+        given: the detector as given, which no seed has moved.
+        seed_sd: standard deviation over seeds, which is added to the draws and kept as `map_seed_sd`; None
+            where it is not known.
     """
     reference = None if given is None else _draws(context, given)
-    return [_with_interval(context, one, given, reference) for one in results]
+    return [_with_interval(context, one, given, reference, seed_sd) for one in results]
 
 
 def interval_metrics(result: TrialResult) -> dict[str, float]:
@@ -37,12 +48,16 @@ def _with_interval(
     result: TrialResult,
     given: TrialResult | None,
     reference: NDArray[np.float64] | None,
+    seed_sd: float | None,
 ) -> TrialResult:
     draws = _draws(context, result)
     if draws is None:
         return result
+    if seed_sd is not None:  # images and seeds are independent: their variances add up
+        draws = draws + np.random.default_rng(0).normal(0, seed_sd, draws.shape)
     low, high = interval(draws)
     added = {"map_ci_low": low, "map_ci_high": high}
+    added |= {} if seed_sd is None else {"map_seed_sd": seed_sd}
     if given is not None and reference is not None:
         low, high = interval(draws - reference)
         difference = result.metrics["map"] - given.metrics["map"]

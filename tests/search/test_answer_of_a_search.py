@@ -6,7 +6,9 @@ import pytest
 
 from mlflow_nas.registry import Goal
 from mlflow_nas.search.answer import answer
+from mlflow_nas.search.baseline_check import short_training_note
 from mlflow_nas.search.finalists import choose_finalists
+from mlflow_nas.search.seed_noise import seed_noise
 from mlflow_nas.trial import parse_objectives
 from mlflow_nas.types import Role, TrialResult
 
@@ -83,6 +85,31 @@ def test_the_answer_names_what_to_ship() -> None:
         "Ship k3: 2.00 times as fast (6 ms), map 0.590, -0.010 (95 % interval over images -0.050 to +0.010: "
         "the difference may be chance).",
     ]
+
+
+def test_the_interval_says_whether_seeds_are_in_it() -> None:
+    """Where second trainings tell how far a seed moves the accuracy."""
+    interval = {"map_difference_ci_low": -0.05, "map_difference_ci_high": -0.01, "map_seed_sd": 0.01}
+    shipped = [_result("k3", 0.59, 2.0, role="finalist", **interval)]
+    lines = answer(shipped, GIVEN, objectives=OBJECTIVES, goal=Goal(max_drop=0.02))
+    assert "interval over images and seeds -0.050 to -0.010: the difference is more than chance" in lines[1]
+
+
+def test_the_noise_of_seeds_is_that_of_pairs() -> None:
+    """Two trainings differ by the root of two standard deviations; without pairs nothing is known."""
+    assert seed_noise([(0.50, 0.52), (0.40, 0.37)]) == pytest.approx(((4e-4 + 9e-4) / 4) ** 0.5)
+    assert seed_noise([]) is None
+
+
+@pytest.mark.parametrize(("accuracy", "said"), [(0.5, True), (0.595, False), (0.7, False)])
+def test_a_short_training_that_costs_accuracy_is_said(accuracy: float, said: bool) -> None:
+    """With both figures and what may help."""
+    baseline = _result("base", accuracy, 1.2, role="baseline")
+    note = short_training_note(baseline, GIVEN, accuracy="map", max_drop=0.01)
+    assert bool(note) == said
+    if note:
+        assert "leaves the baseline at map 0.500, the given detector has 0.600" in note
+        assert "finalists.epochs" in note
 
 
 def test_the_answer_says_that_nothing_was_gained() -> None:

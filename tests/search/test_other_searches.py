@@ -20,8 +20,10 @@ from mlflow_nas.deployments.predict import predict
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.estimate import complexity
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.search import Claim, NoProgress, Session
+from mlflow_nas.search import Claim, NoProgress, Session, open_session
+from mlflow_nas.search.session import GIVEN
 from mlflow_nas.space import build_detector, save_weights
+from mlflow_nas.trial import Silent
 from mlflow_nas.types import TrialResult
 
 FAULTY = """
@@ -379,6 +381,39 @@ def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
     assert rebuilt.given is not None
     files = [path for one in (rebuilt.given, *rebuilt.finalists) for path in one.artefacts.values()]
     assert all(path.is_file() for path in files), "what the cache lacks is computed again"
+
+
+def test_an_unstable_reference_is_measured_anew(user_folder: UserFolder, tmp_path: Path) -> None:
+    """By the next call at the latest; speed-ups are relative to the stable one."""
+    weights = tmp_path / "given.pth"
+    space = tiny_space.tiny_space()
+    save_weights(build_detector(space.baseline, num_classes=1, space=space), weights)
+    options = {
+        **SMALL,
+        "study": "shaky",
+        "weights": weights,
+        "device": "none",
+        "model": "shaky",
+        "finalists": 0,
+    }
+    config = load_config(SearchConfig, options)
+    with user_folder.entered():
+        session = open_session(config)
+        session.context.board.unstable_cause = "the board throttled"  # type: ignore[attr-defined]  # a FakeBoard
+        session.prepare(Silent())
+        shaky = session.given()
+        session.close()
+        assert shaky is not None
+        assert shaky.latency_unstable
+        doubled = {**shaky.metrics, "latency_ratio": 2 * shaky.metrics["latency_ratio"]}
+        session.store.keep(GIVEN, replace(shaky, metrics=doubled).as_json())
+    result = user_folder.search(**{**options, "trials": 2, "training.seed_epochs": 10})
+    assert result.given is not None
+    assert not result.given.latency_unstable
+    assert result.given.metrics["latency_ratio"] == pytest.approx(shaky.metrics["latency_ratio"])
+    for one in result.trials:
+        expected = result.given.metrics["latency_ratio"] / one.metrics["latency_ratio"]
+        assert one.metrics["speedup"] == pytest.approx(expected)
 
 
 @pytest.mark.slow
