@@ -1,5 +1,7 @@
 """A network of a space with its first weights."""
 
+from collections.abc import Sequence
+
 import torch
 
 from mlflow_nas.errors import CandidateError, NasError
@@ -58,6 +60,7 @@ def build_detector(
     space: SearchSpace | None = None,
     backbone_weights: BackboneWeights | None = None,
     weights: SeedWeights | None = None,
+    class_indexes: Sequence[int] | None = None,
     seed: int = 0,
 ) -> FastestDet:
     """Build one architecture of a space and give it its first weights.
@@ -68,6 +71,8 @@ def build_detector(
         space: of the architecture; None for `fastestdet-head`.
         backbone_weights: state of the backbone (torchvision's names), from `load_backbone_weights`.
         weights: a whole trained seed network, from `load_seed_weights`; transferred where they fit.
+        class_indexes: of a network that knows more classes than it gives: all of them, those that it gives
+            first; None for those of the weights.
         seed: of the weights that are drawn at random.
 
     Raises:
@@ -76,15 +81,18 @@ def build_detector(
     """
     chosen = space or fastestdet_head()
     valid = chosen.validate(architecture)
+    order = class_indexes or (weights.class_indexes if weights else None) or ()
     torch.manual_seed(seed)
     try:
-        network = chosen.build(valid, num_classes)
+        network = chosen.build(valid, max(num_classes, len(order)))
     except NasError:
         raise
     except (Exception, SystemExit) as error:  # a user's space may fail in any way
         raise CandidateError(
             f"The space {chosen.name} can't build {chosen.key(valid)}: {type(error).__name__}: {error}"
         ) from error
+    if len(order) > num_classes:
+        network.show(order, num_classes)
     if weights is not None:
         weights.transfer_weights(network, chosen.transfer)
     elif backbone_weights is not None:

@@ -43,7 +43,8 @@ class SeedWeights:
     Attributes:
         state: name to tensor.
         source: the file.
-        class_indexes: which of the published classes it has, where it has some of them only.
+        class_indexes: indexes of its classes among the published ones, those that are wanted first; None
+            where it has its own.
         all_classes: the same with all of them, in that case.
     """
 
@@ -72,10 +73,17 @@ class SeedWeights:
         return branch[convolutions[-1] :] if convolutions else []
 
     def for_classes(self, wanted: Sequence[str]) -> "SeedWeights":
-        """The published detector with some of its 80 classes, in their order; other weights unchanged."""
+        """The published detector for some of its 80 classes, in their order.
+
+        For one class the class branch is left out. For several it keeps all 80: with fewer, what is another
+        object would become one of them.
+        """
         if self.num_classes != len(COCO_CLASSES) or not set(wanted) <= set(COCO_CLASSES):
             return self
         indexes, outputs = [COCO_CLASSES.index(name) for name in wanted], {*self._class_outputs()}
+        if len(indexes) > 1:
+            rest = [index for index in range(len(COCO_CLASSES)) if index not in indexes]
+            return replace(self, class_indexes=(*indexes, *rest), all_classes=self)
         state = {
             name: value[indexes] if name in outputs and value.dim() else value
             for name, value in self.state.items()

@@ -54,8 +54,9 @@ class SpaceContract:
         weights.fill(space.build(space.baseline, weights.num_classes))
         if classes == len(COCO_CLASSES):
             people = weights.for_classes(("person", "dog"))
-            assert people.num_classes == 2
-            people.fill(space.build(space.baseline, 2))
+            assert (people.num_classes, people.class_indexes[:2]) == (80, (0, 16))
+            given = build_detector(space.baseline, space=space, num_classes=2, weights=people)
+            assert given.eval()(torch.rand(1, 3, *IMG_SIZE)).shape[1] == 5 + 2
 
     def test_every_architecture_is_built_gets_weights_and_learns(
         self, space: SearchSpace, trained: SeedWeights, drawn: list[Mapping[str, int | str]]

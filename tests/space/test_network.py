@@ -58,18 +58,28 @@ def test_the_published_detector_loads_without_a_missing_key() -> None:
 
 
 @needs_weights
-def test_the_published_detector_is_sliced_to_the_classes_asked_for() -> None:
-    """Logits of the chosen classes are those of all 80, in the order asked for."""
+def test_the_published_detector_keeps_all_classes_of_which_some_are_given() -> None:
+    """Probabilities are those among all 80, in the order asked for; what is another object stays one."""
     seed = load_seed_weights(WEIGHTS / "fastestdet_coco.pth")
-    sliced = seed.for_classes(("dog", "person"))
-    assert (seed.num_classes, sliced.num_classes) == (80, 2)
+    wanted = seed.for_classes(("dog", "person"))
+    assert (wanted.num_classes, wanted.class_indexes[:3]) == (80, (16, 0, 1))
     whole = build_detector(BASELINE, num_classes=80, weights=seed).eval()
-    two = build_detector(BASELINE, num_classes=2, weights=sliced).eval()
-    assert two.state_dict().keys() == sliced.state.keys()
+    two = build_detector(BASELINE, num_classes=2, weights=wanted).eval()
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        dog_and_person = whole.raw(images)[2][:, [16, 0]]
-        torch.testing.assert_close(two.raw(images)[2], dog_and_person)
+        every, given = whole(images), two(images)
+        torch.testing.assert_close(given, every[:, [*range(5), 5 + 16, 5 + 0]])
+        torch.testing.assert_close(two.raw(images)[2][:, :2], whole.raw(images)[2][:, [16, 0]])
+    save = two.state_dict()
+    assert all(torch.equal(value, seed.state[name]) for name, value in save.items()), "as it was published"
+
+
+@needs_weights
+def test_for_one_class_the_class_branch_is_left_out() -> None:
+    """Its softmax is the constant 1; other names than COCO's change nothing."""
+    seed = load_seed_weights(WEIGHTS / "fastestdet_coco.pth")
+    person = seed.for_classes(("person",))
+    assert build_detector(BASELINE, num_classes=1, weights=person).raw(torch.rand(1, 3, 64, 64))[2] is None
     assert seed.for_classes(("person", "unicorn")) is seed
 
 

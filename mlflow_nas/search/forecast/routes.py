@@ -207,9 +207,9 @@ RULES = (
         lambda routes, _size: (
             "supernet" in routes
             and routes["supernet"].fits
-            and routes["supernet"].candidates >= LEAST_CANDIDATES
+            and routes["supernet"].candidates >= max(LEAST_CANDIDATES, 3 * routes["full"].trials)
         ),
-        "the trainings are too few for a model, and there is time for a supernet",
+        "the trainings are too few for a model, and a supernet ranks several times as many candidates",
     ),
     Rule(
         "two-stage",

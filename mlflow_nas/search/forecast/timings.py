@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow_nas.errors import CandidateError
 from mlflow_nas.estimate import STRATEGIES, Strategy, run_strategy, single_strategies
-from mlflow_nas.search.estimation.inputs import scoring_inputs
+from mlflow_nas.search.estimation.inputs import SEEDS, scoring_inputs
 from mlflow_nas.search.forecast.spans import Span, extrapolate
 from mlflow_nas.train import fit_in_memory
 from mlflow_nas.trial import StepCache, StudyContext, run_trial, supernet_steps, time_steps
@@ -204,5 +204,7 @@ def _queries(context: StudyContext) -> dict[str, float]:
 
 
 def _query_s(context: StudyContext, strategy: Strategy) -> float:
-    (inputs,) = scoring_inputs(context, [context.space.baseline], [strategy])
-    return run_strategy(strategy, inputs).seconds
+    """Of all weight seeds, from one; a strategy of shapes has one."""
+    (inputs,) = scoring_inputs(context, [context.space.baseline], [strategy], seeds=SEEDS[:1])
+    seeds = 1 if strategy.needs == ("model",) else len(SEEDS)
+    return seeds * run_strategy(strategy, inputs).seconds

@@ -3,6 +3,8 @@
 Shapes: b batch, H x W input, h x w = ceil(H/16) x ceil(W/16) cells, C channels of neck and head, N classes.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -25,16 +27,35 @@ class FastestDet(nn.Module):
         self.backbone = backbone
         self.neck = neck
         self.head = head
+        self._order: list[int] = []
+        self._shown = 0
+
+    def show(self, order: Sequence[int], count: int) -> None:
+        """Give the probabilities of some of its classes; the softmax is still one over all.
+
+        Args:
+            order: indexes of all classes of the head, those that are given first.
+            count: number of classes that are given.
+        """
+        self._order, self._shown = list(order), count
 
     def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """[b, 3, H, W] in 0..1 -> objectness logits, box terms and class logits before any activation."""
+        objectness, box, logits = self._terms(images)
+        if logits is not None and self._order:
+            logits = logits[:, self._order]
+        return objectness, box, logits
+
+    def _terms(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The head's outputs, classes in its own order."""
         outputs: tuple[Tensor, Tensor, Tensor | None] = self.head(self.neck(merge(*self.backbone(images))))
         return outputs
 
     def forward(self, images: Tensor) -> Tensor:
         """[b, 3, H, W] in 0..1 -> [b, 5 + N, h, w]: objectness, four box terms, class probabilities."""
-        objectness, box, logits = self.raw(images)
+        objectness, box, logits = self._terms(images)
         parts = [torch.sigmoid(objectness), box]
         if logits is not None:
-            parts.append(torch.softmax(logits, dim=1))
+            shares = torch.softmax(logits, dim=1)
+            parts.append(shares[:, self._order[: self._shown]] if self._order else shares)
         return torch.cat(parts, dim=1)

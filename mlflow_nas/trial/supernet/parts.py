@@ -55,7 +55,11 @@ class SupernetParts:
         """A network with weights drawn at random."""
         context = self.context
         return build_detector(
-            architecture, num_classes=len(context.val.classes), space=context.space, seed=context.seed
+            architecture,
+            num_classes=len(context.val.classes),
+            space=context.space,
+            class_indexes=self.seed.class_indexes,
+            seed=context.seed,
         )
 
     @cached_property

@@ -67,7 +67,7 @@ def test_every_way_has_as_many_trainings_as_fit() -> None:
         (8 * 3600, 300, "full", "full", "every architecture can be trained"),
         (8 * 3600, 2_080, "full", "full", "a hundred trainings"),
         (5_400, 2_080, "two-stage", "auto", "enough to fit an estimate"),
-        (4_700, 2_080, "supernet", "supernet", "there is time for a supernet"),
+        (4_700, 2_080, "supernet", "supernet", "ranks several times as many"),
         (3_000, 2_080, "two-stage", "params", "a few trainings only"),
         (1_800, 2_080, "full", "full", "an estimate would take it"),
         (60, 2_080, "full", "full", "shorter than one training"),
