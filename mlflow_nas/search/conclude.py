@@ -81,13 +81,7 @@ def conclude(
     given = known and session.with_files(known)
     results = _with_test_metrics(session, [_with_speedup(one, given) for one in session.store.results()])
     front = front_of(results, context.objectives)
-    finalists = [_with_speedup(one, given) for one in finalists]
-    finalists = with_intervals(
-        context,
-        [session.with_files(one) for one in finalists],
-        given,
-        seed_sd=seed_noise_of(session.store, "map"),
-    )
+    finalists = _measured(session, finalists, given)
     complete = [one for one in finalists if one.state == "complete"]
     shipped = complete or [session.with_files(one) for one in front]
     for result in shipped:
@@ -131,6 +125,15 @@ def conclude(
         run_id=run_id,
         experiment_id=mirror.experiment_id if run_id else None,
     )
+
+
+def _measured(
+    session: Session, finalists: Sequence[TrialResult], given: TrialResult | None
+) -> list[TrialResult]:
+    """The finalists with their files, their speed-up as it is known now, and intervals."""
+    with_files = [session.with_files(_with_speedup(one, given)) for one in finalists]
+    noise = seed_noise_of(session.store, "map")
+    return with_intervals(session.context, with_files, given, seed_sd=noise)
 
 
 def _not_registered(waiting: int) -> str:

@@ -109,7 +109,6 @@ class Search:
 
     def _execute(self, plan: Plan, trials: int) -> None:
         known = self.results()
-        finished = len(known)
         self.display.study(
             trials=trials, epochs=self.context.epochs, objectives=self.context.objectives, known=known
         )
