@@ -7,6 +7,7 @@ from mlflow_nas.train.fit import TrainResult, fit
 from mlflow_nas.train.module import DetectorModule
 from mlflow_nas.train.processor import default_threads, free_cores, torch_threads, training_processor
 from mlflow_nas.train.recipe import Freeze, Recipe, RecipeName, fastestdet_recipe, fine_tuning, named_recipe
+from mlflow_nas.train.statistics import retake_statistics
 
 __all__ = [
     "DetectorModule",
@@ -24,6 +25,7 @@ __all__ = [
     "fit_in_memory",
     "free_cores",
     "named_recipe",
+    "retake_statistics",
     "torch_threads",
     "training_processor",
 ]

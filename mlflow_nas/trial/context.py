@@ -45,6 +45,7 @@ class StudyContext:
         objectives: what the search optimizes.
         limits: an architecture that violates one is infeasible.
         freeze_unchanged: a short training freezes a transferred backbone that all architectures share.
+        retakes_statistics: a training ends with BatchNorm statistics of its final weights, where it gains.
         aspect: width / height of the network's input.
         weights: a trained seed network whose weights are transferred, or None.
         backbone_weights: ImageNet weights, used without a seed network; or None.
@@ -68,6 +69,7 @@ class StudyContext:
     recipe: Recipe
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...] = ()
+    retakes_statistics: bool = False
     aspect: float = 1.0
     weights: SeedWeights | None = None
     backbone_weights: BackboneWeights | None = None
@@ -138,8 +140,9 @@ class StudyContext:
         return replace(self, recipe=recipe, weights=weights)
 
     def finishing(self, epochs: int) -> "StudyContext":
-        """The context of trainings to the end: longer, of everything."""
-        return replace(self, epochs=epochs, recipe=replace(self.recipe, freeze="none"), limits=())
+        """The context of trainings to the end: longer, of everything, with statistics of their own."""
+        recipe = replace(self.recipe, freeze="none")
+        return replace(self, epochs=epochs, recipe=recipe, limits=(), retakes_statistics=True)
 
     def teacher(self, architecture: Architecture) -> Teacher | None:
         """The seed network at an architecture's input size, for distillation.

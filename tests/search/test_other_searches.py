@@ -360,6 +360,8 @@ def test_finalists_are_trained_to_the_end_and_compared_with_what_was_given(
     assert len(others) <= 1
     assert all(len(one.history) == 2 and one.role == "finalist" for one in result.finalists)
     assert all("map_difference_ci_low" in one.metrics for one in result.finalists)
+    assert all(one.metrics["statistics_retaken"] in (0.0, 1.0) for one in result.finalists)
+    assert "statistics_retaken" not in result.trials[0].metrics
     assert baseline.metrics["speedup"] == pytest.approx(
         given.metrics["latency_ratio"] / baseline.metrics["latency_ratio"]
     )
