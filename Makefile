@@ -18,7 +18,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-services generate lint check bench bench-speed bench-accuracy board-arm64 clean
+.PHONY: help setup demo test test-services generate docs pictures lint check bench bench-speed bench-accuracy board-arm64 clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -41,6 +41,12 @@ test-services: setup ## run the others: real servers, a browser, the emulated bo
 
 generate: setup ## write MLproject and docs/reference from the configuration
 	$(BIN)/python tools/generate_reference.py
+
+docs: setup ## build the site of the documentation in build/site; a broken link fails
+	$(BIN)/python tools/build_docs.py
+
+pictures: setup ## draw the pictures of README and tutorial anew (needs chromium and a study: STUDY=NAME)
+	$(BIN)/python tools/make_pictures.py $(STUDY)
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

@@ -234,6 +234,8 @@ def test_make_help_lists_every_target() -> None:
         "test",
         "test-services",
         "generate",
+        "docs",
+        "pictures",
         "lint",
         "check",
         "board-arm64",

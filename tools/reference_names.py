@@ -19,6 +19,8 @@ METRICS = {
     "latency_cv, latency_spread": "coefficient of variation of single times, and of the ratio between loads",
     "latency_runs, latency_attempts": "timed inferences, and measurements until it was stable",
     "power_w, energy_mj": "while the file ran, and of one inference, where the board has a sensor",
+    "trained_params, train_loss": "parameters that were not frozen; loss of the last epoch",
+    "changes": "of a promotion: number of changed tags and aliases",
     "params, macs, flops": "of one image at the architecture's input size; FLOPs = 2 x MACs",
     "model_size_bytes": "of the file that ships",
     "board_drift, *_drift": "largest difference of outputs: board and host, or two steps of the export",

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mlflow_nas.config import CommandConfig, Setting, section_of, settings_of
 
@@ -111,8 +112,17 @@ def _option(setting: Setting) -> click.Option:
         metavar=setting.allowed,
         multiple=setting.repeatable,
         help=f"{setting.description}{several}{_default(setting)}",
+        shell_complete=_complete,
         **switch,
     )
+
+
+def _complete(_ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+    """The choices of an option that has some, else files."""
+    choices = str(param.metavar).split("|")
+    if len(choices) > 1:
+        return [CompletionItem(choice) for choice in choices if choice.startswith(typed)]
+    return [CompletionItem(typed, type="file")]
 
 
 def _configuration() -> list[click.Option]:

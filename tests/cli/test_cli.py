@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from mlflow_nas import api
@@ -241,3 +242,22 @@ def test_a_result_is_typed_and_plain_as_json() -> None:
     plain = result.as_json()
     assert (plain["map"], plain["img_size"], plain["detector"]) == (None, [96, 96], "http://u:***@host/m")
     json.dumps(plain, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "wanted"),
+    [
+        ([], "eval", ["evaluate"]),
+        (["search"], "--fin", ["--finalists"]),
+        (["search", "--sampler"], "", ["tpe", "nsga2", "random", "auto"]),
+        (["evaluate", "--split"], "t", ["train", "test"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_choices(
+    words: list[str], typed: str, wanted: list[str]
+) -> None:
+    """An option without choices completes files."""
+    complete = ShellComplete(main, {}, "mlflow_nas", "_MLFLOW_NAS_COMPLETE")
+    assert [one.value for one in complete.get_completions(words, typed)] == wanted
+    (file,) = complete.get_completions(["evaluate", "--onnx"], "model")
+    assert file.type == "file"
