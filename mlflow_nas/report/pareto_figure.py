@@ -1,4 +1,4 @@
-"""The Pareto front as a PNG and as one self-contained HTML page.
+"""The Pareto front as a PNG.
 
 The first objective is the y axis, the second the x axis; with a single objective x is the trial's number. The
 groups of points differ in colour and in marker.
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -66,8 +67,23 @@ def _axes(objectives: Sequence[Objective]) -> tuple[str, str]:
     return (labels[1] if len(labels) > 1 else "trial"), labels[0]
 
 
-def pareto_png(results: Sequence[TrialResult], objectives: Sequence[Objective], path: Path) -> Path:
-    """Write the results as points and the front of two objectives as a step line, as a PNG."""
+def pareto_png(
+    results: Sequence[TrialResult],
+    objectives: Sequence[Objective],
+    path: Path,
+    *,
+    finalists: Sequence[TrialResult] = (),
+    champion: str | None = None,
+) -> Path:
+    """Write the results as points and the front of two objectives as a step line, as a PNG.
+
+    Args:
+        results: of the study's trials.
+        objectives: the first is the y axis.
+        path: of the file.
+        finalists: drawn with the 95 % interval of the first objective.
+        champion: key of the network to ship, which is marked; None for none.
+    """
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -89,10 +105,51 @@ def pareto_png(results: Sequence[TrialResult], objectives: Sequence[Objective], 
             edgecolors=group.colour if group.marker != "x" else None,
             facecolors="none" if hollow else group.colour,
         )
+    _draw_finalists(axes, [one for one in finalists if is_measured(one, objectives)], objectives, champion)
     x_label, y_label = _axes(objectives)
     axes.set(xlabel=x_label, ylabel=y_label, title=_title(results, objectives))
     axes.grid(alpha=0.3)
+    _add_ratio_axis(axes, results, objectives)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best")
     figure.savefig(path)
     return path
+
+
+def _draw_finalists(
+    axes: Axes, finalists: Sequence[TrialResult], objectives: Sequence[Objective], champion: str | None
+) -> None:
+    name = objectives[0].name
+    for one in finalists:
+        x, y = _xy(one, objectives)
+        is_champion = one.key == champion
+        colour, marker = ("#E69F00", "*") if is_champion else ("#009E73", "D")
+        ends = [one.metrics.get(f"{name}_ci_{end}", y) for end in ("low", "high")]
+        label = "champion" if is_champion else "finalist, 95 % interval"
+        known = axes.get_legend_handles_labels()[1]
+        axes.errorbar(
+            [x],
+            [y],
+            yerr=[[y - ends[0]], [ends[1] - y]],
+            fmt=marker,
+            markersize=13 if is_champion else 6,
+            color=colour,
+            capsize=3,
+            zorder=4,
+            label=None if label in known else label,
+        )
+
+
+def _add_ratio_axis(axes: Axes, results: Sequence[TrialResult], objectives: Sequence[Objective]) -> None:
+    """Above, where x is the latency: its ratio to the reference model's; both are proportional."""
+    if len(objectives) < 2 or objectives[1].name != "latency_ms":
+        return
+    factors = (
+        one.metrics["latency_ratio"] / one.metrics["latency_ms"]
+        for one in results
+        if one.metrics.get("latency_ms") and "latency_ratio" in one.metrics
+    )
+    factor = next(factors, None)
+    if factor:
+        upper = axes.twiny()
+        upper.set(xlabel="latency_ratio", xlim=[end * factor for end in axes.get_xlim()])

@@ -1,14 +1,12 @@
 """The end of a study in MLflow: models of the front, figures, tables, registered versions."""
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mlflow_nas.data import DetectionDataset, in_order
 from mlflow_nas.registry import Goal, Reconciliation, reconcile, register_model
-from mlflow_nas.report import front_of, pareto_png, study_description, table_columns
+from mlflow_nas.report import front_of, study_description, table_columns
 from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.search.answer import answer, version_figures
 from mlflow_nas.search.float_reference import int8_note
@@ -213,8 +211,6 @@ def _log_report(
     mirror, objectives = session.mirror, session.context.objectives
     columns = table_columns(results, objectives)
     mirror.log_table(None, list(columns), list(zip(*columns.values(), strict=True)), "trials.json")
-    with tempfile.TemporaryDirectory() as folder:
-        mirror.log_artifact(None, pareto_png(results, objectives, Path(folder) / "pareto.png"))
     if described:  # its links need the experiment's id
         text = study_description(
             results,

@@ -1,10 +1,12 @@
 """The outcome of a study, kept in its storage: what to ship, and what the report shows of it."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mlflow_nas.registry import Goal
-from mlflow_nas.report import front_of
+from mlflow_nas.report import front_of, pareto_png
 from mlflow_nas.search.answer import champion_of, nearest_of
 from mlflow_nas.search.estimation.search_cost import found_terms
 from mlflow_nas.search.evidence import keep_evidence
@@ -59,6 +61,15 @@ def keep_outcome(
     }
     session.store.keep(_OUTCOME, outcome)
     session.mirror.log_metrics(None, study_metrics(results, objectives, shown=shown))
+    with tempfile.TemporaryDirectory() as folder:
+        figure = pareto_png(
+            results,
+            objectives,
+            Path(folder) / "pareto.png",
+            finalists=finalists,
+            champion=champion.key if champion else None,
+        )
+        session.mirror.log_artifact(None, figure)
 
 
 def stored_outcome(store: StudyStore) -> Mapping[str, Any]:

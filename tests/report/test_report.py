@@ -1,5 +1,6 @@
 """Front, figures, columns and description of results."""
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -102,6 +103,20 @@ def test_the_figure_is_a_png(tmp_path: Path, count: int) -> None:
     objectives = (*OBJECTIVES, Objective("params", "minimize"))[:count]
     with Image.open(pareto_png(TRIALS, objectives, tmp_path / "p.png")) as image:
         assert image.format == "PNG"
+
+
+def test_the_champion_and_the_finalists_change_the_figure(tmp_path: Path) -> None:
+    """Their intervals, the mark of the champion, and the ratio above the latency are drawn."""
+    timed = [replace(one, metrics={**one.metrics, "latency_ratio": 0.5}) for one in TRIALS]
+    ends = {"map_ci_low": 0.2, "map_ci_high": 0.4}
+    best = replace(timed[1], role="finalist", metrics={**timed[1].metrics, **ends})
+    figures = [
+        pareto_png(TRIALS, OBJECTIVES, tmp_path / "a.png"),
+        pareto_png(timed, OBJECTIVES, tmp_path / "b.png"),
+        pareto_png(timed, OBJECTIVES, tmp_path / "c.png", finalists=[best]),
+        pareto_png(timed, OBJECTIVES, tmp_path / "d.png", finalists=[best], champion="k1"),
+    ]
+    assert len({figure.read_bytes() for figure in figures}) == 4
 
 
 def test_a_figure_without_any_point_is_written(tmp_path: Path) -> None:
