@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 from tracking_samples import study_run, trial_result, trial_run
 
-from mlflow_nas.tracking import Mirror
+from mlflow_nas.tracking import Mirror, set_view, view_link
 from mlflow_nas.tracking.runs import TrialRun
 from mlflow_nas.types import TrialResult
 
@@ -106,3 +107,19 @@ def test_the_ui_compares_the_trials_by_architecture_latency_and_map(
     expected = {(8.0 - n, 0.5 - n / 10) for n in range(4)}
     assert _points(browser) == expected
     assert browser.save_screenshot(str(tmp_path / "scatter.png"))
+
+
+def test_the_studys_link_opens_its_charts(
+    browser: webdriver.Chrome, mlflow_server: str, study: tuple[str, list[str]]
+) -> None:
+    """Latency against accuracy with a point per trial, before the charts that the UI makes by itself."""
+    experiment, runs = study
+    client = MlflowClient(mlflow_server)
+    name = client.get_run(runs[0]).data.tags["nas.study"]
+    set_view(client, runs[0], name, objectives=["map", "latency_ms"], choices=["channels", "groups"])
+    browser.get(f"{mlflow_server}/{view_link(experiment, name)}")
+    _find(browser, f"//*[contains(text(),'Study {name}')]")
+    _find(browser, "//*[text()='latency_ms vs. map']")
+    expected = {(8.0 - n, 0.5 - n / 10) for n in range(4)}
+    WebDriverWait(browser, PATIENCE_S).until(lambda shown: _points(shown) == expected)
+    _find(browser, "//*[text()='Parallel Coordinates']")
