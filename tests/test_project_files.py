@@ -202,7 +202,7 @@ def _documented_calls() -> list[tuple[str, str]]:
         for name in _documents()
         for block in re.findall(r"```sh\n(.*?)```", _read(name), flags=re.DOTALL)
     ]
-    lines = [(name, re.sub(r"\s+#.*", "", line)) for name, block in blocks for line in block.splitlines()]
+    lines = [(name, re.sub(r"\s+[#>].*", "", line)) for name, block in blocks for line in block.splitlines()]
     return [(name, line) for name, line in lines if re.match(r"mlflow(_nas | run )", line)]
 
 

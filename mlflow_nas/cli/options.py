@@ -118,10 +118,10 @@ def _option(setting: Setting) -> click.Option:
 
 
 def _complete(_ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
-    """The choices of an option that has some, else files."""
+    """The choices of an option that has some, else files; what a user writes for itself is in capitals."""
     choices = str(param.metavar).split("|")
     if len(choices) > 1:
-        return [CompletionItem(choice) for choice in choices if choice.startswith(typed)]
+        return [CompletionItem(one) for one in choices if one.startswith(typed) and one == one.lower()]
     return [CompletionItem(typed, type="file")]
 
 

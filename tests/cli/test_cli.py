@@ -249,7 +249,7 @@ def test_a_result_is_typed_and_plain_as_json() -> None:
     [
         ([], "eval", ["evaluate"]),
         (["search"], "--fin", ["--finalists"]),
-        (["search", "--sampler"], "", ["tpe", "nsga2", "random", "auto"]),
+        (["search", "--sampler"], "n", ["nsga2", "nsga3"]),
         (["evaluate", "--split"], "t", ["train", "test"]),
     ],
 )
