@@ -25,11 +25,13 @@ from mlflow_nas.api.results import (
     EvaluateResult,
     SearchResult,
     SelectResult,
+    SensitivityResult,
     StatusResult,
 )
 from mlflow_nas.api.rollback import rollback
 from mlflow_nas.api.search import finish, search
 from mlflow_nas.api.select import select
+from mlflow_nas.api.sensitivity import sensitivity
 from mlflow_nas.api.status import status
 from mlflow_nas.api.train import train
 
@@ -50,6 +52,7 @@ __all__ = [
     "ReportResult",
     "SearchResult",
     "SelectResult",
+    "SensitivityResult",
     "StatusResult",
     "WatchResult",
     "boards",
@@ -71,6 +74,7 @@ __all__ = [
     "rollback",
     "search",
     "select",
+    "sensitivity",
     "status",
     "train",
     "watch",

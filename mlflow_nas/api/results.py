@@ -19,6 +19,7 @@ __all__ = [
     "Row",
     "SearchResult",
     "SelectResult",
+    "SensitivityResult",
     "StatusResult",
 ]
 
@@ -111,6 +112,28 @@ class SelectResult(Result):
         """The selection's values beside the others."""
         plain = Result.as_json(self)
         return {**plain.pop("selection"), **plain}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivityResult(Result):
+    """Result of `sensitivity`.
+
+    Attributes:
+        layers: rows of `layer`, `operator` and `output_error` (root mean square difference of the output with
+            this layer alone in int8, relative to the float output), the most sensitive first; of the worst
+            also `map` and `map_50` with this layer alone in int8.
+        fp32, int8: the same of the float file, and with all layers in int8.
+        detector: the file.
+        chart: PNG of the output errors.
+        seconds: wall-clock.
+    """
+
+    layers: tuple[Row, ...]
+    fp32: Mapping[str, float]
+    int8: Mapping[str, float]
+    detector: str
+    chart: Path
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

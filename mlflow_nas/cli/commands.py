@@ -27,6 +27,7 @@ from mlflow_nas.config import (
     RollbackConfig,
     SearchConfig,
     SelectConfig,
+    SensitivityConfig,
     StatusConfig,
     TrainConfig,
     WatchConfig,
@@ -115,6 +116,12 @@ def profile(*, as_json: bool, **options: Any) -> None:
     run_command(
         lambda: api.profile(on_step=_print_step, **options), as_json=as_json, show=formats.format_profile
     )
+
+
+@main.command(cls=ConfigCommand, config=SensitivityConfig)
+def sensitivity(*, as_json: bool, **options: Any) -> None:
+    """Show what int8 costs in each layer of a float detector."""
+    run_command(lambda: api.sensitivity(**options), as_json=as_json, show=formats.format_sensitivity)
 
 
 @main.command(cls=ConfigCommand, config=FocusConfig)

@@ -10,6 +10,7 @@ from mlflow_nas.config.commands import (
     ProfileConfig,
     ReportConfig,
     SearchConfig,
+    SensitivityConfig,
     StatusConfig,
     TrainConfig,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "Section",
     "SelectConfig",
     "SelectionSection",
+    "SensitivityConfig",
     "Setting",
     "SpaceSection",
     "StatusConfig",

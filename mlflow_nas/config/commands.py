@@ -1,5 +1,6 @@
 """Configuration of the commands that train, evaluate and measure."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -31,6 +32,7 @@ __all__ = [
     "ProfileConfig",
     "ReportConfig",
     "SearchConfig",
+    "SensitivityConfig",
     "StatusConfig",
     "TrainConfig",
 ]
@@ -121,6 +123,32 @@ class EvaluateConfig(CommandConfig):
         if self.img_height and not self.img_width:
             raise ValueError("--img-height is given without --img-width: give both")
         return self
+
+
+class SensitivityConfig(CommandConfig):
+    """Configuration of `sensitivity`."""
+
+    onnx: File = Field(
+        Path("model.onnx"),
+        description="ONNX file in float: of your own export, or model.onnx of a trial in the step cache",
+        json_schema_extra=option("onnx"),
+    )
+    worst: int = Field(
+        4,
+        ge=0,
+        le=100,
+        description="Layers, the most sensitive first, whose cost in accuracy is measured on val",
+        json_schema_extra=option("worst"),
+    )
+    images: int = Field(
+        16,
+        ge=1,
+        le=1000,
+        description="Training images that ranges are found on, and outputs compared on",
+        json_schema_extra=option("images"),
+    )
+    seed: int = Field(0, ge=0, le=MAX_SEED, description=_SEED)
+    data: DataSection = DataSection()
 
 
 class ProfileConfig(CommandConfig):

@@ -9,6 +9,7 @@ from mlflow_nas.report.matching import ImageMatch, Matches, match_detections
 from mlflow_nas.report.pareto_figure import pareto_png
 from mlflow_nas.report.profile_figure import profile_png
 from mlflow_nas.report.selection_figure import selection_description, selection_png
+from mlflow_nas.report.sensitivity_figure import sensitivity_png
 from mlflow_nas.report.speedup import FULL, SearchCosts, speedup_table
 from mlflow_nas.report.study import StudyReport
 from mlflow_nas.report.study_page import write_study_page
@@ -32,6 +33,7 @@ __all__ = [
     "profile_png",
     "selection_description",
     "selection_png",
+    "sensitivity_png",
     "speedup_table",
     "study_description",
     "table_columns",

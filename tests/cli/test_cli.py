@@ -44,7 +44,7 @@ def test_the_commands() -> None:
             "profile",
             "promote",
         ),
-        *("register", "report", "rollback", "search", "select", "status", "train", "watch"),
+        *("register", "report", "rollback", "search", "select", "sensitivity", "status", "train", "watch"),
     ] == COMMANDS
 
 

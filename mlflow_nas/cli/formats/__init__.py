@@ -13,7 +13,7 @@ from mlflow_nas.cli.formats.deployment import (
     format_watch,
 )
 from mlflow_nas.cli.formats.plan import format_plan
-from mlflow_nas.cli.formats.profile import format_focus, format_profile
+from mlflow_nas.cli.formats.profile import format_focus, format_profile, format_sensitivity
 from mlflow_nas.cli.formats.report import format_compare, format_report
 from mlflow_nas.cli.formats.search import format_evaluate, format_search, format_status, format_train
 from mlflow_nas.cli.formats.select import format_select
@@ -38,6 +38,7 @@ __all__ = [
     "format_rollback",
     "format_search",
     "format_select",
+    "format_sensitivity",
     "format_status",
     "format_table",
     "format_train",

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlflow_nas.api import FocusResult, ProfileResult
+from mlflow_nas.api import FocusResult, ProfileResult, SensitivityResult
 from mlflow_nas.cli.formats.table import format_percent, format_table
 
-__all__ = ["format_focus", "format_profile"]
+__all__ = ["format_focus", "format_profile", "format_sensitivity"]
 
 _SLOWER_SHOWN = 10
 
@@ -31,6 +31,23 @@ def format_profile(result: ProfileResult) -> str:
     if result.int8_missing:
         parts.append(f"\nOnly float: {result.int8_missing}")
     return "\n".join([*parts, f"\nChart {result.chart}\nRun {result.run_id}"])
+
+
+def format_sensitivity(result: SensitivityResult) -> str:
+    """The accuracy in float and in int8, the layers, and the chart."""
+    accuracy = [
+        {"all layers in": name, **row} for name, row in (("float", result.fp32), ("int8", result.int8))
+    ]
+    columns = {name: None for row in result.layers for name in row}
+    return "\n".join(
+        [
+            f"{result.detector}:",
+            format_table(accuracy),
+            "\nOne layer alone in int8, the most sensitive first:",
+            format_table([{**columns, **row} for row in result.layers]),
+            f"\nChart {result.chart}",
+        ]
+    )
 
 
 def format_focus(result: FocusResult) -> str:
