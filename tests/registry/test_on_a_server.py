@@ -290,9 +290,11 @@ def test_two_machines_search_and_the_result_is_promoted_deployed_rolled_back_and
     assert api.rollback(name="searched", device="fake").manifest["version"] == first
     assert client.get_model_version("searched", first).tags["deploy.fake"] == "searched"
     assert _roles(client, "records")["deployment"] == 3
-    kept = api.report(study="searched", storage=str(tmp_path / "searched.journal"))
-    assert kept.rows == api.report(study="searched", storage=str(tmp_path / "empty.journal")).rows
-    assert kept.rows
+    kept, mirrored = (
+        api.report(study="searched", experiment="searched", storage=str(tmp_path / name)).rows
+        for name in ("searched.journal", "empty.journal")
+    )
+    assert [row["trainings"] for row in kept] == [row["trainings"] for row in mirrored] == [2]
 
 
 @pytest.fixture
