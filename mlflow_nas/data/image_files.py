@@ -3,6 +3,7 @@
 import hashlib
 import math
 import threading
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
@@ -28,6 +29,8 @@ _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _LOST_BITS = 4
 _RESIZED_AS_STORED = {"L", "RGB", "YCbCr", "CMYK"}
+# Pillow's advice about large images: here they are reduced, and counted.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _huge = threading.Lock()
 """Held while a huge image is decoded: one at a time fits into memory."""
 

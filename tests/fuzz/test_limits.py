@@ -16,8 +16,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     """What the readers say of each case: one process, with a fork that has the limits for each."""
     folder = tmp_path_factory.mktemp("limited")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(SCRIPT), str(folder)], capture_output=True, text=True, check=True
+        [sys.executable, str(SCRIPT), str(folder)], capture_output=True, text=True, check=True
     )
+    assert "Warning" not in done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     return {answer["name"]: answer for answer in found}
 
