@@ -20,7 +20,7 @@ METRICS = {
     "latency_runs, latency_attempts": "timed inferences, and measurements until it was stable",
     "power_w, energy_mj": "while the file ran, and of one inference, where the board has a sensor",
     "trained_params, train_loss": "parameters that were not frozen; loss of the last epoch",
-    "changes": "of a promotion: number of changed tags and aliases",
+    "changes": "of a promotion: number of changed tags and aliases; of a deployment: of changed devices",
     "params, macs, flops": "of one image at the architecture's input size; FLOPs = 2 x MACs",
     "model_size_bytes": "of the file that ships",
     "board_drift, *_drift": "largest difference of outputs: board and host, or two steps of the export",
@@ -38,7 +38,11 @@ METRICS = {
 
 TAGS = {
     "nas.study, nas.trial, nas.key, nas.uid": "study, number of the trial, architecture's key, unique id",
-    "nas.role": "study, trial, baseline, reference, seed, repeat, finalist; a command's name",
+    "nas.role": "study, trial, baseline, reference, seed, repeat, finalist, promotion, deployment; "
+    "a command's name",
+    "nas.trigger": "by which a promotion or deployment came: a command, search, watch, webhook",
+    "nas.model": "of a promotion: the registered model",
+    "nas.deployment, nas.device": "of a deployment: its name, and the devices that were changed",
     "nas.state": "complete, infeasible, failed, pruned",
     "nas.error": "why a trial has no result",
     "nas.board, nas.protocol, nas.runtime": "where and how latency was measured; only latencies of "
@@ -78,7 +82,7 @@ FILES = {
     "detections.png": "of a logged model's run: detections on val images",
     "profile.png, profile.json, modules.json, operators.json, nodes.json": "of a profile",
     "steps/": "files of cached steps for other machines",
-    "changes.jsonl": "of a promotion: what it changed",
+    "changes.jsonl": "of a promotion or deployment: a line for each change",
 }
 
 ERRORS = {
