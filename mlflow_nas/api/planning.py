@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from mlflow_nas.trial import StudyContext
     from mlflow_nas.types import TrialResult
 
-__all__ = ["PLAN", "follow", "forecast_finalists", "forecast_of", "outcome_of", "with_route"]
+__all__ = [
+    "PLAN",
+    "describe_outcome",
+    "follow",
+    "forecast_finalists",
+    "forecast_of",
+    "outcome_of",
+    "with_route",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -152,3 +160,15 @@ def outcome_of(
         },
     )
     return outcome
+
+
+def describe_outcome(plan: Mapping[str, Any]) -> str:
+    """Forecast beside actual, as a phrase."""
+    from mlflow_nas.search.forecast import Span, format_duration
+
+    forecast = Span.from_json(plan["forecast_s"])
+    took = format_duration(plan["actual_s"])
+    return (
+        f"{plan['route']}, forecast {forecast} and {plan['forecast_trials']} trials, took {took} and "
+        f"{plan['actual_trials']} trials"
+    )

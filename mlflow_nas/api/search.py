@@ -4,10 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.api.auto_space import with_space
-from mlflow_nas.api.planning import follow, forecast_finalists, outcome_of
+from mlflow_nas.api.planning import describe_outcome, follow, forecast_finalists, outcome_of
 from mlflow_nas.api.results import SearchResult
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.api.studies import tracked
@@ -56,11 +56,7 @@ def search(
         planned = follow(chosen, search, began=began)
         planned_at, before = time.monotonic(), len(search.results())
         estimated = _evaluate(planned, search)
-        evaluated = len(search.results()) - before
-        conclusion = _conclude(planned, search)
-        plan = outcome_of(
-            search, began=planned_at, trials=evaluated, finalists_s=_seconds_of(conclusion.finalists)
-        )
+        conclusion, plan = _conclude(planned, search, began=planned_at, before=before)
     return _result(planned, conclusion, estimated, device, plan)
 
 
@@ -90,15 +86,27 @@ def finish(
     load_store(chosen.study, chosen.search.storage)
     device = _receiver(chosen)
     with tracked(chosen, progress) as search:
-        conclusion = _conclude(chosen, search)
+        conclusion, _ = _conclude(chosen, search)
     return _result(chosen, conclusion, None, device, None)
 
 
-def _conclude(config: SearchConfig, search: "Search") -> "Conclusion":
+def _conclude(
+    config: SearchConfig, search: "Search", *, began: float = 0.0, before: int = 0
+) -> "tuple[Conclusion, Mapping[str, Any] | None]":
+    """The end of the study, and forecast beside actual of a search with a budget.
+
+    Args:
+        config: of the search.
+        search: its trials are evaluated.
+        began: when its forecast was made, by the monotonic clock.
+        before: number of trials that it had then.
+    """
     from mlflow_nas.search import conclude
 
     session = search.session
+    evaluated = len(search.results()) - before
     finalists, notes = _finish(config, search)
+    plan = outcome_of(search, began=began, trials=evaluated, finalists_s=_seconds_of(finalists))
     search.display.stage("report")
     described = {
         "space": session.context.space.name,
@@ -106,11 +114,12 @@ def _conclude(config: SearchConfig, search: "Search") -> "Conclusion":
         "estimator": config.search.estimator,
         "board": config.board.name,
         "data": session.context.dataset_tag,
+        **({"plan": describe_outcome(plan)} if plan else {}),
     }
     found = conclude(
         session, finalists=finalists, goal=_goal(config), model=config.registry.model, settings=described
     )
-    return replace(found, notes=(*notes, *found.notes))
+    return replace(found, notes=(*notes, *found.notes)), plan
 
 
 def _finish(config: SearchConfig, search: "Search") -> "tuple[Sequence[TrialResult], list[str]]":

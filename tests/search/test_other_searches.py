@@ -226,6 +226,8 @@ def test_a_budget_is_planned_and_ends_a_search(user_folder: UserFolder) -> None:
     assert run.data.metrics["plan.forecast_s"] > 0
     assert result.plan is not None
     assert (result.plan["route"], result.plan["actual_trials"]) == ("full", 1)
+    assert result.report is not None
+    assert "full, forecast " in result.report.read_text(encoding="utf-8")
     with user_folder.entered():
         (row,) = api.report(study="budget").plans
     assert row["actual_s"] == pytest.approx(run.data.metrics["plan.actual_s"])

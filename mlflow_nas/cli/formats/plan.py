@@ -1,4 +1,4 @@
-"""A plan, and what a search with a budget took, as text."""
+"""A plan as text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from mlflow_nas.api import PlanResult
 from mlflow_nas.cli.formats.table import format_table
 
-__all__ = ["format_outcome", "format_plan"]
+__all__ = ["format_plan"]
 
 
 def format_plan(result: PlanResult) -> str:
@@ -35,18 +35,6 @@ def format_plan(result: PlanResult) -> str:
             f"Search it: {result.command}",
             f"Run {result.run_id}",
         ]
-    )
-
-
-def format_outcome(plan: Mapping[str, Any]) -> str:
-    """Forecast beside actual."""
-    actual = plan.get("actual_s")
-    took = "is not finished" if actual is None else f"took {_duration(actual)}"
-    trials = plan.get("actual_trials")
-    return (
-        f"Plan {plan['route']}: the forecast was {_span(plan['forecast_s'])} and "
-        f"{plan['forecast_trials']} trials, the search {took}"
-        + ("." if trials is None else f" and {trials} trials.")
     )
 
 

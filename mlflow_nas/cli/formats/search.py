@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlflow_nas.api import EvaluateResult, SearchResult, StatusResult
+from mlflow_nas.api.planning import describe_outcome
 from mlflow_nas.cli.formats.deployment import format_manifest
-from mlflow_nas.cli.formats.plan import format_outcome
 from mlflow_nas.cli.formats.table import format_table, format_ui, format_value
 from mlflow_nas.types import TrialResult
 
@@ -34,7 +34,7 @@ def format_search(result: SearchResult) -> str:
     if result.not_deployed:
         parts.append(f"Not deployed: {result.not_deployed}")
     parts += [*result.notes]
-    parts += [format_outcome(result.plan)] if result.plan else []
+    parts += [f"Plan: {describe_outcome(result.plan)}."] if result.plan else []
     parts += ["", *result.answer]
     parts += [f"\nReport: {result.report}"] if result.report else []
     parts += [f"Charts: {result.charts}"] if result.charts else []
