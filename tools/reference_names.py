@@ -7,7 +7,9 @@ __all__ = ["ALIASES", "ERRORS", "EXIT_CODES", "FILES", "METRICS", "TAGS", "VERSI
 METRICS = {
     "map, map_50": "COCO mAP at IoU .5:.95 and at .5 of the file that ships, on val; 0..1",
     "map_fp32, map_50_fp32": "the same of the trained float network",
-    "map_ci_low, map_ci_high": "of finalists: 95 % interval over images",
+    "map_ci_low, map_ci_high": "of finalists: 95 % interval over images, and over seeds beside `map_seed_sd`",
+    "map_seed_sd": "of finalists: standard deviation over seeds, by the study's second trainings",
+    "statistics_retaken": "of finalists: 1 where BatchNorm statistics were taken anew and kept",
     "map_difference, map_difference_ci_low, map_difference_ci_high": "of finalists: to the detector as "
     "given, with its 95 % interval",
     "test_map, test_map_50": "on the test split, of the front and the baseline; decides nothing",
@@ -30,6 +32,8 @@ METRICS = {
     "best_*, front_size, hypervolume": "of a study's run: best first objective, members of the front, "
     "hypervolume of accuracy and latency ratio (reference point 0 and 1.5)",
     "cost.*": "of a study's run: costs and results of its searches, by strategy",
+    "plan.*": "of a plan's or a study's run: forecast and actual seconds and trainings, by way; seconds of "
+    "each step and query",
     "float_latency_ratio": "of a study's run: the reference model's float file over its int8 file",
     "module/*, profile_*": "of a profile: milliseconds by module, of runs and of nodes",
     "emulated_*": "times of an emulated board, which are no latencies",
@@ -53,7 +57,7 @@ TAGS = {
     "the files",
     "nas.latency_unstable": "true: the latency is not to be trusted",
     "nas.estimator, nas.drawn, nas.selection": "what chose a trial; the run of the selection",
-    "nas.plan, nas.plan_because": "whether the trials fit into the budget",
+    "nas.plan, nas.plan_because": "the way that a budget recommends, and why",
     "nas.trained_on": "processor of the trainings",
     "nas.classes, nas.sha256": "of a model's file",
     "nas.step.*": "fingerprint of a cached step whose files the run holds",
