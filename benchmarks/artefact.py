@@ -31,7 +31,8 @@ from mlflow_nas.board.runtime.timing import measure_loads
 from mlflow_nas.data import calibration_images, in_order
 from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.space import OUTPUT_BRANCHES
+from mlflow_nas.tasks import evaluate_outputs
 from mlflow_nas.trial import StudyContext
 
 FLOAT, BEFORE, SHIPS = "float, as exported", "int8, as it shipped before", "int8, as it ships"
@@ -120,7 +121,9 @@ def variants_of(context: StudyContext) -> dict[str, Variant]:
 
     def quantized(source: Path, **choices: Any) -> Path:
         path = folder / f"int8-{len(list(folder.iterdir()))}.onnx"
-        return quantize_int8(source, path, calibration=images, choices=Quantization(**choices))
+        return quantize_int8(
+            source, path, calibration=images, choices=Quantization(float_modules=OUTPUT_BRANCHES, **choices)
+        )
 
     here = session_options(facts())["config_entries"]
     before = quantized(plain, passes=False)
@@ -169,7 +172,7 @@ def main() -> None:
     variants = variants_of(context)
     size = context.input_size(context.space.baseline)
     accuracy = {
-        name: evaluate_detector(OnnxDetector(one.path), in_order(context.val, img_size=size))["map"]
+        name: evaluate_outputs(OnnxDetector(one.path), in_order(context.val, img_size=size))["map"]
         for name, one in variants.items()
         if one.path
     }

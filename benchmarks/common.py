@@ -19,7 +19,7 @@ from mlflow_nas.data import DetectionDataModule
 from mlflow_nas.search import open_context, seeded
 from mlflow_nas.space import SearchSpace, load_backbone_weights
 from mlflow_nas.tasks import evaluate_network
-from mlflow_nas.train import Recipe, fine_tuning, fit
+from mlflow_nas.train import Recipe, TrainerSettings, fine_tuning, fit
 from mlflow_nas.trial import StepCache, StudyContext
 from mlflow_nas.types import Architecture
 
@@ -121,7 +121,8 @@ def train(
         recipe=own.recipe,
         unchanged=own.weights.unchanged_in(network) if own.weights else (),
         teacher=context.teacher(architecture),
-        accelerator="cpu",
+        parts=context.parts,
+        trainer=TrainerSettings(accelerator="cpu"),
         threads=context.threads,
     )
     return network, data, {**trained.metrics, **evaluate_network(network, data)}

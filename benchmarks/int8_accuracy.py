@@ -11,6 +11,7 @@ interruption. Once per data set:
 import argparse
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from common import Goal, Results, end, make_parser, open_study, scratch_folder, spread, table, train
@@ -18,9 +19,10 @@ from common import Goal, Results, end, make_parser, open_study, scratch_folder, 
 from mlflow_nas.board import get_board
 from mlflow_nas.config import find_device
 from mlflow_nas.data import calibration_images
-from mlflow_nas.export import OUTPUT_BRANCHES, Quantization, export_onnx, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.space import OUTPUT_BRANCHES
+from mlflow_nas.tasks import evaluate_outputs
 from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture
 
@@ -29,12 +31,13 @@ FLOAT = "float"
 SHIPS = "float outputs, averaged ranges (ships)"
 MOST = 0.005
 """What the file that ships may lose, of each network."""
+_OUTPUTS_IN_FLOAT = Quantization(float_modules=OUTPUT_BRANCHES)
 # Name to what stays in float, and how many images the ranges are taken from.
 CHOICES: dict[str, tuple[Quantization, int]] = {
-    SHIPS: (Quantization(), 32),
-    "128 images": (Quantization(), 128),
-    "min-max ranges": (Quantization(method="min-max"), 32),
-    "percentile ranges": (Quantization(method="percentile"), 32),
+    SHIPS: (_OUTPUTS_IN_FLOAT, 32),
+    "128 images": (_OUTPUTS_IN_FLOAT, 128),
+    "min-max ranges": (replace(_OUTPUTS_IN_FLOAT, method="min-max"), 32),
+    "percentile ranges": (replace(_OUTPUTS_IN_FLOAT, method="percentile"), 32),
     "float head": (Quantization(float_modules=("head",)), 32),
     "float outputs and stem": (Quantization(float_modules=(*OUTPUT_BRANCHES, "backbone.conv1")), 32),
     "float tail": (Quantization(float_modules=()), 32),
@@ -71,7 +74,7 @@ def measure(context: StudyContext, architecture: Architecture) -> Iterator[tuple
         path = folder / f"{len(files)}.onnx"
         files[name] = quantize_int8(fp32, path, calibration=images, choices=choices)
     for name, file in files.items():
-        accuracy = evaluate_detector(OnnxDetector(file), data.batches("val"))
+        accuracy = evaluate_outputs(OnnxDetector(file), data.batches("val"))
         latency = board.measure(file, reference=fp32)
         yield name, accuracy["map"], latency.p50_ms, latency.ratio or 1.0
 

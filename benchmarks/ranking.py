@@ -27,10 +27,10 @@ from common import Goal, Results, end, make_parser, open_study, scratch_folder, 
 
 from mlflow_nas.data import calibration_images, in_order
 from mlflow_nas.estimate.selection import draw_weights, interval, pairs_of, weighted_tau_b
-from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.space import SearchSpace, read_architecture
-from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.tasks import evaluate_outputs
 from mlflow_nas.train import Freeze, Recipe
 from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture
@@ -58,11 +58,12 @@ def train_once(
     size, folder = context.input_size(architecture), scratch_folder()
     images = calibration_images(context.train, img_size=size, count=CALIBRATION_IMAGES, seed=context.seed)
     fp32 = export_onnx(network, folder / "float.onnx", img_size=size, metadata={})
-    int8 = quantize_int8(fp32, folder / "int8.onnx", calibration=images)
-    accuracy = evaluate_detector(OnnxDetector(int8), data.batches("val"))
+    choices = Quantization(float_modules=context.space.float_modules)
+    int8 = quantize_int8(fp32, folder / "int8.onnx", calibration=images, choices=choices)
+    accuracy = evaluate_outputs(OnnxDetector(int8), data.batches("val"))
     trial_s = time.perf_counter() - started
     batches = in_order(context.val.originals, img_size=size)
-    alone = evaluate_detector(OnnxDetector(int8), batches)
+    alone = evaluate_outputs(OnnxDetector(int8), batches)
     return {**metrics, **accuracy, "map_alone": alone["map"], "trial_s": trial_s}
 
 

@@ -20,7 +20,7 @@ import torch
 from common import Goal, end, make_parser, open_study, table
 
 from mlflow_nas.data import DetectionDataModule
-from mlflow_nas.train import fit
+from mlflow_nas.train import TrainerSettings, fit
 from mlflow_nas.trial import StudyContext
 
 EPOCHS = 3
@@ -102,7 +102,8 @@ def _fit_s(
         seed=context.seed,
         recipe=context.recipe,
         teacher=context.teacher(baseline) if distilled else None,
-        accelerator=accelerator,
+        parts=context.parts,
+        trainer=TrainerSettings(accelerator=accelerator),
         threads=context.threads,
     )
     return clock() - start  # the trained network is on the CPU: nothing is left to wait for

@@ -9,7 +9,7 @@ from typing import NoReturn, get_args
 
 from common import Goal, end, make_parser, open_study, spread, table, train
 
-from mlflow_nas.train import DetectorModule, Freeze
+from mlflow_nas.train import Freeze, NetworkModule
 from mlflow_nas.trial import StudyContext
 from mlflow_nas.types import Architecture
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--freeze", choices=get_args(Freeze), default="none")
     options = parser.parse_args()
     context = open_study(options, **{"training.freeze": options.freeze})
-    DetectorModule.training_step = _stop  # type: ignore[method-assign,assignment]  # the measurement ends there
+    NetworkModule.training_step = _stop  # type: ignore[method-assign,assignment]  # the measurement ends there
     first, *rest = [
         start_s(context, architecture) for architecture in spread(context.space, options.architectures)
     ]

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlflow_nas.space import Parameter, SearchSpace
+from mlflow_nas.space import (
+    Parameter,
+    SearchSpace,
+    TeacherTargets,
+    detection_loss,
+    distillation_loss,
+    transfer_same,
+)
 from mlflow_nas.types import Architecture
 
 __all__ = ["NAME", "SPACE", "TinyDetector", "tiny_space"]
@@ -31,7 +38,7 @@ class _Backbone(nn.Module):
 
 
 class TinyDetector(nn.Module):
-    """A detector of one class, as `mlflow_nas.train` wants it.
+    """A detector of one class, of the layout "cells".
 
     Args:
         channels: of its only hidden layer.
@@ -55,6 +62,15 @@ class TinyDetector(nn.Module):
         terms = self.head(torch.cat([F.avg_pool2d(stride8, 2), stride16], dim=1))
         return terms[:, :1], terms[:, 1:], None
 
+    def loss(self, images: Tensor, targets: Tensor) -> Tensor:
+        """FastestDet's, of targets [m, 7]."""
+        return detection_loss(self.raw(images), targets).total
+
+    def distilled_loss(self, images: Tensor, targets: Tensor, soft: TeacherTargets, weight: float) -> Tensor:
+        """FastestDet's."""
+        raw = self.raw(images)
+        return detection_loss(raw, targets).total + weight * distillation_loss(raw, soft)
+
     def forward(self, images: Tensor) -> Tensor:
         """[b, 3, H, W] -> [b, 5, H/16, W/16]."""
         objectness, box, _ = self.raw(images)
@@ -76,6 +92,10 @@ def tiny_space() -> SearchSpace:
         },
         baseline={"channels": 24, "kernel_size": 3, "img_width": 128},
         build=_build,
+        transfer=transfer_same,
+        trunk="backbone",
+        stem="backbone.conv1",
+        caches_trunk=True,
     )
 
 

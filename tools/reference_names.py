@@ -6,13 +6,16 @@ __all__ = ["ALIASES", "ERRORS", "EXIT_CODES", "FILES", "METRICS", "TAGS", "VERSI
 
 METRICS = {
     "map, map_50": "COCO mAP at IoU .5:.95 and at .5 of the file that ships, on val; 0..1",
-    "map_fp32, map_50_fp32": "the same of the trained float network",
-    "map_ci_low, map_ci_high": "of finalists: 95 % interval over images, and over seeds beside `map_seed_sd`",
-    "map_seed_sd": "of finalists: standard deviation over seeds, by the study's second trainings",
+    "top1": "of classifiers: share of the images of val whose class has the largest score; 0..1",
+    "map/*, top1/*": "the same of each class, where there are several",
+    "map_fp32, map_50_fp32, top1_fp32": "the same of the trained float network",
+    "map_ci_*, top1_ci_*": "of finalists: 95 % interval over images (`_low`, `_high`), and over seeds beside "
+    "`map_seed_sd`",
+    "map_seed_sd, top1_seed_sd": "of finalists: standard deviation over seeds, by second trainings",
     "statistics_retaken": "of finalists: 1 where BatchNorm statistics were taken anew and kept",
-    "map_difference, map_difference_ci_low, map_difference_ci_high": "of finalists: to the detector as "
-    "given, with its 95 % interval",
-    "test_map, test_map_50": "on the test split, of the front and the baseline; decides nothing",
+    "map_difference*, top1_difference*": "of finalists: to the detector as given, with its 95 % interval",
+    "test_map, test_map_50, test_top1, test_map/*, test_top1/*": "on the test split, of the front and the "
+    "baseline; decides nothing",
     "latency_ms": "`latency_ratio` times the study's reference latency: what is optimized, compared, limited",
     "latency_ratio": "to the reference model, timed in turn; of processor time where it can be had",
     "speedup": "latency of the detector as given (else of the reference model) over that of the file",
@@ -66,6 +69,7 @@ TAGS = {
 VERSION_TAGS = {
     "nas.pareto, nas.front, nas.dominated_by": "on the front or not, and by which version",
     "nas.pinned": "an alias was set by hand and stays",
+    "nas.accuracy": "name of the version's accuracy, such as map or top1",
     "nas.reference_*": "accuracy of what the version is compared with",
     "deploy.*": "state of a device that holds, or refused, the version",
 }

@@ -5,8 +5,9 @@ detect.py MODEL IMAGE...      MODEL: an .onnx file, or mlflow_nas/deployed/NAME 
 detect.py MODEL FOLDER        all images of a folder, by name
 detect.py MODEL --camera 0    a camera (V4L2 on Linux) or a video, through OpenCV, until it ends
 
-Every image gives a line of JSON: boxes (x1, y1, x2, y2 in its pixels), scores, classes. After a deployment or
-a rollback the next image is detected with the new version. Files but .ppm need Pillow or OpenCV.
+Every image gives a line of JSON: boxes (x1, y1, x2, y2 in its pixels), scores, classes; a classifier has no
+boxes. After a deployment or a rollback the next image is detected with the new version. Files but .ppm need
+Pillow or OpenCV.
 """
 
 from __future__ import annotations
@@ -37,10 +38,20 @@ class Detector:
         floats = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
         given = np.pad(pixels, ((0, 0), (0, 0), (0, 1))) if self.bytes else floats
         output = self.session.run(None, {self.input: given[None]})[0][0]
+        if output.ndim == 1:
+            return self.classified(output)
         boxes, scores, labels = decode(output, self.threshold)
         boxes = boxes.clip(0, 1) * np.float32([image.shape[1], image.shape[0]] * 2)
         classes = [self.classes[label] for label in labels]
         return {"boxes": boxes.tolist(), "scores": scores.tolist(), "classes": classes}
+
+    def classified(self, logits: np.ndarray) -> dict[str, Any]:
+        """Classes by probability: the best one, and others above the threshold."""
+        powers = np.exp(logits - logits.max())
+        shares = powers / powers.sum()
+        order = np.argsort(-shares, kind="stable")
+        kept = [order[0], *(one for one in order[1:] if shares[one] >= self.threshold)]
+        return {"classes": [self.classes[one] for one in kept], "scores": shares[kept].tolist()}
 
     def follow(self) -> None:
         """Open the file, again after each switch of the deployment: a switch renames its manifest."""
@@ -58,7 +69,7 @@ class Detector:
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         node, metadata = self.session.get_inputs()[0], self.session.get_modelmeta().custom_metadata_map
         self.bytes = metadata.get("mlflow_nas.input") == "uint8-nhwc-rgbx"
-        self.classes = json.loads(metadata["mlflow_nas.classes"])
+        self.classes = manifest.get("classes") or json.loads(metadata["mlflow_nas.classes"])
         self.input, self.size = node.name, node.shape[1:3] if self.bytes else node.shape[2:]
         self.opened = (found.st_ino, found.st_mtime_ns)
 
@@ -88,16 +99,13 @@ def resample(image: np.ndarray, length: int, axis: int) -> np.ndarray:
 
 
 def decode(output: np.ndarray, threshold: float, overlap: float = 0.45, most: int = 100) -> tuple[Any, ...]:
-    """Cells [5 + N, h, w] -> boxes [n, 4] relative to the image, scores [n], labels [n]; the best first."""
-    height, width = output.shape[1:]
-    shares = output[5:] if len(output) > 5 else np.float32([1])  # one class has no channel
-    scores = (output[:1].clip(0) ** np.float32(0.6) * shares ** np.float32(0.4)).reshape(-1, height * width)
-    x = (np.tanh(output[1]) + np.arange(width)) / width
-    y = (np.tanh(output[2]) + np.arange(height)[:, None]) / height
-    half_w, half_h = 0.5 / (1 + np.exp(-output[3:5]))
-    corners = np.stack([x - half_w, y - half_h, x + half_w, y + half_h], axis=-1).astype(np.float32)
+    """Cells [5 + N, h, w] or boxes [k, 4 + N] -> boxes [n, 4] relative to the image, scores, labels [n]."""
+    if output.ndim == 2:
+        corners, scores = output[:, :4], output[:, 4:].T
+    else:
+        corners, scores = decode_cells(output)
     label, cell = np.nonzero(scores > threshold)
-    boxes, found = corners.reshape(-1, 4)[cell], scores[label, cell]
+    boxes, found = corners[cell], scores[label, cell]
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     left, kept = np.argsort(-found, kind="stable"), []
     while len(left) and len(kept) < most:
@@ -108,6 +116,18 @@ def decode(output: np.ndarray, threshold: float, overlap: float = 0.45, most: in
         apart = shared <= overlap * (areas[left] + areas[best] - shared)
         left = left[apart | (label[left] != label[best])]
     return boxes[kept], found[kept], label[kept]
+
+
+def decode_cells(output: np.ndarray) -> tuple[Any, Any]:
+    """FastestDet's map [5 + N, h, w] -> corners [h w, 4], scores [N, h w]."""
+    height, width = output.shape[1:]
+    shares = output[5:] if len(output) > 5 else np.float32([1])  # one class has no channel
+    scores = (output[:1].clip(0) ** np.float32(0.6) * shares ** np.float32(0.4)).reshape(-1, height * width)
+    x = (np.tanh(output[1]) + np.arange(width)) / width
+    y = (np.tanh(output[2]) + np.arange(height)[:, None]) / height
+    half_w, half_h = 0.5 / (1 + np.exp(-output[3:5]))
+    corners = np.stack([x - half_w, y - half_h, x + half_w, y + half_h], axis=-1).astype(np.float32)
+    return corners.reshape(-1, 4), scores
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -167,6 +167,10 @@ def _detect(one: _Shown, pixels: ByteImage, config: CompareConfig) -> "FramePane
     output = one.loaded.detector(images)
     elapsed_ms = (time.perf_counter() - began) * 1000
     one.times_ms.append(elapsed_ms)
+    if one.loaded.task.name != "detection":
+        raise ConfigError(
+            f"{one.name} gives {one.loaded.task.expected}, no boxes to draw: give two detectors."
+        )
     found = image_boxes(output[0], pixels.shape[:2], score_threshold=config.threshold)
     known = {index: place for place, index in enumerate(one.loaded.indexes)}
     chosen = [place for place, label in enumerate(found.labels.tolist()) if label in known]

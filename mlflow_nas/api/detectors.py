@@ -10,9 +10,17 @@ from mlflow_nas.data import DetectionDataset, load_dataset, load_held_out, with_
 from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import is_quantized
+from mlflow_nas.networks import Runner, Task
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.space import COCO_CLASSES, input_size, load_seed_weights, open_space, read_architecture
-from mlflow_nas.tasks import Detector, NetworkDetector
+from mlflow_nas.space import (
+    COCO_CLASSES,
+    build_detector,
+    input_size,
+    load_seed_weights,
+    open_space,
+    read_architecture,
+)
+from mlflow_nas.tasks import NetworkRunner, get_task, task_of
 from mlflow_nas.tracking import connect, default_uri, fetch_model
 
 __all__ = ["LoadedDetector", "load_split", "open_detector"]
@@ -26,14 +34,16 @@ class LoadedDetector:
         detector: runs on images of `img_size`.
         img_size: height and width in pixels.
         indexes: for each class asked for the detector's index of it.
+        task: that it does.
         precision: "fp32" or "int8".
         source: what was opened, as messages name it.
         eval_augmentations: copies of each val image in the search that made its ONNX file.
     """
 
-    detector: Detector
+    detector: Runner
     img_size: tuple[int, int]
     indexes: tuple[int, ...]
+    task: Task
     precision: str
     source: str
     eval_augmentations: int = 1
@@ -98,12 +108,14 @@ def _open_weights(config: EvaluateConfig, path: Path) -> LoadedDetector:
     weights, aspect = load_seed_weights(path), config.space.aspect_number()
     space = open_space(config.space.name, aspect=aspect, arch=config.arch)
     architecture = space.validate(read_architecture(space, config.arch) if config.arch else space.baseline)
-    network = space.build(architecture, weights.num_classes)
+    num_classes = weights.num_classes or len(config.data.classes)
+    network = build_detector(architecture, num_classes=num_classes, space=space)
     weights.fill(network)
     return LoadedDetector(
-        detector=NetworkDetector(network),
+        detector=NetworkRunner(network),
         img_size=_wanted_size(config) or space.input_size(architecture, aspect),
-        indexes=_indexes(config.data.classes, _names(weights.num_classes, config.data.classes), str(path)),
+        indexes=_indexes(config.data.classes, _names(num_classes, config.data.classes), str(path)),
+        task=get_task(space.task),
         precision="fp32",
         source=str(path),
     )
@@ -112,11 +124,12 @@ def _open_weights(config: EvaluateConfig, path: Path) -> LoadedDetector:
 def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> LoadedDetector:
     detector = OnnxDetector(path, img_size=_wanted_size(config))
     written, copies = _read_metadata(detector.metadata, source)
-    names = written or _names(detector.num_classes, config.data.classes)
+    names = written or _names(detector.layout.num_classes, config.data.classes)
     return LoadedDetector(
         detector=detector,
         img_size=detector.img_size,
         indexes=_indexes(config.data.classes, names, source),
+        task=task_of(detector.layout),
         precision="int8" if is_quantized(path) else "fp32",
         source=source,
         eval_augmentations=copies,

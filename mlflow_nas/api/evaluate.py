@@ -1,4 +1,4 @@
-"""`mlflow_nas evaluate`: COCO mAP of one detector on one split."""
+"""`mlflow_nas evaluate`: accuracy of one model on one split."""
 
 import tempfile
 import time
@@ -20,7 +20,7 @@ def evaluate(
     on_step: Callable[[str], None] = lambda _step: None,
     **options: object,
 ) -> EvaluateResult:
-    """Measure the mAP of a state dict, an MLflow model or an ONNX file, float or int8.
+    """Measure the accuracy of a state dict, an MLflow model or an ONNX file, float or int8.
 
     In a run that `mlflow run` made, the measurement is logged.
 
@@ -37,7 +37,7 @@ def evaluate(
     chosen = read_settings(EvaluateConfig, settings, options, config)
     from mlflow_nas.api.detectors import load_split, open_detector
     from mlflow_nas.data import in_order
-    from mlflow_nas.tasks import evaluate_detector
+    from mlflow_nas.tasks import check_truth, evaluate_outputs
 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -45,9 +45,12 @@ def evaluate(
         loaded = open_detector(chosen, folder=Path(folder))
         on_step(f"read {chosen.split} of {chosen.data.uri}")
         dataset = load_split(chosen, eval_augmentations=loaded.eval_augmentations)
+        check_truth(loaded.task, dataset)
         on_step(f"evaluate on {len(dataset)} images")
         batches = in_order(dataset, img_size=loaded.img_size)
-        metrics = evaluate_detector(loaded.detector, batches, classes=loaded.indexes)
+        metrics = evaluate_outputs(
+            loaded.detector, batches, task=loaded.task, names=dataset.classes, classes=loaded.indexes
+        )
     _log_to_project_run(metrics, {"nas.split": chosen.split, "nas.split_digest": dataset.digest})
     return EvaluateResult(
         metrics=metrics,

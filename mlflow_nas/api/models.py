@@ -101,12 +101,17 @@ def architecture_files(
     Raises:
         ConfigError: the weights don't fit; CandidateError: it can't be built, exported or quantized.
     """
-    from mlflow_nas.export import export_onnx, quantize_int8, random_images
+    from mlflow_nas.export import Quantization, export_onnx, quantize_int8, random_images
     from mlflow_nas.space import build_detector
 
     network = build_detector(architecture, num_classes=num_classes, space=space, weights=weights, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"mlflow_nas.key": space.key(architecture)}
     fp32 = export_onnx(network, folder / "model.onnx", img_size=img_size, metadata=metadata)
-    images = random_images(fp32, _CALIBRATION)
-    return {"fp32": fp32, "int8": quantize_int8(fp32, folder / "int8.onnx", calibration=images)}
+    int8 = quantize_int8(
+        fp32,
+        folder / "int8.onnx",
+        calibration=random_images(fp32, _CALIBRATION),
+        choices=Quantization(float_modules=space.float_modules),
+    )
+    return {"fp32": fp32, "int8": int8}

@@ -1,4 +1,4 @@
-"""`mlflow_nas register`: any ONNX detector as a version, measured as a search measures its own."""
+"""`mlflow_nas register`: any ONNX model as a version, measured as a search measures its own."""
 
 import tempfile
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def register(
     from mlflow_nas.api.detectors import open_detector
     from mlflow_nas.data import in_order, load_splits
     from mlflow_nas.registry import reconcile
-    from mlflow_nas.tasks import evaluate_detector
+    from mlflow_nas.tasks import check_truth, evaluate_outputs
     from mlflow_nas.tracking import connect, default_uri
     from mlflow_nas.trial import dataset_tag
 
@@ -57,9 +57,17 @@ def register(
             test_fraction=data.test_fraction,
             eval_augmentations=data.eval_augmentations,
         )
+        check_truth(loaded.task, splits.val)
         batches = in_order(splits.val, img_size=loaded.img_size)
-        metrics = dict(evaluate_detector(loaded.detector, batches, classes=loaded.indexes))
-        tags = {"nas.dataset": dataset_tag(splits.train, splits.val), "nas.precision": loaded.precision}
+        metrics = evaluate_outputs(
+            loaded.detector, batches, task=loaded.task, names=data.classes, classes=loaded.indexes
+        )
+        tags = {
+            "nas.task": loaded.task.name,
+            "nas.accuracy": loaded.task.metrics[0],
+            "nas.dataset": dataset_tag(splits.train, splits.val),
+            "nas.precision": loaded.precision,
+        }
         latency, measured = _measure(client, chosen, tags["nas.dataset"], Path(folder))
         version = _log(client, chosen, loaded, splits.val, {**metrics, **latency}, {**tags, **measured})
     found = None
@@ -132,20 +140,24 @@ def _log(
         tags=named,
     )
     with tempfile.TemporaryDirectory() as folder:
+        opened = OnnxDetector(config.file)
         golden = _golden(config.file, loaded, val, Path(folder))
         files = ModelFiles(
             onnx=config.file,
             golden=golden,
             key=key,
-            model_type="detection",
+            model_type=loaded.task.name,
             img_size=loaded.img_size,
-            input=OnnxDetector(config.file).input,
+            input=opened.input,
+            names=opened.names,
+            dims=opened.dims,
             classes=config.data.classes,
             metrics=metrics,
         )
         model_id = log_model(client, run_id, model_content(files), [config.file, golden], dataset=None)
     numbers = {name: repr(value) for name, value in metrics.items()}
-    kept = {name: numbers[name] for name in ("map", "map_50", "latency_ms", "latency_raw_ms", "speedup")}
+    shown = (*loaded.task.metrics, "latency_ms", "latency_raw_ms", "speedup")
+    kept = {name: numbers[name] for name in shown}
     return register_model(client, config.model, run_id=run_id, model_id=model_id, tags={**named, **kept})
 
 

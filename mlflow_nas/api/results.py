@@ -141,7 +141,7 @@ class EvaluateResult(Result):
     """Result of `evaluate`.
 
     Attributes:
-        metrics: name to value, 0..1: map, map_50; at the top level of `as_json`.
+        metrics: name to value, 0..1, such as map and map_50; at the top level of `as_json`.
         images, boxes: evaluated, augmented copies and ignored boxes included.
         ignored: boxes that count neither as found nor as missed.
         skipped: unreadable images that were left out.

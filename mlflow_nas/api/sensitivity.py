@@ -96,8 +96,8 @@ class _Accuracy:
     def of(self, path: Path) -> Mapping[str, Any]:
         """Of a file."""
         from mlflow_nas.data import in_order
-        from mlflow_nas.tasks import evaluate_detector
+        from mlflow_nas.tasks import evaluate_outputs
 
         loaded = self._open(self._config.model_copy(update={"onnx": path}), folder=self._folder)
         batches = in_order(self._val, img_size=loaded.img_size)
-        return evaluate_detector(loaded.detector, batches, classes=loaded.indexes)
+        return evaluate_outputs(loaded.detector, batches, task=loaded.task, classes=loaded.indexes)

@@ -104,7 +104,7 @@ def train(*, as_json: bool, **options: Any) -> None:
 
 @main.command(cls=ConfigCommand, config=EvaluateConfig)
 def evaluate(*, as_json: bool, **options: Any) -> None:
-    """Measure the mAP of a detector: a state dict, an MLflow model or an ONNX file, float or int8."""
+    """Measure the accuracy of a model: a state dict, an MLflow model or an ONNX file, float or int8."""
     run_command(
         lambda: api.evaluate(on_step=_print_step, **options), as_json=as_json, show=formats.format_evaluate
     )
@@ -151,7 +151,7 @@ def promote(*, as_json: bool, **options: Any) -> None:
 
 @main.command(cls=ConfigCommand, config=RegisterConfig)
 def register(*, as_json: bool, **options: Any) -> None:
-    """Measure any ONNX detector as a search measures its own, register it, and promote."""
+    """Measure any ONNX model as a search measures its own, register it, and promote."""
     run_command(lambda: api.register(**options), as_json=as_json, show=formats.format_register)
 
 

@@ -110,7 +110,7 @@ class RegisterConfig(CommandConfig):
 
     file: File = Field(
         Path("model.onnx"),
-        description="ONNX file of a detector",
+        description="ONNX file of a detector or a classifier",
         json_schema_extra=option("file", argument=True),
     )
     model: Name = Field("person-detector", description=_MODEL, json_schema_extra=option("model"))

@@ -14,6 +14,7 @@ from mlflow_nas.config.fields import (
     Text,
     option,
 )
+from mlflow_nas.config.trainer import TrainerSection
 from mlflow_nas.types import InputContract
 
 __all__ = [
@@ -38,7 +39,7 @@ class DataSection(Section):
 
     uri: Text = Field(
         "synthetic",
-        description="Data set: synthetic, coco:DIR, voc:DIR, yolo:DIR or voc-download:2012",
+        description="Data set: synthetic, coco:DIR, voc:DIR, yolo:DIR, folder:DIR or voc-download:2012",
         json_schema_extra=option("data"),
     )
     classes: Names = Field(
@@ -124,6 +125,7 @@ class TrainingSection(Section):
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of a training; unset: the cores that are free"
     )
+    trainer: TrainerSection = TrainerSection()
 
 
 class QuantizationSection(Section):
@@ -190,9 +192,10 @@ class SearchSection(StorageSection):
             "sampler", form="auto|grid|random|tpe|nsga2|nsga3|gp|cmaes|qmc|evolution|FILE.py:NAME"
         ),
     )
-    objectives: Names = Field(
-        ("map", "latency_ms"),
-        description="Metrics that are optimized, comma-separated",
+    objectives: Names | None = Field(
+        None,
+        description="Metrics that are optimized, comma-separated; unset: the accuracy of the space's task "
+        "(map, top1) and latency_ms",
         json_schema_extra=option("objectives"),
     )
     limits: LimitTexts = Field(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -65,10 +65,16 @@ def settings_of(model: type[Section]) -> Mapping[str, Setting]:
 
 
 def section_of(model: type[Section], name: str) -> type[Section] | None:
-    """The section of that name; None where the name is no section."""
-    field = model.model_fields.get(name)
-    found = field.annotation if field else None
-    return found if isinstance(found, type) and issubclass(found, Section) else None
+    """The section of that dotted name; None where the name is no section."""
+    found: object = model
+    for part in name.split("."):
+        field = found.model_fields.get(part) if _is_section(found) else None
+        found = field.annotation if field else None
+    return found if _is_section(found) else None
+
+
+def _is_section(found: object) -> TypeGuard[type[Section]]:
+    return isinstance(found, type) and issubclass(found, Section)
 
 
 def text_of(value: object) -> str:

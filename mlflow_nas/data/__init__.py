@@ -12,7 +12,7 @@ from mlflow_nas.data.image_files import read_image
 from mlflow_nas.data.images import resize_image, resize_to_bytes
 from mlflow_nas.data.loading import MemoryLoader, stack_targets
 from mlflow_nas.data.module import DetectionDataModule, in_order, prepare_batch
-from mlflow_nas.data.sample import Batch, RawBatch, Sample
+from mlflow_nas.data.sample import Batch, RawBatch, Sample, Truth
 from mlflow_nas.data.sampling import BatchPlan, SequentialPlans, ShuffledPlans
 from mlflow_nas.data.splits import Splits, audit_splits, load_held_out, load_splits
 from mlflow_nas.data.uri import load_dataset, read_dataset
@@ -33,6 +33,7 @@ __all__ = [
     "SequentialPlans",
     "ShuffledPlans",
     "Splits",
+    "Truth",
     "audit_splits",
     "augment_batch",
     "calibration_images",

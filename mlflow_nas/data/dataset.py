@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_nas.data.findings import Findings
-from mlflow_nas.data.sample import ByteImage, ImageSize, Sample
+from mlflow_nas.data.sample import ByteImage, ImageSize, Sample, Truth
 
 __all__ = ["DetectionDataset", "ImageSource", "MemoryImage", "Record"]
 
@@ -92,6 +92,7 @@ class DetectionDataset:
         findings: what is wrong with its files, see `KINDS`; of all splits that were loaded together.
         label_files: those that were read, where each image has its own.
         eval_augmentations: number of augmented copies of each image; the unaugmented ones come first.
+        truth: boxes of objects, or one class of each image, which is then that of a box around all of it.
     """
 
     def __init__(
@@ -105,12 +106,14 @@ class DetectionDataset:
         findings: Findings | None = None,
         label_files: Collection[Path] = (),
         eval_augmentations: int = 1,
+        truth: Truth = "boxes",
     ) -> None:
         self.records = tuple(records)
         self.findings = findings or Findings()
         self.label_files = frozenset(label_files)
         self.skipped = tuple(skipped)
         self.eval_augmentations = eval_augmentations
+        self.truth: Truth = truth
         self.name = name
         self.uri = uri
         self.classes = tuple(classes)
@@ -151,6 +154,7 @@ class DetectionDataset:
             findings=self.findings,
             label_files=self.label_files,
             eval_augmentations=eval_augmentations,
+            truth=self.truth,
         )
 
     def __len__(self) -> int:

@@ -66,7 +66,7 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         "image-reduced": _Kind("counted", "images of over 16.8 million pixels are used at a smaller size"),
         "splits-share-images": _Kind(
             "refused",
-            "images are in two splits, so mAP is measured on images of the training; remove them",
+            "images are in two splits, so accuracy is measured on images of the training; remove them",
         ),
         "splits-share-few": _Kind("warning", "images are in two splits"),
         "splits-look-alike": _Kind("warning", "images look like one of another split"),

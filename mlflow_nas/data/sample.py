@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Batch", "ByteImage", "ImageSize", "RawBatch", "Sample", "Split"]
+__all__ = ["Batch", "ByteImage", "ImageSize", "RawBatch", "Sample", "Split", "Truth"]
 
 ByteImage: TypeAlias = NDArray[np.uint8]
 ImageSize: TypeAlias = tuple[int, int]
 Split: TypeAlias = Literal["train", "val", "test"]
+Truth: TypeAlias = Literal["boxes", "classes"]
+"""What is known of the images of a data set: boxes of objects, or one class of each image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Data sets by URI: ``synthetic``, ``coco:DIR``, ``voc:DIR``, ``yolo:DIR``, ``voc-download:YEAR``."""
+"""Data sets by URI: ``synthetic``, or a reader's name and a location, such as ``coco:DIR``."""
 
 import logging
 from collections import Counter
@@ -12,6 +12,7 @@ from mlflow_nas.data.findings import Findings
 from mlflow_nas.data.formats import (
     EmptySplitError,
     Reader,
+    read_class_folders,
     read_coco,
     read_voc,
     read_voc_download,
@@ -28,7 +29,13 @@ __all__ = ["check_has_boxes", "load_dataset", "read_dataset", "warn_about"]
 _log = logging.getLogger(__name__)
 _SYNTHETIC = "synthetic"
 _READERS: Mapping[str, Reader] = MappingProxyType(
-    {"coco": read_coco, "voc": read_voc, "yolo": read_yolo, "voc-download": read_voc_download}
+    {
+        "coco": read_coco,
+        "voc": read_voc,
+        "yolo": read_yolo,
+        "folder": read_class_folders,
+        "voc-download": read_voc_download,
+    }
 )
 
 
@@ -44,6 +51,7 @@ def load_dataset(
     Args:
         uri: ``synthetic[:train=112,val=32,test=0,seed=0,size=320]``; ``coco:DIR`` with images/, train.json
             and val.json; ``voc:DIR[?year=2012]`` with VOC2012/ in DIR; ``yolo:DIR`` with a data.yaml in DIR;
+            ``folder:DIR`` with train/CLASS/IMAGE and val/CLASS/IMAGE in DIR;
             ``voc-download:2012[?root=DIR]``, which torchvision downloads.
         split: "train", "val" or "test".
         classes: names of the classes to detect; boxes of others are left out, their images stay.
@@ -86,6 +94,7 @@ def read_dataset(
         skipped=skipped,
         findings=found.findings,
         label_files=found.label_files,
+        truth=found.truth,
     )
 
 

@@ -176,7 +176,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
     def predict(
         self, deployment_name: str | None = None, inputs: Any = None, endpoint: str | None = None
     ) -> PredictionsResponse:
-        """Detect on the device.
+        """Run the deployed model on the device.
 
         Args:
             deployment_name: of the deployment.
@@ -185,7 +185,7 @@ class EdgeDeploymentClient(BaseDeploymentClient):
             endpoint: not supported.
 
         Returns:
-            One prediction per image: boxes (xyxy, pixels of the image), scores, classes.
+            One prediction per image: scores, classes; of a detector also boxes (xyxy, pixels of the image).
         """
         _refuse_endpoint(endpoint)
         if not deployment_name:
@@ -255,7 +255,7 @@ def run_local(
 def target_help() -> str:
     """What `mlflow deployments help -t nas-edge` prints."""
     return (
-        "nas-edge://DEVICE deploys int8 ONNX detectors to a device of the inventory (local: this\n"
+        "nas-edge://DEVICE deploys int8 ONNX models to a device of the inventory (local: this\n"
         "machine; fake: for tests). The device verifies the file's sha256, runs the golden samples,\n"
         "measures latency, switches atomically, runs its activate command and its health check; after\n"
         "any failure the previous version is the active one.\n"

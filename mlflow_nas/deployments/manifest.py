@@ -3,21 +3,19 @@
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.board import NAMESPACE, DeviceBoard, canonical
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.networks import THRESHOLD
 from mlflow_nas.types import FLOAT_NCHW, UINT8_NHWC_RGBX
 
 if TYPE_CHECKING:
     from mlflow_nas.runtime import OnnxDetector
 
-__all__ = ["THRESHOLD", "describe_file", "describe_session", "sign"]
-
-THRESHOLD = 0.3
-"""Score from which a detection is reported."""
+__all__ = ["describe_file", "describe_session", "sign"]
 
 SIGN_S = 30.0
 """A key in an agent that asks its owner is answered within this time."""
@@ -36,9 +34,9 @@ _INPUTS: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def describe_file(detector: "OnnxDetector") -> dict[str, object]:
-    """What a file takes and gives: input, resize rule, output, decoding, thresholds, classes."""
-    from mlflow_nas.tasks import describe_output
+def describe_file(detector: "OnnxDetector", classes: Sequence[str]) -> dict[str, object]:
+    """What a file takes and gives: input, resize rule, output, decoding, thresholds, its classes."""
+    from mlflow_nas.tasks import task_of
 
     return {
         "input": {
@@ -47,8 +45,8 @@ def describe_file(detector: "OnnxDetector") -> dict[str, object]:
             "size": list(detector.img_size),
             "resize": _RESIZE,
         },
-        "output": describe_output(detector.num_classes, score_threshold=THRESHOLD),
-        "classes": json.loads(detector.metadata.get("mlflow_nas.classes", "[]")),
+        "output": task_of(detector.layout).describe_output(detector.layout, threshold=THRESHOLD),
+        "classes": list(classes),
         "architecture": json.loads(detector.metadata.get("mlflow_nas.architecture", "{}")),
     }
 

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mlflow_nas.deployments.manifest import THRESHOLD
 from mlflow_nas.deployments.pull import parse_bucket
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.networks import THRESHOLD
 
 __all__ = ["MAX_DROP", "MAX_REGRESSION", "Options", "parse_options"]
 

@@ -1,4 +1,4 @@
-"""Detections of a deployed model in images."""
+"""Answers of a deployed model for images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mlflow_nas.board import DeployedModels, get_board
 from mlflow_nas.deployments.inputs import read_images
-from mlflow_nas.deployments.manifest import THRESHOLD
+from mlflow_nas.errors import BoardError
+from mlflow_nas.networks import THRESHOLD, read_layout
 from mlflow_nas.types import Device
 
 __all__ = ["predict"]
@@ -19,7 +20,7 @@ IMAGES_PER_CALL = 16
 
 
 def predict(device: Device, name: str, inputs: Any) -> list[dict[str, Any]]:
-    """Detect on the device.
+    """Run the deployed model on the device.
 
     Args:
         device: of the inventory.
@@ -27,7 +28,7 @@ def predict(device: Device, name: str, inputs: Any) -> list[dict[str, Any]]:
         inputs: images, as `read_images` takes them.
 
     Returns:
-        One mapping per image: boxes (xyxy, its own pixels), scores, classes.
+        One mapping per image: scores and classes; of a detector also boxes (xyxy, its own pixels).
 
     Raises:
         ConfigError: there is no such deployment, or an input is no image.
@@ -38,13 +39,13 @@ def predict(device: Device, name: str, inputs: Any) -> list[dict[str, Any]]:
         models = DeployedModels(board)
         manifest = models.get(name).manifest
         outputs = _outputs(models, name, images, manifest["input_size"])
-        return [_detections(output, image, manifest) for output, image in zip(outputs, images, strict=True)]
+        return [_answer(output, image, manifest) for output, image in zip(outputs, images, strict=True)]
 
 
 def _outputs(
     models: DeployedModels, name: str, images: Sequence[NDArray[np.uint8]], input_size: Sequence[int]
 ) -> Iterator[NDArray[np.float32]]:
-    """The network's output for each image, float32 [5 + N, h, w]."""
+    """The network's output for each image, without the batch."""
     from mlflow_nas.data import resize_image
 
     height, width = input_size
@@ -53,16 +54,17 @@ def _outputs(
         yield from models.infer(name, np.stack([resize_image(one, (height, width)) for one in part]))
 
 
-def _detections(
+def _answer(
     output: NDArray[np.float32], image: NDArray[np.uint8], manifest: Mapping[str, Any]
 ) -> dict[str, Any]:
-    from mlflow_nas.tasks import image_boxes
+    from mlflow_nas.tasks import task_of
 
-    height, width = image.shape[:2]
+    layout = read_layout((1, *output.shape))
+    if layout is None:
+        raise BoardError(
+            f"The deployed file gives {list(output.shape)} for an image, no detections or classes: deploy it "
+            "again."
+        )
     threshold = manifest.get("output", {}).get("score_threshold", THRESHOLD)
-    found = image_boxes(output, (height, width), score_threshold=threshold)
-    return {
-        "boxes": found.boxes.tolist(),
-        "scores": found.scores.tolist(),
-        "classes": [manifest["classes"][label] for label in found.labels.tolist()],
-    }
+    size = (image.shape[0], image.shape[1])
+    return task_of(layout).answer(output, size, manifest["classes"], threshold=threshold)

@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_nas.deployments.manifest import describe_file
+from mlflow_nas.deployments.pyfunc import model_classes
 from mlflow_nas.errors import ConfigError, RegistryError
+from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.redact import redact
 from mlflow_nas.registry import disqualification, objectives_of
 from mlflow_nas.tracking import fetch_model, server_call
@@ -26,7 +29,7 @@ __all__ = [
 ]
 
 DIGEST_SHOWN = 12
-_METRICS = ("map", "map_50", "latency_ms", "latency_ratio", "latency_raw_ms")
+_METRICS = (*chain(*TASK_METRICS.values()), "latency_ms", "latency_ratio", "latency_raw_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +161,7 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         "model_id": str(found.source).removeprefix("models:/"),
         "sha256": sha256,
         "input_size": list(detector.img_size),
-        **describe_file(detector),
+        **describe_file(detector, model_classes(detector, file.parent)),
         "metrics": {name: float(tags[name]) for name in (accuracy, *_METRICS) if name in tags},
         "dataset": tags.get("nas.dataset"),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -5,7 +5,7 @@ Shapes: b images, m targets, H x W input; n architectures, d features, p parts o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ class ScoringInputs:
             It may be the same object each time: `run_strategy` restores it.
         images: float32 [b, 3, H, W] in 0..1, the same images for every architecture, each with a box.
         targets: float32 [m, 7], their boxes: (image, class, cx, cy, w, h, ignore).
-        loss: (output of the network's `raw`, targets) -> the scalar that training minimizes.
+        loss: (network, images, targets) -> the scalar that training minimizes.
         seeds: weight seeds; the score is the mean over them.
         history: the first epochs of a training, cut to those that the strategy may use; may be empty.
         horizon: number of epochs of the full training.
@@ -107,7 +107,7 @@ class ScoringInputs:
     build: Callable[[int], nn.Module]
     images: Tensor
     targets: Tensor
-    loss: Callable[[Any, Tensor], Tensor]
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor]
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     history: Curve = ()
     horizon: int = 0

@@ -1,6 +1,6 @@
 """From a trained network to the int8 file that ships."""
 
-from mlflow_nas.export.calibrated import OUTPUT_BRANCHES, Quantization
+from mlflow_nas.export.calibrated import Quantization
 from mlflow_nas.export.cost import node_costs, node_modules
 from mlflow_nas.export.foreign import fix_input_shapes, is_quantized, random_images
 from mlflow_nas.export.model_files import model_sha256
@@ -10,7 +10,6 @@ from mlflow_nas.export.repair import Repair, repairs
 from mlflow_nas.export.sensitivity import LayerSensitivity, calibrated, layer_sensitivities
 
 __all__ = [
-    "OUTPUT_BRANCHES",
     "LayerSensitivity",
     "Quantization",
     "Repair",

@@ -28,10 +28,7 @@ from mlflow_nas.export.passes import (
 )
 from mlflow_nas.types import UINT8_NHWC_RGBX, InputContract
 
-__all__ = ["OUTPUT_BRANCHES", "CalibratedModel", "Quantization", "is_detector"]
-
-OUTPUT_BRANCHES = ("head.objectness", "head.box", "head.classes")
-"""The last modules of FastestDet: no later layer corrects an error there."""
+__all__ = ["CalibratedModel", "Quantization", "is_detector"]
 
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators with weights."""
@@ -57,7 +54,7 @@ class Quantization:
     """
 
     float_tail: bool = True
-    float_modules: tuple[str, ...] = OUTPUT_BRANCHES
+    float_modules: tuple[str, ...] = ()
     method: Literal["moving-average", "min-max", "percentile"] = "moving-average"
     input: InputContract = UINT8_NHWC_RGBX
     passes: bool = True

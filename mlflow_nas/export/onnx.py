@@ -29,20 +29,22 @@ def export_onnx(
     *,
     img_size: tuple[int, int],
     metadata: Mapping[str, str],
+    output: str = "detections",
     passes: bool = True,
 ) -> Path:
-    """Write a network as ONNX with input "images" [1, 3, H, W] and output "detections".
+    """Write a network as ONNX with input "images" [1, 3, H, W] and one output.
 
     The same weights give the same bytes. BatchNorm is folded into the convolution before it, channel shuffles
     into those around them; nodes are named MODULE.PATH/OPERATOR. The network, its mode and the global random
     state stay as they are.
 
     Args:
-        network: the detector, on any device.
+        network: on any device.
         path: the file.
         img_size: H and W, pixels.
         metadata: the file's metadata_props; `mlflow_nas.precision` is set to "fp32", `mlflow_nas.input` to
             "float-nchw".
+        output: name of the output.
         passes: fold the shuffles; without, the graph is the exporter's.
 
     Raises:
@@ -50,7 +52,7 @@ def export_onnx(
         ConfigError: the file can't be written.
     """
     _refuse_not_finite(network)
-    model = _export(_folded(network), img_size)
+    model = _export(_folded(network), img_size, output)
     if passes:
         model = fold_shuffles(copy_shared_weights(model))
     name_graph(model.graph)
@@ -82,7 +84,7 @@ def _folded(network: nn.Module) -> nn.Module:
     return folded
 
 
-def _export(network: nn.Module, img_size: tuple[int, int]) -> onnx.ModelProto:
+def _export(network: nn.Module, img_size: tuple[int, int], output: str) -> onnx.ModelProto:
     height, width = img_size
     try:
         program = torch.onnx.export(
@@ -91,7 +93,7 @@ def _export(network: nn.Module, img_size: tuple[int, int]) -> onnx.ModelProto:
             dynamo=True,
             opset_version=OPSET,
             input_names=["images"],
-            output_names=["detections"],
+            output_names=[output],
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:

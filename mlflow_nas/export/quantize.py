@@ -25,8 +25,8 @@ def quantize_int8(
     """Quantize a float ONNX file: per-channel int8 weights, uint8 activations, ranges averaged over images.
 
     The last sigmoid, softmax and concat stay in float: objectness (0..1), raw box terms and classes can't
-    share one int8 scale without detections being lost. So do the branches before them: a few percent of the
-    operations. Nodes keep their names; the same input gives the same bytes.
+    share one int8 scale without detections being lost. So do the modules of the choices. Nodes keep their
+    names; the same input gives the same bytes.
 
     Average pools become convolutions. Of a file from `export_onnx` the images' scale is 1/255, and the input
     is the one of the choices; a file of others keeps its input.

@@ -16,6 +16,8 @@ __all__ = [
 ]
 
 REFERENCE = "nas.reference_"
+ACCURACY = "nas.accuracy"
+"""The name of the version's accuracy; versions of earlier releases are detectors, without it."""
 FLOOR = 0.5
 """Share of the reference's accuracy that an alias takes at least."""
 
@@ -72,9 +74,9 @@ def disqualification(
 
 
 def objectives_of(tags: Tags) -> tuple[Objective, ...]:
-    """The accuracies that a version has a reference of, and its latency."""
+    """The accuracies that a version has a reference of, else its own, and its latency."""
     accuracies = [name.removeprefix(REFERENCE) for name in sorted(tags) if name.startswith(REFERENCE)]
-    named = [Objective(name, "maximize") for name in accuracies or ["map"]]
+    named = [Objective(name, "maximize") for name in accuracies or [tags.get(ACCURACY, "map")]]
     return (*named, Objective("latency_ms", "minimize"))
 
 

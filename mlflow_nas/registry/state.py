@@ -11,8 +11,9 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from mlflow_nas.errors import RegistryError
+from mlflow_nas.registry.checks import objectives_of
 from mlflow_nas.registry.holders import Goal, Version
-from mlflow_nas.registry.plan import DEFAULT_OBJECTIVES, Primary
+from mlflow_nas.registry.plan import Primary
 from mlflow_nas.types import Objective
 
 __all__ = [
@@ -67,11 +68,11 @@ class State:
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """Those of the last search that registered versions."""
+        """Those of the last search that registered versions; without one those of the newest version."""
         with _own_tag(OBJECTIVES):
             stored = self._stored(OBJECTIVES)
             found = tuple(Objective(name, _DIRECTIONS[direction]) for name, direction in stored.items())
-        return found or tuple(DEFAULT_OBJECTIVES)
+        return found or objectives_of(self.versions[-1].tags if self.versions else {})
 
     def goal(self, board: str) -> Goal:
         """Of the board's champion."""

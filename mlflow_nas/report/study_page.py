@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.report.figures import accuracy_text, duration, network_row, signed, size, value
 from mlflow_nas.report.image_pairs import image_pairs
 from mlflow_nas.report.page import render, svg
@@ -151,7 +152,9 @@ def _accuracy_lines(report: StudyReport, shown: TrialResult) -> list[str]:
 
 def _networks(report: StudyReport) -> list[dict[str, str]]:
     """Reference, baseline and finalists beside each other."""
-    names = [name for name in (report.accuracy, "map_50") if report.shown and name in report.shown.metrics]
+    also = [name for names in TASK_METRICS.values() if report.accuracy in names for name in names]
+    known = report.shown.metrics if report.shown else {}
+    names = [name for name in dict.fromkeys((report.accuracy, *also)) if name in known]
     shown, baseline = report.shown, report.baseline
     rows = [("detector as given", report.given)] if report.given else []
     rows += [("baseline", baseline)] if baseline is not None and baseline is not shown else []

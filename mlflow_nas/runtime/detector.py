@@ -1,8 +1,9 @@
-"""An ONNX file as a detector."""
+"""An ONNX file as a network."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,7 @@ from mlflow_nas.board.runtime.inputs import ImageInput, image_input
 from mlflow_nas.board.runtime.session import session_options
 from mlflow_nas.disk import refuse_special_file
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.networks import Layout, read_layout
 from mlflow_nas.types import InputContract
 
 __all__ = ["OnnxDetector"]
@@ -27,19 +29,21 @@ class OnnxDetector:
     """Runs an ONNX file with ONNX Runtime on this machine's CPU.
 
     Args:
-        path: a detector file with one input, images by the contract in its metadata, and one output
-            [1, 5 + N, h, w].
+        path: a file with one input, images by the contract in its metadata, and one output in a task's
+            layout (`networks.LayoutKind`).
         threads: of one inference.
         img_size: (H, W) in pixels, for a file that leaves them open; None for the file's own.
 
     Attributes:
         img_size: (H, W) in pixels.
         metadata: the file's metadata_props.
-        num_classes: number of its classes; 1 for a file without class channels.
+        layout: of its output, with the number of its classes.
+        names: of its input and its output.
+        dims: number of its output's dimensions.
 
     Raises:
-        ConfigError: the file is missing, ONNX Runtime can't read it, it is no detector, or its size is open
-            or another one than asked for.
+        ConfigError: the file is missing, ONNX Runtime can't read it, it has another output, or its size is
+            open or another one than asked for.
     """
 
     def __init__(self, path: Path, *, threads: int = 1, img_size: tuple[int, int] | None = None) -> None:
@@ -50,15 +54,18 @@ class OnnxDetector:
         except Failure as error:
             raise ConfigError(f"{path} can't be run: {error}.") from error
         taken = self._session.get_inputs()[0].shape
-        if not _is_detector(taken, self._input, given):
+        layout = read_layout(given)
+        if layout is None or given[0] not in (1, taken[0]) or not _takes_images(taken, self._input):
             raise ConfigError(
-                f"{path} is no detector: it takes {taken} and gives {given}, not "
-                "[1, 3, H, W] and [1, 5 + N, h, w]. Give a file of export_onnx or quantize_int8."
+                f"{path} is no detector or classifier: it takes {taken} and gives {given}, not [1, 3, H, W] "
+                "and [1, n, 4 + N] (boxes), [1, 5 + N, h, w] (cells) or [1, N] (logits). End its graph so."
             )
         _refuse_huge_output(path, given)
         self.img_size: tuple[int, int] = _settle_size(path, self._input.size, img_size)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.num_classes: int = max(given[1] - 5, 1)
+        self.layout: Layout = layout
+        self.names = (str(self._session.get_inputs()[0].name), str(self._session.get_outputs()[0].name))
+        self.dims = len(given)
 
     @property
     def input(self) -> InputContract:
@@ -66,7 +73,7 @@ class OnnxDetector:
         return cast("InputContract", self._input.contract)
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [n, 3, H, W] in 0..1 -> float32 [n, 5 + N, h, w], one image after the other.
+        """float32 [n, 3, H, W] in 0..1 -> float32 [n, ...] in its layout, one image after the other.
 
         Raises:
             ConfigError: no image, or images of another size.
@@ -78,9 +85,20 @@ class OnnxDetector:
             )
         return np.concatenate([self._run(image[np.newaxis]) for image in images])
 
+    def run(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
+        """The output for the file's own input tensor, whatever its contract.
+
+        Raises:
+            ConfigError: it has another shape or type.
+        """
+        return self._fed({self.names[0]: tensor})
+
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._fed(self._input.feed(image))
+
+    def _fed(self, feed: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         try:
-            output: NDArray[np.float32] = self._session.run(None, self._input.feed(image))[0]
+            output: NDArray[np.float32] = self._session.run(None, dict(feed))[0]
         except Exception as error:  # such as an output that does not fit into memory
             raise ConfigError(f"ONNX Runtime can't run the model file {self._path}: {error}") from error
         return output
@@ -101,12 +119,9 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
         raise ConfigError(f"ONNX Runtime can't read the model file {path}: {error}") from error
 
 
-def _is_detector(shape: list[int | str | None], taken: ImageInput, given: list[int | str | None]) -> bool:
-    if len(shape) != 4 or len(given) != 4:
-        return False
-    one_by_one = shape[0] == 1 or not isinstance(shape[0], int)
-    channels = given[1]
-    return one_by_one and taken.channels == 3 and isinstance(channels, int) and channels >= 5
+def _takes_images(shape: list[int | str | None], taken: ImageInput) -> bool:
+    one_by_one = len(shape) == 4 and (shape[0] == 1 or not isinstance(shape[0], int))
+    return one_by_one and taken.channels == 3
 
 
 def _refuse_huge_output(path: Path, given: list[int | str | None]) -> None:

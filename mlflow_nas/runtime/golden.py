@@ -25,7 +25,7 @@ class Golden(NamedTuple):
 
     Attributes:
         images: float32 [n, 3, H, W] in 0..1.
-        outputs: float32 [n, C, h, w].
+        outputs: float32 [n, ...], in the file's layout.
         allowed: float64 [C], the tolerance of a device's outputs (root mean square).
     """
 
@@ -39,12 +39,12 @@ def write_golden(path: Path, model: Path, images: NDArray[np.uint8], *, fp32: Pa
 
     Args:
         path: the .npz file to write; it holds `images`, uint8 as given, `outputs`, float32, and `allowed`.
-        model: a detector file.
+        model: a model file.
         images: RGB uint8 [n, 3, H, W] at the model's input size.
         fp32: the file before quantization; its difference to the model is the tolerance.
 
     Raises:
-        ConfigError: no image, images of another size, or a file that is no detector.
+        ConfigError: no image, images of another size, or a file of another layout.
     """
     outputs = OnnxDetector(model)(_unit(images))
     allowed = allowed_drift(fp32=OnnxDetector(fp32)(_unit(images)), int8=outputs)

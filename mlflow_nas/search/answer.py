@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.registry import Goal, Version, choose_holders, first_objective
 from mlflow_nas.report import front_of
 from mlflow_nas.types import Objective, TrialResult
 
 __all__ = ["answer", "champion_of", "nearest_of", "version_figures"]
 
-_FIGURES = ("map_50", "latency_ratio", "latency_raw_ms", "speedup")
+_FIGURES = ("latency_ratio", "latency_raw_ms", "speedup")
 
 
 def version_figures(
@@ -16,8 +17,10 @@ def version_figures(
 ) -> dict[str, str]:
     """The tags of a version that decide about its aliases."""
     accuracy = _accuracy(objectives)
-    names = [*(one.name for one in objectives), f"{accuracy}_ci_low", f"{accuracy}_ci_high", *_FIGURES]
+    also = [name for names in TASK_METRICS.values() if accuracy in names for name in names]
+    names = [*(one.name for one in objectives), f"{accuracy}_ci_low", f"{accuracy}_ci_high", *also, *_FIGURES]
     tags = {name: repr(result.metrics[name]) for name in names if name in result.metrics}
+    tags["nas.accuracy"] = accuracy
     tags["nas.role"] = "reference" if result is reference else result.role
     if result.latency_unstable:
         tags["nas.latency_unstable"] = "true"

@@ -14,7 +14,7 @@ from mlflow_nas.search.intervals import interval_metrics, with_intervals
 from mlflow_nas.search.outcome import keep_outcome
 from mlflow_nas.search.seed_noise import seed_noise_of
 from mlflow_nas.search.session import Session
-from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.tasks import evaluate_outputs
 from mlflow_nas.tracking import connect, default_uri, view_link
 from mlflow_nas.trial.cache import file_digest
 from mlflow_nas.types import TrialResult
@@ -130,7 +130,7 @@ def _measured(
 ) -> list[TrialResult]:
     """The finalists with their files, their speed-up as it is known now, and intervals."""
     with_files = [session.with_files(_with_speedup(one, given)) for one in finalists]
-    noise = seed_noise_of(session.store, "map")
+    noise = seed_noise_of(session.store, session.context.task.metrics[0])
     return with_intervals(session.context, with_files, given, seed_sd=noise)
 
 
@@ -244,13 +244,15 @@ def _with_test_metrics(session: Session, results: Sequence[TrialResult]) -> list
 
 def _tested(session: Session, result: TrialResult, test: DetectionDataset) -> TrialResult:
     shipped = result.artefacts.get("int8") or result.artefacts.get("fp32")
-    if "test_map" in result.metrics or result.state != "complete" or shipped is None:
+    task = session.context.task
+    if f"test_{task.metrics[0]}" in result.metrics or result.state != "complete" or shipped is None:
         return result
     if not shipped.is_file():
         _log.warning("%s is not on this machine: trial %s has no test metrics.", shipped, result.number)
         return result
     detector = OnnxDetector(shipped)
-    accuracy = evaluate_detector(detector, in_order(test, img_size=detector.img_size))
+    batches = in_order(test, img_size=detector.img_size)
+    accuracy = evaluate_outputs(detector, batches, task=task, names=test.classes)
     metrics = {f"test_{name}": value for name, value in accuracy.items()}
     session.store.add_metrics(int(result.number or 0), metrics)
     session.mirror.log_metrics(session.run_of(result), metrics)

@@ -14,7 +14,8 @@ from mlflow_nas.space import (
     load_seed_weights,
     open_space,
 )
-from mlflow_nas.train import named_recipe
+from mlflow_nas.tasks import check_truth, get_task
+from mlflow_nas.train import TrainerSettings, named_recipe
 from mlflow_nas.trial import (
     GivenDetector,
     StepCache,
@@ -24,6 +25,7 @@ from mlflow_nas.trial import (
     parse_limits,
     parse_objectives,
 )
+from mlflow_nas.types import Device
 
 __all__ = ["StudyConfig", "open_context"]
 
@@ -38,12 +40,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         ConfigError: the board, space, a limit or an objective is unknown, the board is emulated, or data or
             weights can't be read.
     """
-    training, device = config.training, find_device(config.board.name, config.board.inventory)
-    if device.emulated:
-        raise ConfigError(
-            f"The board {device.name} is emulated: its times are no latencies. Search on another one; "
-            "`mlflow_nas profile` and deployments work with it."
-        )
+    training, device = config.training, _find_board(config)
     classes = config.data.classes
     weights = load_seed_weights(training.weights).for_classes(classes) if training.weights else None
     # FastestDet's recipe is for comparison, and trains everything.
@@ -63,7 +60,12 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
     aspect = config.space.aspect_number(data.train.aspect)
     arch = config.arch if isinstance(config, TrainConfig) else None
     space = open_space(config.space.name, config.space.choices, aspect=aspect, arch=arch)
-    search = config.search if isinstance(config, SearchConfig) else SearchConfig().search
+    given = _given(config, weights, space, aspect) if weights else None
+    _refuse_unused(config, space, weights, given)
+    needs_backbone = space.shufflenet_trunk and weights is None
+    backbone_weights = load_backbone_weights(training.backbone_weights) if needs_backbone else None
+    search = (config if isinstance(config, SearchConfig) else SearchConfig()).search
+    check_truth(task := get_task(space.task), data.train)
     return StudyContext(
         space=space,
         train=data.train,
@@ -75,26 +77,54 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         batch_size=training.batch_size,
         seed=config.seed,
         recipe=recipe,
-        objectives=parse_objectives(search.objectives),
+        objectives=parse_objectives(search.objectives or (task.metrics[0], "latency_ms")),
         limits=parse_limits(search.limits),
         aspect=aspect,
         weights=weights,
-        backbone_weights=None if weights else load_backbone_weights(training.backbone_weights),
+        backbone_weights=backbone_weights,
         precision=config.quantization.precision,
         int8_input=config.quantization.input,
         max_int8_drop=config.quantization.max_drop,
         freeze_unchanged=automatic,
+        trainer=TrainerSettings(**training.trainer.settings()),
         threads=training.threads,
-        given=_given(config, weights, space, aspect) if not isinstance(config, TrainConfig) else None,
+        given=given if not isinstance(config, TrainConfig) else None,
     )
 
 
+def _find_board(config: StudyConfig | TrainConfig) -> Device:
+    device = find_device(config.board.name, config.board.inventory)
+    if device.emulated:
+        raise ConfigError(
+            f"The board {device.name} is emulated: its times are no latencies. Search on another one; "
+            "`mlflow_nas profile` and deployments work with it."
+        )
+    return device
+
+
+def _refuse_unused(
+    config: StudyConfig | TrainConfig,
+    space: SearchSpace,
+    weights: SeedWeights | None,
+    given: GivenDetector | None,
+) -> None:
+    """Weights that nothing starts from are an error of the user's."""
+    if weights and space.transfer is None and given is None:
+        raise ConfigError(
+            f"The weights {weights.source} are not those of the baseline of the space {space.name}, which "
+            "has no transfer to its architectures: give the SearchSpace a transfer, or leave --weights out."
+        )
+    if config.training.backbone_weights and not space.shufflenet_trunk:
+        raise ConfigError(
+            f"training.backbone_weights={config.training.backbone_weights} are shufflenet_v2_x0_5's, which "
+            f"the space {space.name} does not have: load pretrained weights in its build function."
+        )
+
+
 def _given(
-    config: StudyConfig, weights: SeedWeights | None, space: SearchSpace, aspect: float
+    config: StudyConfig | TrainConfig, weights: SeedWeights, space: SearchSpace, aspect: float
 ) -> GivenDetector | None:
     """The detector of the given weights, with all of its classes, at its own input size."""
-    if weights is None:
-        return None
     is_published = weights.full.num_classes == len(COCO_CLASSES)
     own_height, own_width = (
         input_size(PUBLISHED_IMG_WIDTH, 1.0) if is_published else space.input_size(space.baseline, aspect)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlflow_nas.tasks import bootstrap_map, interval
+from mlflow_nas.tasks import interval
 from mlflow_nas.trial import StudyContext, file_digest, fingerprint
 from mlflow_nas.types import TrialResult
 
@@ -24,8 +24,9 @@ def with_intervals(
 ) -> list[TrialResult]:
     """Results with the interval of their accuracy, and of its difference to the detector as given.
 
-    Adds `map_ci_low`, `map_ci_high`, and with a given detector `map_difference`, `map_difference_ci_low`,
-    `map_difference_ci_high`. A result whose detections are not on this machine stays as it is.
+    Adds, for the task's objective such as `map`, `map_ci_low`, `map_ci_high`, and with a given detector
+    `map_difference`, `map_difference_ci_low`, `map_difference_ci_high`. A result whose outputs are not on
+    this machine stays as it is.
 
     Args:
         context: of the study.
@@ -53,31 +54,31 @@ def _with_interval(
     draws = _draws(context, result)
     if draws is None:
         return result
+    name = context.task.metrics[0]
     if seed_sd is not None:  # images and seeds are independent: their variances add up
         draws = draws + np.random.default_rng(0).normal(0, seed_sd, draws.shape)
     low, high = interval(draws)
-    added = {"map_ci_low": low, "map_ci_high": high}
-    added |= {} if seed_sd is None else {"map_seed_sd": seed_sd}
+    added = {f"{name}_ci_low": low, f"{name}_ci_high": high}
+    added |= {} if seed_sd is None else {f"{name}_seed_sd": seed_sd}
     if given is not None and reference is not None:
         low, high = interval(draws - reference)
-        difference = result.metrics["map"] - given.metrics["map"]
         added |= {
-            "map_difference": difference,
-            "map_difference_ci_low": low,
-            "map_difference_ci_high": high,
+            f"{name}_difference": result.metrics[name] - given.metrics[name],
+            f"{name}_difference_ci_low": low,
+            f"{name}_difference_ci_high": high,
         }
     return replace(result, metrics={**result.metrics, **added})
 
 
 def _draws(context: StudyContext, result: TrialResult) -> NDArray[np.float64] | None:
-    """MAP over draws of the validation images; kept in the step cache."""
+    """The objective over draws of the validation images; kept in the step cache."""
     record = result.artefacts.get("detections")
     if record is None or not record.is_file():
         return None
     copies = context.val.eval_augmentations
     entry = context.cache.make(
         "bootstrap",
-        fingerprint(record=file_digest(record), copies=copies),
-        lambda _folder: {"map": bootstrap_map(record, copies=copies).tolist()},
+        fingerprint(record=file_digest(record), copies=copies, task=context.task.name),
+        lambda _folder: {"draws": context.task.bootstrap(record, copies=copies).tolist()},
     )
-    return np.array(entry.values["map"])
+    return np.array(entry.values["draws"])

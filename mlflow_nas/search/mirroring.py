@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mlflow_nas.data import resize_to_bytes
+from mlflow_nas.data import resize_image, resize_to_bytes
 from mlflow_nas.report import draw_boxes, front_of
 from mlflow_nas.runtime import GOLDEN_FILE, OnnxDetector, write_golden
 from mlflow_nas.search.store import Claim, StudyStore
-from mlflow_nas.tasks import predict_boxes
 from mlflow_nas.tracking import Mirror, ModelFiles, TrialRun
 from mlflow_nas.trial import AS_GIVEN, StudyContext
 from mlflow_nas.types import Architecture, Role, TrialResult
@@ -22,8 +21,6 @@ __all__ = ["MirrorCallback", "publish_model", "trial_run"]
 _log = logging.getLogger(__name__)
 
 _EXAMPLES, _GOLDEN_IMAGES = 3, 3
-_VALIDATION = ("map", "map_50", "map_fp32", "map_50_fp32")
-"""Measured on the validation split: MLflow attributes them to it."""
 
 
 def trial_run(
@@ -124,6 +121,7 @@ def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: 
         return
     as_given = context.given if result.role == "reference" else None
     classes = as_given.classes if as_given else context.val.classes
+    opened = OnnxDetector(int8)
     with tempfile.TemporaryDirectory() as folder:
         mirror.log_model(
             run,
@@ -131,8 +129,10 @@ def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: 
                 onnx=int8,
                 key=result.key,
                 model_type=context.tags["nas.task"],
-                img_size=OnnxDetector(int8).img_size,
-                input=OnnxDetector(int8).input,
+                img_size=opened.img_size,
+                input=opened.input,
+                names=opened.names,
+                dims=opened.dims,
                 classes=tuple(classes),
                 metrics={
                     name: value for name, value in result.metrics.items() if not name.startswith("test_")
@@ -152,14 +152,11 @@ def _golden(context: StudyContext, int8: Path, fp32: Path, path: Path) -> Path:
 
 
 def _examples(context: StudyContext, int8: Path, classes: Sequence[str], path: Path) -> Path:
-    detector, val = OnnxDetector(int8), context.val
+    model, val = OnnxDetector(int8), context.val
     drawn: list[tuple[np.ndarray, np.ndarray, Sequence[str]]] = []
     for index in range(min(_EXAMPLES, len(val))):
         image = val[index].image
-        found = predict_boxes(detector, image, img_size=detector.img_size)
-        labels = [
-            f"{classes[label]} {score:.2f}"
-            for label, score in zip(found.labels.tolist(), found.scores.tolist(), strict=True)
-        ]
-        drawn.append((image, found.boxes.numpy(), labels))
+        output = model(resize_image(image, model.img_size)[np.newaxis])[0]
+        boxes, labels = context.task.drawn(output, (image.shape[0], image.shape[1]), classes)
+        drawn.append((image, boxes, labels))
     return draw_boxes(drawn, path)

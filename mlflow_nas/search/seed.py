@@ -17,7 +17,7 @@ from mlflow_nas.trial import Listener, StudyContext, run_trial
 from mlflow_nas.trial.cache import file_digest
 from mlflow_nas.types import TrialResult
 
-__all__ = ["has_seed_network", "seed_seconds", "seeded", "with_seed_network"]
+__all__ = ["has_seed_network", "lacks_seed_network", "seed_seconds", "seeded", "with_seed_network"]
 
 _VALUE = "nas.seed_network"
 
@@ -26,12 +26,18 @@ OnTrained = Callable[[TrialResult], None]
 
 def has_seed_network(context: StudyContext) -> bool:
     """Whether the given weights are a whole trained network and not only a backbone."""
-    return context.weights is not None and is_whole(context.weights, context.space)
+    weights, space = context.weights, context.space
+    return weights is not None and is_whole(weights, space, num_classes=len(context.val.classes))
+
+
+def lacks_seed_network(context: StudyContext) -> bool:
+    """Whether a seed network is to be trained: the space transfers weights, and no whole ones were given."""
+    return context.space.transfer is not None and not has_seed_network(context)
 
 
 def seeded(context: StudyContext) -> StudyContext:
     """The context, with the rates and the frozen parts that suit a whole trained network, if it has one."""
-    if context.weights is None or not is_whole(context.weights, context.space):
+    if context.space.transfer is None or context.weights is None or not has_seed_network(context):
         return context
     return context.with_seed_network(context.weights)
 
@@ -40,6 +46,8 @@ def with_seed_network(
     context: StudyContext, store: StudyStore, *, epochs: int, listener: Listener, on_trained: OnTrained
 ) -> StudyContext:
     """The context with weights to start from: as given, trained now, or of an earlier call.
+
+    A space without a transfer has no seed network: its architectures start from their own first weights.
 
     Args:
         context: of the study.
@@ -52,7 +60,7 @@ def with_seed_network(
         CandidateError: the training failed; MachineError: this machine did.
         ConfigError: another machine trained it, and it is neither in the step cache nor in MLflow.
     """
-    if has_seed_network(context) or not epochs:
+    if not lacks_seed_network(context) or not epochs:
         return seeded(context)
 
     def train() -> TrialResult:

@@ -21,7 +21,7 @@ from mlflow_nas.search.mirroring import MirrorCallback, publish_model, trial_run
 from mlflow_nas.search.once import once
 from mlflow_nas.search.sampler_choice import Decision, choose_sampler
 from mlflow_nas.search.samplers import Proposer, Sampling, make_sampler
-from mlflow_nas.search.seed import has_seed_network, with_seed_network
+from mlflow_nas.search.seed import lacks_seed_network, with_seed_network
 from mlflow_nas.search.storage import open_storage
 from mlflow_nas.search.store import Claim, StudyStore, open_study
 from mlflow_nas.tracking import Mirror, StudyRun, TrialRun, default_uri
@@ -247,7 +247,7 @@ def open_session(
     sampling = Sampling(context.space, _trials(config), seed, len(context.objectives))
     proposer = Proposer(make_sampler(sampler_name, sampling), context.space, seed=seed)
     store = StudyStore(study=study, parent=parent)
-    seed_epochs = 0 if has_seed_network(context) else config.training.seed_epochs
+    seed_epochs = config.training.seed_epochs if lacks_seed_network(context) else 0
     store.fix({**context.fixed_inputs(), "seed_epochs": seed_epochs})
     mirror = _open_mirror(config, context, store, project_run, params)
     cache.fetch = mirror.fetch_step

@@ -1,14 +1,16 @@
 """Spaces by name: the built-in ones, and those in a user's own Python file."""
 
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import torch
+
 from mlflow_nas.errors import ConfigError, NasError
 from mlflow_nas.space.fastestdet.spaces import cell, chain, fastestdet_head, multi_branch
 from mlflow_nas.space.search_space import SearchSpace
+from mlflow_nas.user_code import describe_error
+from mlflow_nas.user_code import run_file as run_module
 
 __all__ = ["SPACES", "load_space"]
 
@@ -45,7 +47,9 @@ def load_space(name: str) -> SearchSpace:
         except NasError:
             raise
         except (Exception, SystemExit) as error:
-            raise ConfigError(f"{path}: the search space {attribute} can't be made: {error!r}.") from error
+            raise ConfigError(
+                f"{path}: the search space {attribute} can't be made: {describe_error(error)}."
+            ) from error
     if not isinstance(found, SearchSpace):
         raise ConfigError(
             f"{path} holds no search space {attribute}: define it as a mlflow_nas.space.SearchSpace, or as "
@@ -64,13 +68,10 @@ def run_file(path: Path, what: str) -> ModuleType:
     Raises:
         ConfigError: there is no such file, or it fails.
     """
-    specification = importlib.util.spec_from_file_location(f"mlflow_nas_user_{path.stem}", path)
-    if not path.is_file() or specification is None or specification.loader is None:
+    if not path.is_file():
         raise ConfigError(f"The file {path} of the {what} does not exist: give an existing one.")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # where dataclasses look up what annotations mean
+    torch.manual_seed(0)  # weights that the file draws are the same in every process
     try:
-        specification.loader.exec_module(module)
+        return run_module(path)
     except (Exception, SystemExit) as error:  # a user's file may do anything
-        raise ConfigError(f"The file {path} of the {what} can't be run: {error!r}.") from error
-    return module
+        raise ConfigError(f"The file {path} of the {what} can't be run: {describe_error(error)}.") from error

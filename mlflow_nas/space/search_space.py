@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.space.fastestdet.network import FastestDet
 from mlflow_nas.space.parameter import Parameter, Value
 from mlflow_nas.types import Architecture
 
@@ -19,8 +18,8 @@ __all__ = ["INPUT_SIZES", "Build", "SearchSpace", "Transfer", "input_size", "tra
 INPUT_SIZES = ("img_width", "img_height")
 """Parameters of the input's size, pixels; a space may have none of them, the width, or both."""
 
-Build: TypeAlias = Callable[[Architecture, int], FastestDet]
-"""Architecture and number of classes to a network with weights drawn at random."""
+Build: TypeAlias = Callable[[Architecture, int], nn.Module]
+"""Architecture and number of classes to a `networks.Network` with its first weights: random or pretrained."""
 
 Transfer: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
 """State of the seed network and of a fresh candidate to the candidate's first state."""
@@ -48,7 +47,17 @@ class SearchSpace:
         parameters: name to parameter; the names are the keys of an architecture.
         baseline: the seed network's architecture; legal, also where a space is narrowed to other values.
         build: makes the network of a validated architecture.
-        transfer: initializes a candidate's weights from the trained seed network's.
+        task: name of the task that the networks are trained for.
+        transfer: initializes a candidate's weights from those of the trained baseline; None: every network
+            is trained from its own first weights.
+        trunk: path of the module that takes the images and may be frozen where all networks have the same;
+            None for none.
+        stem: path of the first layers, which may be frozen; None for none.
+        caches_trunk: a frozen trunk gives maps [b, c, h, w], and nothing else of a network takes the images:
+            its outputs are computed once.
+        shufflenet_trunk: the trunk is torchvision's shufflenet_v2_x0_5 and starts from its ImageNet weights.
+        float_modules: paths of modules that stay in float in the int8 file, beside all that follows the last
+            weighted layers.
         img_width: the input's width in pixels where it is no parameter.
 
     Raises:
@@ -59,7 +68,13 @@ class SearchSpace:
     parameters: Mapping[str, Parameter]
     baseline: Architecture
     build: Build
-    transfer: Transfer = transfer_same
+    task: str = "detection"
+    transfer: Transfer | None = None
+    trunk: str | None = None
+    stem: str | None = None
+    caches_trunk: bool = False
+    shufflenet_trunk: bool = False
+    float_modules: tuple[str, ...] = ()
     img_width: int = 320
 
     def __post_init__(self) -> None:

@@ -32,13 +32,13 @@ BackboneWeights: TypeAlias = Mapping[str, Tensor]
 
 _log = logging.getLogger(__name__)
 
-_CLASS_BRANCH = "head.classes."
+_CLASS_BRANCH, _OBJECTNESS_BRANCH = "head.classes.", "head.objectness."
 _CONVOLUTION_DIMS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SeedWeights:
-    """The state of a trained baseline network, under our names, and the file that it came from.
+    """The state of a trained baseline network, and the file that it came from.
 
     Attributes:
         state: name to tensor.
@@ -59,10 +59,12 @@ class SeedWeights:
         return self.all_classes or self
 
     @property
-    def num_classes(self) -> int:
-        """Number of the seed's classes; 1 without a class branch."""
+    def num_classes(self) -> int | None:
+        """Number of the classes of a FastestDet, 1 without a class branch; None for other networks."""
         outputs = self._class_outputs()
-        return self.state[outputs[0]].shape[0] if outputs else 1
+        if outputs:
+            return self.state[outputs[0]].shape[0]
+        return 1 if any(name.startswith(_OBJECTNESS_BRANCH) for name in self.state) else None
 
     def _class_outputs(self) -> list[str]:
         """Names of the tensors that produce the classes: the last layers of their branch."""
@@ -160,10 +162,10 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def load_seed_weights(path: Path) -> SeedWeights:
-    """Read a whole detector: our own checkpoint or the published one, with either layout of the backbone.
+    """Read a whole network: of any space, or the published FastestDet, with either layout of the backbone.
 
     Raises:
-        ConfigError: the file is missing, unreadable or no detector.
+        ConfigError: the file is missing, unreadable or only a backbone.
     """
     try:
         state = from_published(_read(path))
@@ -171,7 +173,8 @@ def load_seed_weights(path: Path) -> SeedWeights:
         raise ConfigError(
             f"{path} has tensors of FastestDet's published file and lacks {error}: download it again."
         ) from error
-    if not any(name.startswith("head.") for name in state):
+    bare = {name.removeprefix("backbone.") for name in state}
+    if bare <= ShuffleNetBackbone().state_dict().keys():
         raise ConfigError(
             f"{path} holds no detection head: give it as training.backbone_weights if it is only a backbone."
         )

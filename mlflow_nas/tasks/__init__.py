@@ -1,31 +1,36 @@
-"""Tasks: ground truth, metric and predictions of what networks are trained for."""
+"""Tasks: ground truth, loss, metric and answers of what networks are trained for."""
 
+from mlflow_nas.tasks.classification import CLASSIFICATION, image_classes
 from mlflow_nas.tasks.detection import (
+    DETECTION,
     CocoMap,
     Detections,
-    Detector,
-    NetworkDetector,
     bootstrap_map,
     decode,
-    describe_output,
-    evaluate_detector,
-    evaluate_network,
     image_boxes,
-    interval,
-    predict_boxes,
 )
+from mlflow_nas.tasks.evaluate import NetworkRunner, evaluate_network, evaluate_outputs
+from mlflow_nas.tasks.own_loss import checked_loss
+from mlflow_nas.tasks.resampling import interval
+from mlflow_nas.tasks.table import TASKS, check_output, check_truth, get_task, task_of
 
 __all__ = [
+    "CLASSIFICATION",
+    "DETECTION",
+    "TASKS",
     "CocoMap",
     "Detections",
-    "Detector",
-    "NetworkDetector",
+    "NetworkRunner",
     "bootstrap_map",
+    "check_output",
+    "check_truth",
+    "checked_loss",
     "decode",
-    "describe_output",
-    "evaluate_detector",
     "evaluate_network",
+    "evaluate_outputs",
+    "get_task",
     "image_boxes",
+    "image_classes",
     "interval",
-    "predict_boxes",
+    "task_of",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.tracking import names
 from mlflow_nas.tracking.read import find_study, result_of, trial_runs
 from mlflow_nas.tracking.server import server_call
@@ -50,7 +51,8 @@ def study_costs(client: MlflowClient, experiment: str, study: str) -> StudyCosts
     if not terms:
         raise ConfigError(f"No search of the study {study!r} has ended: its costs are logged at the end.")
     selection = run.data.tags.get(names.SELECTION)
-    objective = run.data.params.get("search.objectives", "map").partition(",")[0]
+    accuracy = TASK_METRICS[run.data.tags.get(names.TASK, "detection")][0]
+    objective = (run.data.params.get("search.objectives") or accuracy).partition(",")[0]
     results = [
         result_of(trial)
         for trial in trial_runs(client, run)

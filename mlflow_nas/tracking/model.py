@@ -16,9 +16,10 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model, ModelSignature
-from mlflow.types import Schema, TensorSpec
+from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 from numpy.typing import NDArray
 
+from mlflow_nas.networks import THRESHOLD
 from mlflow_nas.tracking import names
 from mlflow_nas.tracking.batch import as_points
 from mlflow_nas.tracking.runs import DIGEST_LENGTH, DatasetLink, ModelFiles
@@ -27,6 +28,8 @@ from mlflow_nas.types import FLOAT_NCHW, UINT8_NHWC_RGBX, InputContract
 __all__ = ["find_model", "log_model", "model_content"]
 
 FILE = "model.onnx"
+LOADER = "mlflow_nas.deployments.pyfunc"
+"""Module that MLflow loads the python_function flavor by."""
 REFUSED = re.compile(r"""[/:.%"']""")
 
 
@@ -91,7 +94,8 @@ def log_model(
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model"
         images = _example(content["img_size"], content.get("input", FLOAT_NCHW))
-        _save(onnx_path, saved, images, _description(model, run_id, tags))
+        signature = _signature(content, images)
+        _save(onnx_path, saved, images, _description(model, run_id, tags), signature)
         for path in others:
             shutil.copyfile(path, saved / path.name)
         client.log_model_artifacts(model.model_id, str(saved))
@@ -136,25 +140,44 @@ def _example(img_size: Sequence[int], contract: InputContract) -> NDArray[np.flo
     return np.zeros((1, 3, *img_size), dtype=np.float32)
 
 
+def _signature(content: Mapping[str, Any], images: NDArray[np.float32] | NDArray[np.uint8]) -> ModelSignature:
+    """Names and shapes of the file's tensors; contents of earlier releases name none."""
+    taken, given = content.get("names", ("images", "detections"))
+    inputs = TensorSpec(images.dtype, images.shape, taken)
+    outputs = TensorSpec(np.dtype(np.float32), (1, *[-1] * (content.get("dims", 4) - 1)), given)
+    return ModelSignature(Schema([inputs]), Schema([outputs]))
+
+
 def _save(
-    onnx_path: Path, folder: Path, images: NDArray[np.float32] | NDArray[np.uint8], description: Model
+    onnx_path: Path,
+    folder: Path,
+    images: NDArray[np.float32] | NDArray[np.uint8],
+    description: Model,
+    signature: ModelSignature,
 ) -> None:
     import mlflow.onnx  # takes a second, and most processes log no model
 
-    inputs = TensorSpec(images.dtype, images.shape, "images")
-    outputs = TensorSpec(np.dtype(np.float32), (1, -1, -1, -1), "detections")
     mlflow.onnx.save_model(
         onnx_path.read_bytes(),
         folder,
         mlflow_model=description,
-        signature=ModelSignature(Schema([inputs]), Schema([outputs])),
-        input_example={inputs.name: images},
+        signature=signature,
+        input_example={signature.inputs.input_names()[0]: images},
         pip_requirements=[f"{package}=={version(package)}" for package in ("numpy", "onnxruntime")],
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
     )
     # save_model has parsed the network and written it anew; the measured file replaces it.
     shutil.copyfile(onnx_path, folder / FILE)
+    _load_by_images(folder)
+
+
+def _load_by_images(folder: Path) -> None:
+    """Have the python_function flavor take images, of whose forms a schema of inputs would refuse most."""
+    saved = Model.load(str(folder))
+    saved.flavors["python_function"]["loader_module"] = LOADER
+    saved.signature = ModelSignature(params=ParamSchema([ParamSpec("threshold", "double", THRESHOLD)]))
+    saved.save(str(folder / "MLmodel"))
 
 
 def _link_metrics(

@@ -122,6 +122,8 @@ class ModelFiles:
         model_type: the task, such as "detection".
         img_size: H and W of the file's input, pixels.
         input: the input contract that the file's metadata names.
+        names: of the file's input and output.
+        dims: number of its output's dimensions.
         classes: their names, in the order of the network's output.
         metrics: only those of the validation data: MLflow attributes them to it.
     """
@@ -132,5 +134,7 @@ class ModelFiles:
     model_type: str
     img_size: tuple[int, int]
     input: InputContract = FLOAT_NCHW
+    names: tuple[str, str] = ("images", "detections")
+    dims: int = 4
     classes: Sequence[str]
     metrics: Mapping[str, float]

@@ -6,6 +6,7 @@ import torch
 
 from mlflow_nas.disk import is_machines_fault
 from mlflow_nas.errors import CandidateError, MachineError, MemoryShortageError, NasError
+from mlflow_nas.user_code import describe_error, last_line
 
 __all__ = ["classify"]
 
@@ -36,21 +37,15 @@ def classify(error: BaseException) -> NasError:
 
     Returns:
         A `MachineError` for a full or broken disk, too little memory or shared memory, dead workers, a lost
-        accelerator; else a `CandidateError` with the error's class and last line.
+        accelerator; else a `CandidateError` with the error's class, last line, and place in the user's code.
     """
     if isinstance(error, NasError):
         return error
-    reason = f"{type(error).__name__}: {_last_line(error)}"
     remedy = next(filter(None, map(_remedy, _causes(error))), None)
     if remedy is not None:
         kind = MemoryShortageError if remedy == _MEMORY else MachineError
-        return kind(f"The machine failed: {reason}. {remedy}")
-    return CandidateError(f"The network failed: {reason}")
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "no reason given"
+        return kind(f"The machine failed: {type(error).__name__}: {last_line(error)}. {remedy}")
+    return CandidateError(f"The network failed: {describe_error(error)}")
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

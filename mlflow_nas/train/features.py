@@ -1,8 +1,8 @@
-"""Training with a frozen backbone: its features are computed once, then only neck and head are run.
+"""Training with a frozen trunk: its outputs are computed once, then only the rest of the network is run.
 
 The first epochs compute them, each for one augmented copy of the images, and the teacher's soft targets too.
 
-Shapes: b batch, F numbers of all of the backbone's outputs together, and of soft targets where there are any.
+Shapes: b batch, F numbers of all of the trunk's outputs together, and of soft targets where there are any.
 """
 
 import math
@@ -25,8 +25,10 @@ from mlflow_nas.data import (
     ShuffledPlans,
     stack_targets,
 )
-from mlflow_nas.train.distillation import Teacher, TeacherTargets
+from mlflow_nas.errors import ConfigError
+from mlflow_nas.space import TeacherTargets
 from mlflow_nas.train.fusion import fuse_batch_norms
+from mlflow_nas.train.teacher import Soft, Teacher
 
 __all__ = ["CachedFeatures", "cached_features", "fit_in_memory"]
 
@@ -75,12 +77,15 @@ Maps: TypeAlias = Callable[[Tensor], Sequence[Tensor]]
 """Images [b, 3, H, W] to maps [b, c, h, w]."""
 
 
-def _with_teacher(backbone: nn.Module, teacher: Teacher, *, shared: bool) -> Maps:
-    """The backbone's outputs, then the soft targets; a `shared` backbone is run once."""
+def _with_teacher(backbone: nn.Module, teacher: Teacher, *, shared: str | None) -> Maps:
+    """The trunk's outputs, then the soft targets; a trunk at the teacher's path `shared` is run once."""
 
     def maps(images: Tensor) -> Sequence[Tensor]:
         outputs = tuple(backbone(images))
-        objectness, boxes, classes = teacher.on_features(outputs) if shared else teacher(images)
+        soft = teacher(images) if shared is None else teacher.on_features(shared, outputs)
+        if isinstance(soft, Tensor):
+            raise ConfigError("Soft targets are cached of the layout `cells` alone: set caches_trunk=False.")
+        objectness, boxes, classes = soft
         return [*outputs, objectness[:, None], boxes, *([] if classes is None else [classes])]
 
     return maps
@@ -152,6 +157,7 @@ class CachedFeatures(LightningDataModule):
         data: the images.
         augmented_copies: of each training image, beside the unaugmented one.
         seed: of the order.
+        trunk: path of the backbone in its network.
         teacher: its soft targets of the training images are packed behind their features; or None.
         device: where features are computed and cached.
 
@@ -167,6 +173,7 @@ class CachedFeatures(LightningDataModule):
         *,
         augmented_copies: int,
         seed: int,
+        trunk: str = "backbone",
         teacher: Teacher | None = None,
         device: torch.device = _CPU,
     ) -> None:
@@ -175,10 +182,11 @@ class CachedFeatures(LightningDataModule):
         fused = fuse_batch_norms(backbone).to(device)
         shapes = _shapes_of(fused, data, device)
         self.unpack = _Unpack(shapes)
-        self.teacher: Callable[[Tensor], TeacherTargets] | None = None
+        self.teacher: Callable[[Tensor], Soft] | None = None
         maps: Maps = fused
         if teacher is not None:
-            maps = _with_teacher(fused, teacher, shared=teacher.shares(backbone))
+            shared = trunk if teacher.shares(trunk, backbone) else None
+            maps = _with_teacher(fused, teacher, shared=shared)
             targets = _shapes_of(maps, data, device)[len(shapes) :]
             self.teacher = _UnpackTargets(sum(map(math.prod, shapes)), targets)
         self._train = _Features(
@@ -230,19 +238,26 @@ def cached_features(
     *,
     augmented_copies: int,
     seed: int,
+    trunk: str = "backbone",
     teacher: Teacher | None = None,
     device: torch.device = _CPU,
 ) -> Iterator[CachedFeatures]:
-    """Inside, `network` takes the cached features for images; afterwards it has its `backbone` again."""
-    backbone = network.get_submodule("backbone").to("cpu").eval()
+    """Inside, `network` takes the cached features for images; afterwards it has its trunk again."""
+    backbone = network.get_submodule(trunk).to("cpu").eval()
     features = CachedFeatures(
-        backbone, data, augmented_copies=augmented_copies, seed=seed, teacher=teacher, device=device
+        backbone,
+        data,
+        augmented_copies=augmented_copies,
+        seed=seed,
+        trunk=trunk,
+        teacher=teacher,
+        device=device,
     )
-    network.backbone = features.unpack
+    network.set_submodule(trunk, features.unpack)
     try:
         yield features
     finally:
-        network.backbone = backbone
+        network.set_submodule(trunk, backbone)
 
 
 def fit_in_memory(
@@ -250,10 +265,11 @@ def fit_in_memory(
     data: DetectionDataModule,
     *,
     augmented_copies: int,
+    trunk: str = "backbone",
     limit_bytes: int = _LIMIT_BYTES,
 ) -> bool:
-    """Whether the features of all images are few enough to be cached; `network` has a `backbone`."""
-    shapes = _shapes_of(network.get_submodule("backbone").to("cpu").eval(), data, _CPU)
+    """Whether the outputs of a network's trunk for all images are few enough to be cached."""
+    shapes = _shapes_of(network.get_submodule(trunk).to("cpu").eval(), data, _CPU)
     train, val = data.counts
     numbers = ((augmented_copies + 1) * train + val) * sum(map(math.prod, shapes))
     return numbers * _HALF_BYTES <= limit_bytes

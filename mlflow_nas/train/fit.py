@@ -16,12 +16,14 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mlflow_nas.data import DetectionDataModule
 from mlflow_nas.errors import MachineError
-from mlflow_nas.train.distillation import Teacher
+from mlflow_nas.networks import Task
+from mlflow_nas.space import part_at
+from mlflow_nas.tasks import DETECTION
 from mlflow_nas.train.failures import classify
 from mlflow_nas.train.features import CachedFeatures, cached_features, fit_in_memory
-from mlflow_nas.train.module import DetectorModule
+from mlflow_nas.train.module import NetworkModule
 from mlflow_nas.train.processor import default_threads, torch_threads
-from mlflow_nas.train.recipe import Recipe
+from mlflow_nas.train.recipe import Parts, Recipe
 from mlflow_nas.train.resume import (
     Checkpoint,
     EpochHook,
@@ -31,6 +33,9 @@ from mlflow_nas.train.resume import (
     read_checkpoints,
     warn_unusable,
 )
+from mlflow_nas.train.slow_norms import stale_norms, take_statistics
+from mlflow_nas.train.teacher import Teacher
+from mlflow_nas.train.trainer import TrainerSettings
 
 __all__ = ["TrainResult", "fit"]
 
@@ -40,8 +45,8 @@ class TrainResult:
     """The result of a training, beside the network that it changed.
 
     Attributes:
-        history: one mapping per epoch: train_loss, and map_fp32 and map_50_fp32 on the images of the
-            validation split as they are.
+        history: one mapping per epoch: train_loss, and the task's metrics as <name>_fp32 on the images of
+            the validation split as they are.
         train_s: wall-clock seconds, validation included, interruptions not.
         trained_params: number of parameters that were trained, not frozen.
     """
@@ -68,9 +73,11 @@ def fit(  # noqa: PLR0913 - the whole training is one call
     epochs: int,
     seed: int,
     recipe: Recipe | None = None,
+    task: Task = DETECTION,
+    parts: Parts | None = None,
     unchanged: Collection[str] = (),
     teacher: Teacher | None = None,
-    accelerator: str = "auto",
+    trainer: TrainerSettings | None = None,
     threads: int | None = None,
     on_epoch: EpochHook | None = None,
     checkpoint_dir: Path | None = None,
@@ -78,15 +85,17 @@ def fit(  # noqa: PLR0913 - the whole training is one call
     """Train the network in place; it ends with the averaged weights, on the CPU, in eval mode.
 
     Args:
-        network: a detector with `raw` and `forward`; to be frozen it needs a `backbone`.
+        network: a `networks.Network`.
         data: training and validation split at the network's input size.
         epochs: number of passes over the training split.
         seed: of augmentation, order and everything else that is random.
         recipe: the numbers of the training; None for the default.
+        task: that it is trained for.
+        parts: what the recipe may freeze; None for nothing.
         unchanged: names of the parameters that equal the seed network's: the recipe has a rate for them.
-        teacher: the seed network, whose soft targets are learned beside the boxes by the recipe's
-            `distillation`, if that is not 0; None for boxes alone.
-        accelerator: Lightning's: auto, cpu, gpu, mps.
+        teacher: the seed network, whose soft targets are learned beside the truth by the recipe's
+            `distillation`, if that is not 0; None for the truth alone.
+        trainer: Lightning's settings; None for one device and single precision.
         threads: of one operation on the CPU; None for the cores that other processes leave free, or for those
             of the training that is continued.
         on_epoch: called after each epoch with its number, from 1, and its metrics; its errors pass. A
@@ -98,7 +107,7 @@ def fit(  # noqa: PLR0913 - the whole training is one call
 
     Raises:
         CandidateError: the loss is not finite, or the network can't be trained.
-        ConfigError: there is no backbone to freeze, or an image can't be decoded.
+        ConfigError: there is no such part to freeze, or an image can't be decoded.
         MachineError: a full disk, too little memory, a lost accelerator.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it sets INFO
@@ -108,9 +117,11 @@ def fit(  # noqa: PLR0913 - the whole training is one call
         epochs=epochs,
         seed=seed,
         recipe=recipe or Recipe(),
+        task=task,
+        parts=parts or Parts(),
         unchanged=unchanged,
         teacher=teacher,
-        accelerator=accelerator,
+        settings=trainer or TrainerSettings(),
         threads=threads,
         on_epoch=on_epoch,
         checkpoint_dir=checkpoint_dir,
@@ -134,9 +145,11 @@ class _Training:
     epochs: int
     seed: int
     recipe: Recipe
+    task: Task
+    parts: Parts
     unchanged: Collection[str]
     teacher: Teacher | None
-    accelerator: str
+    settings: TrainerSettings
     threads: int | None
     on_epoch: EpochHook | None
     checkpoint_dir: Path | None
@@ -150,30 +163,38 @@ class _Training:
         seed_everything(self.seed, workers=True, verbose=False)
         threads = self.threads or (checkpoint.threads if checkpoint else default_threads())
         progress = Progress(threads=threads, on_epoch=self.on_epoch)
-        module = DetectorModule(self.network, recipe=self.recipe, unchanged=self.unchanged)
+        module = NetworkModule(
+            self.network,
+            recipe=self.recipe,
+            task=self.task,
+            frozen=self.parts.frozen(self.recipe.freeze),
+            steps_per_epoch=self.settings.steps,
+            unchanged=self.unchanged,
+        )
         trained_params = sum(part.numel() for part in self.network.parameters() if part.requires_grad)
         with torch_threads(threads):
             if checkpoint is not None and checkpoint.epochs == self.epochs:
                 _restore_end(module, progress, checkpoint)
             else:
                 self._train(module, progress, checkpoint)
+            self._refresh_statistics()
         network = self.network.to("cpu").to(memory_format=torch.contiguous_format)
         network.requires_grad_(True).eval()
         return TrainResult(tuple(progress.epochs), progress.seconds, trained_params)
 
-    def _train(self, module: DetectorModule, progress: Progress, checkpoint: Checkpoint | None) -> None:
+    def _train(self, module: NetworkModule, progress: Progress, checkpoint: Checkpoint | None) -> None:
         trainer = self._trainer(progress)
         device = trainer.strategy.root_device
         self.data.cache_on(device)
         teacher = self.teacher if self.recipe.distillation else None
         # No more copies than epochs: each epoch takes as many features as there are images.
         copies = min(self.recipe.augmented_copies, self.epochs - 1)
-        if self.recipe.freeze == "backbone" and fit_in_memory(
-            self.network, self.data, augmented_copies=copies
-        ):
+        trunk = self.parts.trunk if self.parts.caches_trunk and self.recipe.freeze == "backbone" else None
+        if trunk and fit_in_memory(self.network, self.data, augmented_copies=copies, trunk=trunk):
             with cached_features(
                 self.network,
                 self.data,
+                trunk=trunk,
                 augmented_copies=copies,
                 seed=self.seed,
                 teacher=teacher,
@@ -185,31 +206,41 @@ class _Training:
             module.teacher = teacher
             _fit(trainer, module, self.data, progress, checkpoint)
 
+    def _refresh_statistics(self) -> None:
+        """Take the BatchNorm statistics anew that still depend on their first values."""
+        frozen = part_at(self.network, self.parts.frozen(self.recipe.freeze))
+        steps = self.settings.steps(len(self.data.train_dataloader())) * self.epochs
+        layers = stale_norms(self.network, steps=steps, frozen=frozen)
+        if layers:
+            device = next(self.network.parameters()).device
+            take_statistics(
+                self.network, layers, (one.images for one in self.data.batches("train", device=device))
+            )
+
     def _trainer(self, progress: Progress) -> Trainer:
         saving = [epoch_checkpoint(self.checkpoint_dir)] if self.checkpoint_dir else []
         return Trainer(
             max_epochs=self.epochs,
-            accelerator=self.accelerator,
-            devices=1,
+            **self.settings.arguments(),
             logger=False,
             enable_checkpointing=bool(saving),
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             gradient_clip_val=self.recipe.gradient_clip or None,
-            callbacks=[*self._averaging(), progress, *saving],
+            callbacks=[*self._averaging(), *self.settings.load_callbacks(), progress, *saving],
         )
 
     def _averaging(self) -> list[Callback]:
         """The recipe's decay, or less where it would average over more than a tenth of a short training."""
         if not self.recipe.ema_decay:
             return []
-        steps = len(self.data.train_dataloader()) * self.epochs
+        steps = self.settings.steps(len(self.data.train_dataloader())) * self.epochs
         decay = min(self.recipe.ema_decay, 1 - 10 / max(steps, 20))
         return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))]  # type: ignore[no-untyped-call]  # torch's
 
 
-def _restore_end(module: DetectorModule, progress: Progress, checkpoint: Checkpoint) -> None:
+def _restore_end(module: NetworkModule, progress: Progress, checkpoint: Checkpoint) -> None:
     """Restore a training whose last epoch is done: Lightning would not even copy the averaged weights."""
     try:
         module.load_state_dict(checkpoint.weights)
@@ -221,7 +252,7 @@ def _restore_end(module: DetectorModule, progress: Progress, checkpoint: Checkpo
 
 def _fit(
     trainer: Trainer,
-    module: DetectorModule,
+    module: NetworkModule,
     data: DetectionDataModule | CachedFeatures,
     progress: Progress,
     checkpoint: Checkpoint | None,

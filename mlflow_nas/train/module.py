@@ -1,7 +1,7 @@
 """The LightningModule: one step, one schedule, one metric."""
 
 from collections.abc import Callable, Collection
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
@@ -9,41 +9,53 @@ from torch import Tensor, nn
 
 from mlflow_nas.data import Batch
 from mlflow_nas.errors import CandidateError, ConfigError
-from mlflow_nas.space.fastestdet.loss import detection_loss
-from mlflow_nas.tasks.detection.answer import decode
-from mlflow_nas.tasks.detection.metric import CocoMap
-from mlflow_nas.train.distillation import TeacherTargets, distillation_loss
+from mlflow_nas.networks import Task
+from mlflow_nas.space import part_at
+from mlflow_nas.tasks import DETECTION, checked_loss
 from mlflow_nas.train.optimizer import make_optimizer, make_schedule
 from mlflow_nas.train.recipe import Recipe
+from mlflow_nas.train.teacher import Soft
 
-__all__ = ["DetectorModule"]
-
-_PARTS = {"stem": ("backbone.conv1", "first convolution"), "backbone": ("backbone", "part")}
-"""Path and name of the frozen part."""
+__all__ = ["NetworkModule"]
 
 
-class DetectorModule(LightningModule):
-    """Trains a detector whose `raw` gives logits and whose `forward` gives the decodable map.
+class NetworkModule(LightningModule):
+    """Trains a `networks.Network`; logs `train_loss` and the metrics, as `<name>_fp32`, once per epoch.
 
-    Logs `train_loss`, `map_fp32` and `map_50_fp32` once per epoch. `unchanged` names the parameters
-    that equal the seed network's.
+    Args:
+        network: is changed in place.
+        recipe: the numbers of the training.
+        task: that it is trained for.
+        frozen: path of the part that is not trained; None for none.
+        steps_per_epoch: number of batches of an epoch to steps of the optimizer.
+        unchanged: names of the parameters that equal the seed network's.
 
     Attributes:
-        teacher: soft targets of a batch's images; None for none.
+        teacher: soft targets of a batch's images, for the network's `distilled_loss`; None for none.
+
+    Raises:
+        ConfigError: the network has no such part.
     """
 
-    teacher: Callable[[Tensor], TeacherTargets] | None = None
+    teacher: Callable[[Tensor], Soft] | None = None
 
-    def __init__(self, network: nn.Module, *, recipe: Recipe, unchanged: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        recipe: Recipe,
+        task: Task = DETECTION,
+        frozen: str | None = None,
+        steps_per_epoch: Callable[[int], int] = int,
+        unchanged: Collection[str] = (),
+    ) -> None:
         super().__init__()
         # Convolutions on CPU and GPU are fastest with channels last: 46 against 31 images/s on two x86 cores.
         self.network = network.to(memory_format=torch.channels_last)
-        self.recipe, self._unchanged = recipe, frozenset(unchanged)
-        self._metric = CocoMap()
+        self.recipe, self._task, self._unchanged = recipe, task, frozenset(unchanged)
+        self._meter, self._steps_per_epoch = task.meter(), steps_per_epoch
         # In a list, so that it is not counted among the module's own parts once more.
-        self._frozen = (
-            [_part_of(network, recipe.freeze).requires_grad_(False)] if recipe.freeze != "none" else []
-        )
+        self._frozen = [] if frozen is None else [_part_of(network, frozen).requires_grad_(False)]
 
     def on_train_epoch_start(self) -> None:
         """A frozen part keeps its BatchNorm statistics as well."""
@@ -54,13 +66,10 @@ class DetectorModule(LightningModule):
         """Loss of one batch.
 
         Raises:
-            CandidateError: the loss is not finite; the architecture can't be trained with this recipe.
+            CandidateError: the loss can't be minimized, or is not finite.
         """
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        raw = self.network.raw(images)  # type: ignore[operator]  # any module with raw
-        loss = detection_loss(raw, batch.targets).total
-        if self.teacher is not None:
-            loss = loss + self.recipe.distillation * distillation_loss(raw, self.teacher(images))
+        loss = self._loss(images, batch.targets)
         if not torch.isfinite(loss):
             raise CandidateError(
                 f"The training loss became {float(loss)} in epoch {self.current_epoch}: "
@@ -69,15 +78,22 @@ class DetectorModule(LightningModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 
+    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
+        if self.teacher is None:
+            return self._task.loss(self.network, images, targets)
+        soft, weight = self.teacher(images), self.recipe.distillation
+        loss = self.network.distilled_loss(images, targets, soft, weight)  # type: ignore[operator]  # has it
+        return checked_loss(loss, self.network)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Collect the detections of one batch."""
+        """Collect the outputs of one batch."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        self._metric.update(decode(self.network(images).float()), batch.targets, batch.sizes)
+        self._meter.add(self.network(images).float(), batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log mAP over the images of the validation split."""
-        self.log_dict({f"{name}_fp32": value for name, value in self._metric.compute().items()})
-        self._metric = CocoMap()
+        """Log the metrics over the images of the validation split."""
+        self.log_dict({f"{name}_fp32": value for name, value in self._meter.compute().items()})
+        self._meter = self._task.meter()
 
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of the recipe, the latter over all steps.
@@ -85,17 +101,23 @@ class DetectorModule(LightningModule):
         With `estimated_stepping_batches` Lightning would start workers with the first epoch also where a
         training continues with a later one.
         """
-        optimizer = make_optimizer(self.network, self.recipe, unchanged=self._unchanged)
-        steps = len(self.trainer.datamodule.train_dataloader()) * int(self.trainer.max_epochs or 1)  # type: ignore[attr-defined]  # set by `fit`
+        optimizer = make_optimizer(
+            self.network,
+            self.recipe,
+            unchanged=self._unchanged,
+            fused="mixed" not in str(self.trainer.precision),
+        )
+        batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]  # set by `fit`
+        steps = self._steps_per_epoch(batches) * int(self.trainer.max_epochs or 1)
         schedule = make_schedule(optimizer, self.recipe, steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _part_of(network: nn.Module, freeze: Literal["stem", "backbone"]) -> nn.Module:
-    path, name = _PARTS[freeze]
-    try:
-        return network.get_submodule(path)
-    except AttributeError as error:
+def _part_of(network: nn.Module, path: str) -> nn.Module:
+    part = part_at(network, path)
+    if part is None:
         raise ConfigError(
-            f"{type(network).__name__} has no {name} {path} to freeze: set training.freeze=none."
-        ) from error
+            f"{type(network).__name__} has no part {path} to freeze: set training.freeze=none, or name one "
+            "that it has in its SearchSpace."
+        )
+    return part

@@ -16,12 +16,15 @@ _STEP_FACTOR = 0.1
 _WARMUP_POWER = 4
 
 
-def make_optimizer(network: nn.Module, recipe: Recipe, *, unchanged: Collection[str] = ()) -> Optimizer:
+def make_optimizer(
+    network: nn.Module, recipe: Recipe, *, unchanged: Collection[str] = (), fused: bool = True
+) -> Optimizer:
     """AdamW that decays convolution weights only, or FastestDet's SGD that decays all.
 
     Args:
         network: its parameters that want a gradient are trained.
         recipe: the numbers.
+        fused: one kernel instead of six per tensor; Lightning clips no gradients of mixed precision with it.
         unchanged: names of the parameters that equal the seed network's and have the rate for these.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -39,7 +42,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe, *, unchanged: Collection[
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(settings, momentum=recipe.momentum)
-    return torch.optim.AdamW(settings, fused=True)  # one kernel instead of six per tensor
+    return torch.optim.AdamW(settings, fused=fused or None)
 
 
 def make_schedule(optimizer: Optimizer, recipe: Recipe, *, steps: int) -> LRScheduler:

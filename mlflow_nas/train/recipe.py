@@ -4,11 +4,44 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mlflow_nas.data import Augmentation
+from mlflow_nas.errors import ConfigError
 
-__all__ = ["Freeze", "Recipe", "RecipeName", "fastestdet_recipe", "fine_tuning", "named_recipe"]
+__all__ = ["Freeze", "Parts", "Recipe", "RecipeName", "fastestdet_recipe", "fine_tuning", "named_recipe"]
 
 Freeze: TypeAlias = Literal["none", "stem", "backbone"]
 RecipeName: TypeAlias = Literal["default", "fastestdet"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Paths of the modules of a network that may be frozen; a `SearchSpace` has them.
+
+    Attributes:
+        trunk: takes the images; None for none.
+        stem: the first layers; None for none.
+        caches_trunk: the outputs of a frozen trunk are computed once.
+    """
+
+    trunk: str | None = None
+    stem: str | None = None
+    caches_trunk: bool = False
+
+    def frozen(self, freeze: Freeze) -> str | None:
+        """The path of the part that a recipe freezes; None for none.
+
+        Raises:
+            ConfigError: the space names no such part.
+        """
+        if freeze == "none":
+            return None
+        path = self.trunk if freeze == "backbone" else self.stem
+        if path is None:
+            name = "trunk" if freeze == "backbone" else "stem"
+            raise ConfigError(
+                f"training.freeze={freeze}: the space names no {name} to freeze; give its SearchSpace "
+                f'{name}="MODULE.PATH", or set training.freeze=none.'
+            )
+        return path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +63,9 @@ class Recipe:
         augmentation: of the training images.
         distillation: weight of the loss against the seed network's soft targets (arXiv:1503.02531), where
             there is one; 0 for none.
-        freeze: the frozen part: none, the first convolution, or the whole backbone, whose features are then
-            computed once where they fit into memory.
-        augmented_copies: with a frozen backbone, number of augmented copies of each image whose features are
-            cached.
+        freeze: the frozen part: none, or a space's stem or trunk ("backbone").
+        augmented_copies: with a frozen trunk whose outputs are cached, number of augmented copies of each
+            image.
     """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"

@@ -1,22 +1,24 @@
 """The context that all trials of a study share: space, data, board, first weights, recipe."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from torch import nn
 
 from mlflow_nas.data import DetectionDataModule, DetectionDataset
+from mlflow_nas.networks import Task
 from mlflow_nas.space import (
     INPUT_SIZES,
     BackboneWeights,
     SearchSpace,
     SeedWeights,
     build_detector,
-    keeps_backbone,
+    keeps_trunk,
     state_digest,
 )
-from mlflow_nas.train import Recipe, Teacher, fine_tuning
+from mlflow_nas.tasks import get_task
+from mlflow_nas.train import Parts, Recipe, Teacher, TrainerSettings, fine_tuning
 from mlflow_nas.trial.cache import StepCache, fingerprint
 from mlflow_nas.trial.given import GivenDetector
 from mlflow_nas.trial.schedule import is_short
@@ -52,6 +54,7 @@ class StudyContext:
         precision: of the file that is measured; float files are for comparison.
         int8_input: what the int8 file takes.
         max_int8_drop: largest drop of accuracy by int8; an architecture above it fails.
+        trainer: Lightning's settings of a training.
         threads: of a training; None for the cores that are free.
         reference_ms: latency of the reference model, milliseconds, measured once per study; None before.
         given: the detector as it was given, to compare with; None for none.
@@ -78,6 +81,7 @@ class StudyContext:
     int8_input: InputContract = UINT8_NHWC_RGBX
     max_int8_drop: float = 0.02
     freeze_unchanged: bool = False
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
     threads: int | None = None
     reference_ms: float | None = None
     given: GivenDetector | None = None
@@ -104,10 +108,21 @@ class StudyContext:
             "nas.protocol": self.board.protocol,
             "nas.runtime": "onnxruntime",
             "nas.space": self.space.name,
-            "nas.task": "detection",
+            "nas.task": self.task.name,
             "nas.dataset": self.dataset_tag,
             "nas.precision": self.precision,
         }
+
+    @cached_property
+    def task(self) -> Task:
+        """That the networks of the space are trained for."""
+        return get_task(self.space.task)
+
+    @property
+    def parts(self) -> Parts:
+        """Of the space's networks, that may be frozen."""
+        space = self.space
+        return Parts(trunk=space.trunk, stem=space.stem, caches_trunk=space.caches_trunk)
 
     def input_size(self, architecture: Architecture) -> tuple[int, int]:
         """Height and width in pixels, of the study's aspect ratio."""
@@ -134,7 +149,7 @@ class StudyContext:
         if (
             self.freeze_unchanged
             and is_short(self.epochs, len(self.train), self.batch_size)
-            and keeps_backbone(self.space)
+            and keeps_trunk(self.space)
         ):
             recipe = replace(recipe, freeze="backbone")
         return replace(self, recipe=recipe, weights=weights)
@@ -147,16 +162,17 @@ class StudyContext:
     def teacher(self, architecture: Architecture) -> Teacher | None:
         """The seed network at an architecture's input size, for distillation.
 
-        None without one, where it has another number of classes, or has other weights at that size.
+        None without one, where it has another number of classes or other weights at that size, and for
+        networks without `distilled_loss`.
         """
-        if self.weights is None or not self.recipe.distillation:
+        if self.weights is None or not self.recipe.distillation or self.space.transfer is None:
             return None
         full, classes = self.weights.full, self.weights.class_indexes
         sizes = {name: architecture[name] for name in INPUT_SIZES if name in architecture}
         baseline = {**self.space.baseline, **sizes}
-        num_classes = full.num_classes if classes else len(self.val.classes)
+        num_classes = (full.num_classes if classes else None) or len(self.val.classes)
         network = build_detector(baseline, num_classes=num_classes, space=self.space)
-        if not full.fits(network):
+        if not hasattr(network, "distilled_loss") or not full.fits(network):
             return None
         full.fill(network)
         return Teacher(network, classes=classes)
@@ -191,6 +207,7 @@ class StudyContext:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "recipe": repr(self.recipe),
+            "trainer": repr(self.trainer),
             "aspect": self.aspect,
             "seed": self.seed,
             "weights": self.weights_digest,

@@ -42,7 +42,11 @@ def export(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
     """Write the float ONNX file and compare it with torch."""
     network = candidate.final_network
     fp32 = export_onnx(
-        network, folder / FP32_FILE, img_size=candidate.img_size, metadata=_metadata(candidate)
+        network,
+        folder / FP32_FILE,
+        img_size=candidate.img_size,
+        metadata=_metadata(candidate),
+        output=candidate.context.task.output,
     )
     difference = check_parity(network, fp32, candidate.calibration[:PARITY_IMAGES], atol=PARITY_ATOL)
     return {"parity": difference}
@@ -55,6 +59,7 @@ def quantization_inputs(candidate: Candidate) -> Mapping[str, object]:
         "fp32": candidate.entries["export"].digests[FP32_FILE],
         "calibration": [context.train.digest, context.seed, CALIBRATION_IMAGES, candidate.img_size],
         "input": context.int8_input,
+        "float_modules": context.space.float_modules,
         "onnxruntime": version("onnxruntime"),
     }
 
@@ -65,6 +70,8 @@ def quantize(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
         candidate.fp32_file,
         folder / INT8_FILE,
         calibration=candidate.calibration,
-        choices=Quantization(input=candidate.context.int8_input),
+        choices=Quantization(
+            input=candidate.context.int8_input, float_modules=candidate.context.space.float_modules
+        ),
     )
     return {}

@@ -38,7 +38,7 @@ class GivenDetector:
 
     def build(self) -> nn.Module:
         """The network with its weights."""
-        network = build_detector(self.space.baseline, num_classes=self.weights.num_classes, space=self.space)
+        network = build_detector(self.space.baseline, num_classes=len(self.classes), space=self.space)
         self.weights.fill(network)
         return network
 
@@ -55,10 +55,11 @@ def given_detector(
         img_size: height and width of its input, pixels.
     """
     full = weights.full
-    if not full.fits(build_detector(space.baseline, num_classes=full.num_classes, space=space)):
+    count = full.num_classes or len(classes)
+    if not full.fits(build_detector(space.baseline, num_classes=count, space=space)):
         return None
     names = COCO_CLASSES if full.num_classes == len(COCO_CLASSES) else classes
-    if full.num_classes != len(names) or not set(classes) <= set(names):
+    if count != len(names) or not set(classes) <= set(names):
         return None
     return GivenDetector(
         weights=full,

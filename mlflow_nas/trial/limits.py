@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.types import Direction, Limit, Objective
 
 __all__ = ["METRICS", "Metric", "check_limits", "parse_limits", "parse_objectives", "screening_limits"]
@@ -33,10 +34,8 @@ METRICS = (
     Metric("macs", "minimize", "count"),
     Metric("flops", "minimize", "count"),
     Metric("train_s", "minimize", "train"),
-    Metric("map", "maximize", "evaluate"),
-    Metric("map_50", "maximize", "evaluate"),
-    Metric("map_fp32", "maximize", "evaluate"),
-    Metric("map_50_fp32", "maximize", "evaluate"),
+    *(Metric(name, "maximize", "evaluate") for names in TASK_METRICS.values() for name in names),
+    *(Metric(f"{name}_fp32", "maximize", "evaluate") for names in TASK_METRICS.values() for name in names),
     Metric("model_size_bytes", "minimize", "measure"),
     Metric("latency_ms", "minimize", "measure"),
     Metric("latency_ratio", "minimize", "measure"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.tasks import evaluate_detector, evaluate_network
+from mlflow_nas.tasks import evaluate_network, evaluate_outputs
 from mlflow_nas.trial.agreement import check_board_outputs, check_int8_accuracy
 from mlflow_nas.trial.candidate import DETECTIONS_FILE, Candidate
 
@@ -34,20 +34,25 @@ def evaluation_inputs(candidate: Candidate) -> Mapping[str, object]:
 
 
 def evaluate(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
-    """Accuracy of the float network, and of the file that ships, whose detections are kept.
+    """Accuracy of the float network, and of the file that ships, whose outputs are kept.
 
     Raises:
         CandidateError: quantization costs too much accuracy.
     """
-    classes = candidate.class_indexes
-    fp32 = evaluate_network(candidate.final_network, candidate.data, classes=classes)
-    accuracy = evaluate_detector(
+    task, classes = candidate.context.task, candidate.class_indexes
+    fp32 = evaluate_network(candidate.final_network, candidate.data, task=task, classes=classes)
+    accuracy = evaluate_outputs(
         OnnxDetector(candidate.shipped_file),
         candidate.data.batches("val"),
+        task=task,
+        names=candidate.context.val.classes,
         classes=classes,
         record=folder / DETECTIONS_FILE,
     )
-    check_int8_accuracy(fp32=fp32["map_fp32"], int8=accuracy["map"], max_drop=candidate.max_int8_drop)
+    objective = task.metrics[0]
+    check_int8_accuracy(
+        fp32=fp32[f"{objective}_fp32"], int8=accuracy[objective], max_drop=candidate.max_int8_drop
+    )
     return {"metrics": {**accuracy, **fp32}}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.estimate import complexity
+from mlflow_nas.tasks import check_output
 from mlflow_nas.trial.cache import StepCache, fingerprint
 from mlflow_nas.trial.candidate import (
     DETECTIONS_FILE,
@@ -41,6 +42,13 @@ __all__ = [
 
 
 def _count(candidate: Candidate, _folder: Path) -> Mapping[str, Any]:
+    """Check what the network gives, and count its operations.
+
+    Raises:
+        CandidateError: it is not in the task's layout, or has other classes.
+    """
+    context = candidate.context
+    check_output(candidate.network, context.task, img_size=candidate.img_size, classes=candidate.classes)
     return {"metrics": complexity(candidate.network, candidate.img_size)}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from mlflow_nas.space import save_weights
-from mlflow_nas.tasks import NetworkDetector, evaluate_detector
+from mlflow_nas.tasks import NetworkRunner, evaluate_outputs
 from mlflow_nas.train import default_threads, fit, retake_statistics, torch_threads
 from mlflow_nas.trial.candidate import WEIGHTS_FILE, Candidate
 
@@ -29,6 +29,9 @@ def training_inputs(candidate: Candidate) -> Mapping[str, object]:
         "epochs": context.epochs,
         "seed": context.seed,
         "recipe": context.recipe,
+        "task": context.task.name,
+        "parts": context.parts,
+        "trainer": context.trainer,
         "unchanged": _unchanged(candidate),
         "teacher": [context.weights_digest, weights.class_indexes] if weights and has_teacher else None,
         **({"retakes_statistics": True} if context.retakes_statistics else {}),
@@ -36,8 +39,10 @@ def training_inputs(candidate: Candidate) -> Mapping[str, object]:
 
 
 def _unchanged(candidate: Candidate) -> list[str]:
-    weights = candidate.context.weights
-    return sorted(weights.unchanged_in(candidate.network)) if weights else []
+    context = candidate.context
+    if context.weights is None or context.space.transfer is None:
+        return []
+    return sorted(context.weights.unchanged_in(candidate.network))
 
 
 def train(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
@@ -49,6 +54,9 @@ def train(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
         epochs=context.epochs,
         seed=context.seed,
         recipe=context.recipe,
+        task=context.task,
+        parts=context.parts,
+        trainer=context.trainer,
         unchanged=_unchanged(candidate),
         teacher=context.teacher(candidate.architecture),
         on_epoch=candidate.listener.epoch,
@@ -64,12 +72,12 @@ def train(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
 
 
 def _retake_statistics(candidate: Candidate) -> dict[str, float]:
-    """BatchNorm statistics of the final weights, kept where mAP on train is higher with them."""
+    """BatchNorm statistics of the final weights, kept where the accuracy on train is higher with them."""
+    task = candidate.context.task
 
     def quality(network: nn.Module) -> float:
-        return evaluate_detector(NetworkDetector(network), candidate.data.batches("train", augmented=False))[
-            "map"
-        ]
+        batches = candidate.data.batches("train", augmented=False)
+        return evaluate_outputs(NetworkRunner(network), batches, task=task)[task.metrics[0]]
 
     with torch_threads(candidate.context.threads or default_threads()):
         kept = retake_statistics(candidate.network, candidate.data, quality=quality)

@@ -24,9 +24,8 @@ from mlflow_nas.space import Parameter, SearchSpace
 
 
 class Diverging(TinyDetector):
-    def raw(self, images):
-        objectness, box, classes = super().raw(images)
-        return objectness * float("nan"), box, classes
+    def loss(self, images, targets):
+        return super().loss(images, targets) * float("nan")
 
 
 SPACE = SearchSpace(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import OnnxDetector, check_parity
 from mlflow_nas.space import COCO_CLASSES, SearchSpace, SeedWeights, build_detector, read_architecture
 
@@ -105,7 +105,8 @@ class SpaceContract:
         """The float file computes what torch does, without the shuffles; the int8 file runs."""
         images = np.random.default_rng(0).random((2, 3, *IMG_SIZE), dtype=np.float32)
         fp32 = _exported(space, drawn[0], images, tmp_path)
-        int8 = quantize_int8(fp32, tmp_path / "int8.onnx", calibration=images)
+        choices = Quantization(float_modules=space.float_modules)
+        int8 = quantize_int8(fp32, tmp_path / "int8.onnx", calibration=images, choices=choices)
         assert OnnxDetector(int8)(images).shape == (2, 7, 4, 6)
 
     @pytest.mark.slow  # exports four networks

@@ -91,12 +91,12 @@ def test_a_worker_that_fails_is_one_sentence(how: str, kind: type[Exception], se
 TRAINS = """
 from mlflow_nas.data import DetectionDataModule, load_dataset
 from mlflow_nas.errors import MachineError
-from mlflow_nas.train import fit
+from mlflow_nas.train import TrainerSettings, fit
 from torch import nn
 train, val = (load_dataset("synthetic:train=128,val=4,size=64", split) for split in ("train", "val"))
 data = DetectionDataModule(train, val, img_size=(64, 64), batch_size=128, seed=0, memory_limit_bytes=0)
 try:
-    fit(nn.Conv2d(3, 5, 16, 16), data, epochs=1, seed=0, accelerator="cpu")
+    fit(nn.Conv2d(3, 5, 16, 16), data, epochs=1, seed=0, trainer=TrainerSettings(accelerator="cpu"))
 except MachineError as error:
     print(error)
 """

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mlflow_nas.board import DeployedModels, FakeBoard
 from mlflow_nas.deployments.predict import predict
+from mlflow_nas.tasks import CLASSIFICATION, image_boxes
 from mlflow_nas.types import Device
 
 SCRIPT = Path(__file__).parents[2] / "deploy/device/detect.py"
@@ -119,6 +120,20 @@ def test_it_finds_what_predict_finds(
         np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
 
 
+def test_boxes_are_suppressed_as_by_predict(detect: ModuleType) -> None:
+    """The layout of users' detectors: corners and a score per class."""
+    rng = np.random.default_rng(1)
+    corners = rng.random((300, 4), np.float32) * 0.4
+    output = np.concatenate(
+        [corners[:, :2], corners[:, :2] + corners[:, 2:], rng.random((300, 2), np.float32)], 1
+    )
+    expected = image_boxes(output, (1, 1), score_threshold=0.3)
+    boxes, scores, labels = detect.decode(output, 0.3)
+    np.testing.assert_allclose(boxes.clip(0, 1), expected.boxes, atol=1e-6)
+    np.testing.assert_allclose(scores, expected.scores)
+    assert labels.tolist() == expected.labels.tolist()
+
+
 def test_it_follows_the_active_version(
     detect: ModuleType, tmp_path: Path, images: list[Path], deploy: Deploy
 ) -> None:
@@ -157,3 +172,25 @@ def test_a_file_that_takes_bytes_gets_them(detect: ModuleType, tmp_path: Path) -
     image[1, 2, 0] = 255
     found = detect.Detector(tmp_path / "bytes.onnx", 0.3)(image)
     assert (found["scores"], found["classes"]) == ([1.0], ["person"])
+
+
+def test_a_classifier_gives_classes(detect: ModuleType, tmp_path: Path) -> None:
+    """As `predict` does: the best one, and others from the threshold on."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 2, 3])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"mlflow_nas.classes": json.dumps(CLASSES)})
+    onnx.save(model, tmp_path / "classes.onnx")
+    image = np.zeros((2, 3, 3), np.uint8)
+    image[..., 1] = 255
+    found = detect.Detector(tmp_path / "classes.onnx", 0.3)(image)
+    logits = np.array([0, 1, 0], np.float32)
+    assert found == CLASSIFICATION.answer(logits, (2, 3), CLASSES, threshold=0.3)

@@ -15,7 +15,8 @@ from mlflow_nas.config import find_device
 from mlflow_nas.deployments import Options, deploy
 from mlflow_nas.deployments.manifest import sign
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.tasks import describe_output
+from mlflow_nas.networks import Layout
+from mlflow_nas.tasks import DETECTION
 
 ADDED = ("schema", "name", "seal", "previous", "confirmed")
 """What the device adds to a manifest."""
@@ -120,6 +121,6 @@ def test_a_key_that_cant_sign_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("classes", "channels", "score"), [(1, 5, "^0.6"), (3, 8, "^0.6 * class^0.4")])
 def test_one_class_has_no_channel(classes: int, channels: int, score: str) -> None:
     """Its score is the objectness alone."""
-    found = describe_output(classes, score_threshold=0.3)
+    found = DETECTION.describe_output(Layout("cells", classes), threshold=0.3)
     assert len(found["channels"]) == channels  # type: ignore[arg-type]
     assert found["score"] == f"objectness{score}"

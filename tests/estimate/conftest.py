@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mlflow_nas.estimate import ScoringInputs
+from mlflow_nas.estimate.network import raw_output
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def inputs_of() -> Callable[..., ScoringInputs]:
         seeds: tuple[int, ...] = (0,),
     ) -> ScoringInputs:
         batch = torch.rand(4, 3, 8, 8) if images is None else images
+        of_raw = loss or (lambda raw, _targets: raw.square().mean())
         return ScoringInputs(
             architecture={},
             encoding=(),
@@ -30,7 +32,7 @@ def inputs_of() -> Callable[..., ScoringInputs]:
             build=lambda _seed: network,
             images=batch,
             targets=torch.zeros(1, 7) if targets is None else targets,
-            loss=loss or (lambda raw, _targets: raw.square().mean()),
+            loss=lambda network, given, targets: of_raw(raw_output(network, given), targets),
             seeds=seeds,
         )
 

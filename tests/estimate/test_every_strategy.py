@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mlflow_nas.data import load_dataset
 from mlflow_nas.estimate import STRATEGIES, Score, ScoringInputs, Strategy, run_strategy
 from mlflow_nas.estimate.scoring_images import scoring_images
-from mlflow_nas.space import build_detector, detection_loss, fastestdet_head
+from mlflow_nas.space import build_detector, fastestdet_head
 
 ROWS = {row.name: row for row in chain(STRATEGIES, *(row.parts for row in STRATEGIES))}
 SINGLE = [row for row in ROWS.values() if row.score or row.curve]
@@ -44,7 +44,7 @@ def inputs() -> ScoringInputs:
         build=cache(_network),
         images=images,
         targets=targets,
-        loss=lambda raw, boxes: detection_loss(raw, boxes).total,
+        loss=lambda network, batch, boxes: network.loss(batch, boxes),
         seeds=(0, 1),
         history=EPOCHS,
         horizon=20,

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from mlflow_nas.errors import CandidateError, ConfigError
-from mlflow_nas.export import OUTPUT_BRANCHES, export_onnx, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import OnnxDetector, check_parity
-from mlflow_nas.space import FastestDet, build_detector
+from mlflow_nas.space import OUTPUT_BRANCHES, FastestDet, build_detector
 
 SIZE = (96, 96)
 ARCHITECTURE = {"kernel_size": 3, "groups": 2, "channels": 24, "img_width": 220}
@@ -32,7 +32,8 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def int8(fp32: Path, images: np.ndarray) -> Path:
-    return quantize_int8(fp32, fp32.with_name("int8.onnx"), calibration=images)
+    choices = Quantization(float_modules=OUTPUT_BRANCHES)
+    return quantize_int8(fp32, fp32.with_name("int8.onnx"), calibration=images, choices=choices)
 
 
 def test_the_file_has_fixed_names_sizes_and_metadata(fp32: Path) -> None:
@@ -117,7 +118,7 @@ def test_bad_calibration_is_refused(fp32: Path, tmp_path: Path) -> None:
 def test_a_detector_refuses_other_sizes_and_broken_files(fp32: Path, tmp_path: Path) -> None:
     """Errors name the file and the size."""
     detector = OnnxDetector(fp32)
-    assert (detector.img_size, detector.num_classes, detector.metadata["a"]) == (SIZE, 2, "b")
+    assert (detector.img_size, detector.layout, detector.metadata["a"]) == (SIZE, ("cells", 2), "b")
     with pytest.raises(ConfigError, match="images of 3 x 96 x 96, got 1 x 3 x 64 x 64"):
         detector(np.zeros((1, 3, 64, 64), np.float32))
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")

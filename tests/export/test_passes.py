@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
 
-from mlflow_nas.export import Quantization, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.export.model_files import INPUT
 from mlflow_nas.export.passes import (
     copy_shared_weights,
@@ -19,7 +20,7 @@ from mlflow_nas.export.passes import (
     pad_stem,
     pools_as_convolutions,
 )
-from mlflow_nas.runtime import OnnxDetector
+from mlflow_nas.runtime import OnnxDetector, check_parity
 
 
 class Net:
@@ -329,3 +330,27 @@ def test_a_file_of_others_keeps_its_input(tmp_path: Path) -> None:
     path = _int8(_normalized(foreign=True), tmp_path)
     assert onnx.load(path).graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
     assert OnnxDetector(path).input == "float-nchw"
+
+
+class _ReshapedHead(nn.Module):
+    """Predictions of several anchors a place, moved by five dimensions as SSD does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, 10, 4, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[b, 3, H, W] -> [b, n, 5]."""
+        maps = self.head(images)
+        rows = maps.view(len(maps), 2, 5, *maps.shape[2:]).permute(0, 3, 4, 1, 2).reshape(len(maps), -1, 5)
+        return rows + rows.mean(dim=(0, 2))[None, :, None]
+
+
+def test_five_dimensions_of_a_head_are_no_shuffle(tmp_path: Path) -> None:
+    """The graph has tensors that are no images, and computes the same."""
+    network, images = (
+        _ReshapedHead().eval(),
+        np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32),
+    )
+    path = export_onnx(network, tmp_path / "head.onnx", img_size=(16, 16), metadata={})
+    assert check_parity(network, path, images, atol=1e-5) < 1e-5

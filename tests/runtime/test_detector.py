@@ -18,7 +18,7 @@ def test_a_batch_gives_what_its_images_give(small_fp32: Path, small_images: NDAr
     together = detector(small_images)
     assert together.shape == (4, 5, 16, 24)
     assert np.array_equal(together[2], detector(small_images[2:3])[0])
-    assert (detector.img_size, detector.num_classes) == ((32, 48), 1)
+    assert (detector.img_size, detector.layout) == ((32, 48), ("cells", 1))
     with pytest.raises(ConfigError, match="takes n >= 1 images of 3 x 32 x 48, got 0 x 3 x 32 x 48"):
         detector(small_images[:0])
 
@@ -50,7 +50,7 @@ def test_a_file_that_is_no_detector_is_refused(
     path = tmp_path / "other.onnx"
     onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)]), path)
     with pytest.raises(
-        ConfigError, match=r"other\.onnx is no detector: it takes \[[12], .* and gives .*, not "
+        ConfigError, match=r"other\.onnx is no detector or classifier: it takes \[[12], .* and gives .*, not "
     ) as caught:
         OnnxDetector(path)
     assert f"takes {taken} and gives {given}" in str(caught.value)

@@ -19,7 +19,7 @@ from mlflow_nas.space import (
     SearchSpace,
     build_detector,
     fastestdet_head,
-    keeps_backbone,
+    keeps_trunk,
     load_space,
     narrow,
     save_weights,
@@ -177,8 +177,8 @@ def test_an_emulated_board_has_no_latencies(tmp_path: Path) -> None:
 def test_networks_without_a_backbone_keep_none() -> None:
     """A user's space may build what it likes."""
     space = replace(fastestdet_head(), build=lambda *_: nn.Conv2d(3, 5, 1))  # type: ignore[arg-type,return-value]  # no FastestDet
-    assert keeps_backbone(fastestdet_head())
-    assert not keeps_backbone(space)
+    assert keeps_trunk(fastestdet_head())
+    assert not keeps_trunk(space)
 
 
 def test_words_are_tried_one_by_one_and_what_cannot_be_built_may_change_the_backbone() -> None:
@@ -195,8 +195,10 @@ def test_words_are_tried_one_by_one_and_what_cannot_be_built_may_change_the_back
 
     def space(*kinds: str) -> SearchSpace:
         choice = {"kind": Parameter(short="k", values=kinds)}
-        return SearchSpace(name="words", parameters=choice, baseline={"kind": "first"}, build=build)
+        return SearchSpace(
+            name="words", parameters=choice, baseline={"kind": "first"}, build=build, trunk="backbone"
+        )
 
-    assert not keeps_backbone(space("first", "middle", "last"))
-    assert keeps_backbone(space("first", "last"))
-    assert not keeps_backbone(space("first", "last", "broken"))
+    assert not keeps_trunk(space("first", "middle", "last"))
+    assert keeps_trunk(space("first", "last"))
+    assert not keeps_trunk(space("first", "last", "broken"))

@@ -144,7 +144,7 @@ class TestCell(SpaceContract):
     ) -> None:
         """Backbone, reduction and outputs come from FastestDet; a study then trains its own seed network."""
         published = load_seed_weights(fastestdet_weights)
-        assert not is_whole(published, space)
+        assert not is_whole(published, space, num_classes=80)
         state = build_detector(space.baseline, space=space, num_classes=80, weights=published).state_dict()
         for own, original in (
             ("backbone.stage3.7.branch2.5.weight", "backbone.stage3.7.branch2.5.weight"),
@@ -159,7 +159,7 @@ def test_a_baseline_is_the_published_detector(name: str, fastestdet_weights: Pat
     """The same tensors, the same outputs."""
     published = load_seed_weights(fastestdet_weights)
     space = load_space(name)
-    assert is_whole(published, space)
+    assert is_whole(published, space, num_classes=80)
     same = build_detector(space.baseline, space=space, num_classes=80, weights=published).eval()
     head = build_detector(fastestdet_head().baseline, num_classes=80, weights=published).eval()
     assert same.state_dict().keys() == published.state.keys()

@@ -14,20 +14,20 @@ from pycocotools.cocoeval import COCOeval
 
 from mlflow_nas.data import DetectionDataset, in_order, load_dataset
 from mlflow_nas.space import build_detector, fastestdet_head, load_seed_weights
-from mlflow_nas.tasks import CocoMap, Detections, NetworkDetector, decode, evaluate_detector
+from mlflow_nas.tasks import CocoMap, Detections, NetworkRunner, decode, evaluate_outputs
 
 PERSON = (0,)
 
 
 @pytest.fixture(scope="module")
-def detector(fastestdet_weights: Path) -> NetworkDetector:
+def detector(fastestdet_weights: Path) -> NetworkRunner:
     """The published detector with its 80 classes in the baseline architecture."""
     weights = load_seed_weights(fastestdet_weights)
-    return NetworkDetector(build_detector(fastestdet_head().baseline, num_classes=80, weights=weights))
+    return NetworkRunner(build_detector(fastestdet_head().baseline, num_classes=80, weights=weights))
 
 
 @pytest.fixture(scope="module")
-def outputs(detector: NetworkDetector, penn_fudan: Path, voc_persons: Path) -> "Outputs":
+def outputs(detector: NetworkRunner, penn_fudan: Path, voc_persons: Path) -> "Outputs":
     """Its outputs, computed once per data set and input size."""
     return Outputs(detector, {"penn-fudan": f"coco:{penn_fudan}", "voc": f"voc:{voc_persons}"})
 
@@ -35,7 +35,7 @@ def outputs(detector: NetworkDetector, penn_fudan: Path, voc_persons: Path) -> "
 class Outputs:
     """Validation splits, and what the detector says of them."""
 
-    def __init__(self, detector: NetworkDetector, uris: dict[str, str]) -> None:
+    def __init__(self, detector: NetworkRunner, uris: dict[str, str]) -> None:
         self._detector, self._uris = detector, uris
         self.dataset = cache(self._load)
         self.batches = cache(self._run)
@@ -81,10 +81,10 @@ def test_map_equals_pycocotools(outputs: Outputs, name: str) -> None:
     assert metric.compute() == {name: pytest.approx(value, abs=1e-4) for name, value in expected.items()}
 
 
-def test_evaluation_is_decoding_and_map_of_all_batches(detector: NetworkDetector, outputs: Outputs) -> None:
-    """`evaluate_detector` runs the detector itself and takes the class by its index."""
+def test_evaluation_is_decoding_and_map_of_all_batches(detector: NetworkRunner, outputs: Outputs) -> None:
+    """`evaluate_outputs` runs the detector itself and takes the class by its index."""
     batches = in_order(outputs.dataset("penn-fudan"), img_size=(352, 352), batch_size=32)
-    assert evaluate_detector(detector, batches, classes=PERSON)["map"] == pytest.approx(0.598, abs=3e-3)
+    assert evaluate_outputs(detector, batches, classes=PERSON)["map"] == pytest.approx(0.598, abs=3e-3)
 
 
 def _pycocotools(found: Sequence[Detections], dataset: DetectionDataset) -> dict[str, float]:

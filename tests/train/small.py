@@ -14,8 +14,10 @@ from mlflow_nas.data import (
     load_dataset,
     with_eval_augmentations,
 )
-from mlflow_nas.train import TrainResult, fit
+from mlflow_nas.space import TeacherTargets, detection_loss, distillation_loss
+from mlflow_nas.train import Parts, TrainerSettings, TrainResult, fit
 
+CPU = TrainerSettings(accelerator="cpu")
 EPOCHS, TRAIN, VAL, SIZE, BATCH = 3, 8, 2, 64, 4
 
 
@@ -50,6 +52,15 @@ class Small(nn.Module):
         stride8, stride16 = self.backbone(images)
         terms = self.head(torch.cat([F.avg_pool2d(stride8, 2), stride16], dim=1))
         return terms[:, :1], terms[:, 1:], None
+
+    def loss(self, images: Tensor, targets: Tensor) -> Tensor:
+        """FastestDet's, of targets [m, 7]."""
+        return detection_loss(self.raw(images), targets).total
+
+    def distilled_loss(self, images: Tensor, targets: Tensor, soft: TeacherTargets, weight: float) -> Tensor:
+        """FastestDet's."""
+        raw = self.raw(images)
+        return detection_loss(raw, targets).total + weight * distillation_loss(raw, soft)
 
     def forward(self, images: Tensor) -> Tensor:
         """[b, 3, H, W] -> [b, 5, H/16, W/16]."""
@@ -89,7 +100,14 @@ def make_data(
 
 def train(network: nn.Module, data: DetectionDataModule | None = None, **options: Any) -> TrainResult:
     """`fit` on one thread of the CPU."""
-    wanted = {"epochs": EPOCHS, "seed": 1, "accelerator": "cpu", "threads": 1, **options}
+    wanted = {
+        "epochs": EPOCHS,
+        "seed": 1,
+        "trainer": CPU,
+        "threads": 1,
+        "parts": Parts(trunk="backbone", stem="backbone.conv1", caches_trunk=True),
+        **options,
+    }
     return fit(network, data or make_data(), **wanted)
 
 

@@ -7,7 +7,7 @@ import torch
 from small import make_data, make_network, train
 
 from mlflow_nas.tasks import evaluate_network
-from mlflow_nas.train import Freeze, Recipe, Teacher
+from mlflow_nas.train import Freeze, Recipe, Teacher, TrainerSettings
 from mlflow_nas.train.features import cached_features
 
 META = torch.device("meta")
@@ -58,7 +58,7 @@ def test_a_gpu_trains_as_the_cpu_does(freeze: Freeze) -> None:
     for accelerator in ("cpu", "gpu"):
         network, data = make_network(), make_data()
         options: dict[str, Any] = {"recipe": Recipe(freeze=freeze), "teacher": Teacher(make_network(seed=1))}
-        result = train(network, data, epochs=1, accelerator=accelerator, **options)
+        result = train(network, data, epochs=1, trainer=TrainerSettings(accelerator=accelerator), **options)
         losses.append(result.history[0]["train_loss"])
         assert next(network.parameters()).device == torch.device("cpu")
         assert set(evaluate_network(network, data)) == {"map_fp32", "map_50_fp32"}

@@ -11,15 +11,16 @@ from torch import Tensor, nn
 
 from mlflow_nas.space import (
     FastestDet,
+    TeacherTargets,
     boxes_of_cells,
     build_detector,
     detection_loss,
+    distillation_loss,
     fastestdet_head,
     load_seed_weights,
 )
 from mlflow_nas.tasks import decode
-from mlflow_nas.train import DetectorModule, Freeze, Recipe, Teacher, TeacherTargets
-from mlflow_nas.train.distillation import distillation_loss
+from mlflow_nas.train import Freeze, NetworkModule, Recipe, Teacher
 from mlflow_nas.train.features import cached_features
 
 BASELINE = dict(fastestdet_head().baseline)
@@ -169,7 +170,7 @@ def test_a_step_minimises_both_losses() -> None:
     """That of the boxes, and by the recipe's weight that of the soft targets."""
     batch = next(make_data().batches("val"))
     network = make_network().eval()
-    module = DetectorModule(network, recipe=Recipe(distillation=0.5))
+    module = NetworkModule(network, recipe=Recipe(distillation=0.5))
     module.teacher = Teacher(_small())
     raw, soft = network.raw(batch.images), module.teacher(batch.images)
     expected = detection_loss(raw, batch.targets).total + 0.5 * distillation_loss(raw, soft)
@@ -200,7 +201,7 @@ def test_targets_are_cached_with_the_features(shared: bool) -> None:
     seen: list[int] = []
     seed.backbone.register_forward_hook(lambda _module, given, _made: seen.append(len(given[0])))
     teacher = Teacher(seed)
-    assert teacher.shares(network.backbone.eval()) == shared
+    assert teacher.shares("backbone", network.backbone.eval()) == shared
     images = next(data.batches("train", epoch=0, augmented=False)).images
     expected = teacher(images)
     with cached_features(network, data, augmented_copies=1, seed=0, teacher=teacher) as features:
@@ -231,17 +232,17 @@ def test_class_targets_are_cached_too(detector: FastestDet) -> None:
 def test_another_backbone_is_told_from_the_own() -> None:
     """By its kind, its structure and its weights."""
     teacher, other = Teacher(_small()), _small().backbone
-    assert teacher.shares(other)
+    assert teacher.shares("backbone", other)
     with torch.no_grad():
         other.conv1[1].get_buffer("running_mean").add_(0.1)
-    assert not teacher.shares(other)
-    assert not teacher.shares(nn.Sequential(other))
-    assert not Teacher(nn.Conv2d(3, 5, 16, stride=16)).shares(other)
+    assert not teacher.shares("backbone", other)
+    assert not teacher.shares("backbone", nn.Sequential(other))
+    assert not Teacher(nn.Conv2d(3, 5, 16, stride=16)).shares("backbone", other)
 
 
 def test_the_average_of_a_trainings_weights_shares_its_teacher() -> None:
     """Lightning copies the whole module for it: two networks more that would never be used."""
-    module = DetectorModule(make_network(), recipe=Recipe())
+    module = NetworkModule(make_network(), recipe=Recipe())
     module.teacher = Teacher(_small())
     assert copy.deepcopy(module).teacher is module.teacher
 

@@ -52,14 +52,14 @@ def test_a_loss_that_is_not_finite_is_the_candidates_fault() -> None:
 
 
 class _Failing(nn.Module):
-    """A network whose `raw` raises."""
+    """A network whose loss raises."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
         self._error = error
 
-    def raw(self, _images: torch.Tensor) -> NoReturn:
+    def loss(self, _images: torch.Tensor, _targets: torch.Tensor) -> NoReturn:
         raise self._error
 
 

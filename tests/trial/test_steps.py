@@ -17,7 +17,7 @@ from tiny_space import TinyDetector, tiny_space
 from mlflow_nas.board import FakeBoard
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, MachineError
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.space import SearchSpace, build_detector, load_seed_weights, save_weights
+from mlflow_nas.space import SearchSpace, SeedWeights, build_detector, load_seed_weights, save_weights
 from mlflow_nas.train import Recipe
 from mlflow_nas.trial import (
     float_latency_ratio,
@@ -382,4 +382,15 @@ def test_a_given_detector_is_measured_as_it_is(tmp_path: Path) -> None:
     assert OnnxDetector(result.artefacts["int8"]).img_size == (96, 96)
     slower = Latency(p50_ms=2, p90_ms=2, p99_ms=2, min_ms=2, mean_ms=2, cv=0, runs=9, board="b", ratio=0.5)
     assert slower.metrics(given_ratio=2.0)["speedup"] == pytest.approx(4.0)
-    assert given_detector(weights, space, classes=("cat", "dog"), img_size=(96, 96)) is None
+
+
+def test_a_given_detector_of_other_classes_is_no_reference(tmp_path: Path) -> None:
+    """What it gives is checked against the classes of the data."""
+    space, classes = tiny_space(), ("cat", "dog")
+    network = build_detector(space.baseline, num_classes=2, space=space)
+    weights = SeedWeights(state=network.state_dict(), source="given.pth")
+    given = given_detector(weights, space, classes=classes, img_size=(96, 96))
+    result = measure_given(open_context(tmp_path, given=given))
+    assert (result.state, result.artefacts) == ("failed", {})
+    assert "which is 1 classes, expected is [b, n, 4 + N]" in str(result.error)
+    assert given_detector(weights, space, classes=("cat",), img_size=(96, 96)) is not None

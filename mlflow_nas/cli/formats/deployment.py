@@ -1,10 +1,12 @@
 """Changes of the registry and of devices as text."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.api import DeployResult, HookResult, PinResult, RegisterResult, WatchResult
 from mlflow_nas.cli.formats.table import format_table
+from mlflow_nas.networks import TASK_METRICS
 
 if TYPE_CHECKING:
     from mlflow_nas.registry import Reconciliation
@@ -57,7 +59,7 @@ def format_watch(result: WatchResult) -> str:
 
 def format_register(result: RegisterResult) -> str:
     """The version with its figures, and what the promotion changed."""
-    shown = ("map", "map_50", "latency_ms", "speedup")
+    shown = (*chain(*TASK_METRICS.values()), "latency_ms", "speedup")
     figures = ", ".join(f"{name} {result.metrics[name]:.3g}" for name in shown if name in result.metrics)
     changes = [_format_change(change._asdict()) for change in result.changes]
     head = f"{result.model} version {result.version} ({result.precision}): {figures}"

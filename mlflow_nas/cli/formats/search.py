@@ -1,18 +1,22 @@
 """A search, a study's status and one trained architecture as text."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from mlflow_nas.api import EvaluateResult, SearchResult, StatusResult
 from mlflow_nas.api.planning import describe_outcome
 from mlflow_nas.cli.formats.deployment import format_manifest
 from mlflow_nas.cli.formats.table import format_table, format_ui, format_value
+from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.types import TrialResult
 
 __all__ = ["format_evaluate", "format_search", "format_status", "format_train"]
 
-_FINAL = ("map", "map_50", "map_ci_low", "map_ci_high", "latency_ms", "speedup")
-_FIRST = ("map", "map_50", "latency_ms", "latency_ratio")
+_ACCURACIES = tuple(chain(*TASK_METRICS.values()))
+_INTERVALS = tuple(f"{names[0]}_ci_{end}" for names in TASK_METRICS.values() for end in ("low", "high"))
+_FINAL = (*_ACCURACIES, *_INTERVALS, "latency_ms", "speedup")
+_FIRST = (*_ACCURACIES, "latency_ms", "latency_ratio")
 
 
 def format_search(result: SearchResult) -> str:
@@ -101,6 +105,11 @@ def _finalists(results: Sequence[TrialResult]) -> str:
     return format_table([{name: row.get(name) for name in ("key", "state", *columns)} for row in rows])
 
 
+def _accuracy(row: Mapping[str, Any]) -> str:
+    """The first of the known accuracies of a row."""
+    return next((f"{name} {row[name]:.3f}" for name in _ACCURACIES if name in row), "no accuracy")
+
+
 def _columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The usual metrics that any of the rows has."""
     return tuple(name for name in _FIRST if any(name in row for row in rows))
@@ -118,10 +127,10 @@ def _estimate(estimate: Mapping[str, Any]) -> str:
     costs, decided = estimate["costs"], estimate["decided"]
     model = estimate["latency_model"] or "measured for every candidate"
     trained = f"{costs['chosen']:.0f} of them trained in {costs['post_search_s']:.0f} s"
-    best = f"{decided['key']} (trial {decided['trial']}, mAP {decided['map']:.3f})" if decided else "none"
+    best = f"{decided['key']} (trial {decided['trial']}, {_accuracy(decided)})" if decided else "none"
     return (
         f"\nEstimate by {estimate['estimator']}: {costs['candidates']:.0f} candidates in "
         f"{costs['search_s']:.0f} s, {trained}.\n"
         f"Latency of candidates: {model}.\n"
-        f"Best by measured mAP of those and {costs['samples']:.0f} samples: {best}."
+        f"Best by measured accuracy of those and {costs['samples']:.0f} samples: {best}."
     )

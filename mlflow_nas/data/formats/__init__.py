@@ -1,4 +1,4 @@
-"""Readers of annotation files: COCO, PASCAL VOC, YOLO."""
+"""Readers of annotations: COCO, PASCAL VOC, YOLO, and folders of classes."""
 
 from mlflow_nas.data.formats.annotation import (
     AnnotatedSplit,
@@ -8,6 +8,7 @@ from mlflow_nas.data.formats.annotation import (
     MissingSplitError,
     Reader,
 )
+from mlflow_nas.data.formats.class_folders import read_class_folders
 from mlflow_nas.data.formats.coco import read_coco
 from mlflow_nas.data.formats.download import read_voc_download
 from mlflow_nas.data.formats.voc import read_voc
@@ -20,6 +21,7 @@ __all__ = [
     "EmptySplitError",
     "MissingSplitError",
     "Reader",
+    "read_class_folders",
     "read_coco",
     "read_voc",
     "read_voc_download",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mlflow_nas.data.findings import Findings, XyxyBox
-from mlflow_nas.data.sample import ImageSize, Split
+from mlflow_nas.data.sample import ImageSize, Split, Truth
 from mlflow_nas.errors import ConfigError
 
 __all__ = [
@@ -75,6 +75,7 @@ class AnnotatedSplit:
         findings: what the reader left out, and why.
         classes: number of boxes of every class name, requested or not.
         label_files: those that were read, where each image has its own.
+        truth: boxes of objects, or one class of each image.
     """
 
     name: str
@@ -84,6 +85,7 @@ class AnnotatedSplit:
     findings: Findings = field(default_factory=Findings)
     classes: Counter[str] = field(default_factory=Counter)
     label_files: set[Path] = field(default_factory=set)
+    truth: Truth = "boxes"
 
 
 Reader: TypeAlias = Callable[[str, Split, Sequence[str]], AnnotatedSplit]

@@ -55,7 +55,7 @@ def complexity(network: nn.Module, img_size: tuple[int, int]) -> dict[str, float
     try:
         # Not inference_mode: composite operators would reach the counter undecomposed.
         with torch.no_grad(), dry(network) as layers, _Flops() as counter:
-            network(torch.zeros(1).expand(1, 3, *img_size))
+            network(torch.zeros(1, 3, *img_size))
     finally:
         network.train(was_training)
     macs = sum(layer.macs for layer in layers) + counter.total / 2

@@ -50,7 +50,7 @@ def raw_maps(raw: Any) -> list[Tensor]:
 def _dry_pass(network: nn.Module, img_size: tuple[int, int]) -> tuple[list[ConvLayer], list[Tensor]]:
     """The convolutions in the order of execution for one image [3, *img_size], and the raw output."""
     with dry(network) as layers, torch.inference_mode():
-        maps = raw_maps(raw_output(network, torch.zeros(1).expand(1, 3, *img_size)))
+        maps = raw_maps(raw_output(network, torch.zeros(1, 3, *img_size)))
     return layers, maps
 
 
@@ -151,7 +151,7 @@ def _dry_convolution(
 ) -> Callable[[Tensor], Tensor]:
     def forward(x: Tensor) -> Tensor:
         height, width = _output_size(convolution, x)
-        output = x.new_zeros(1).expand(x.shape[0], convolution.out_channels, height, width)
+        output = x.new_zeros(x.shape[0], convolution.out_channels, height, width)
         layers.append(
             ConvLayer(
                 name=name,

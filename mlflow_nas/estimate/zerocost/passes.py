@@ -45,7 +45,7 @@ def redraw(network: nn.Module, *, fan_in: bool) -> None:
 
 def training_loss(network: nn.Module, inputs: ScoringInputs) -> Tensor:
     """The training loss of the batch, in the network's current mode."""
-    return inputs.loss(raw_output(network, inputs.images), inputs.targets)
+    return inputs.loss(network, inputs.images, inputs.targets)
 
 
 def gradients(value: Tensor, of: Sequence[Tensor], *, create_graph: bool = False) -> list[Tensor]:

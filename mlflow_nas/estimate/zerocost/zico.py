@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from mlflow_nas.estimate.contract import ScoringInputs, UndefinedScoreError
-from mlflow_nas.estimate.network import raw_output
 from mlflow_nas.estimate.zerocost.batchnorm import batch_statistics
 from mlflow_nas.estimate.zerocost.passes import gradients, ordered, weights
 
@@ -29,7 +28,7 @@ def zico(network: nn.Module, inputs: ScoringInputs) -> float:
     found = weights(network)
     of_batches = []
     for part in torch.arange(len(images)).tensor_split(_MINIBATCHES):
-        loss = inputs.loss(raw_output(network, images[part]), _targets_of(targets, part))
+        loss = inputs.loss(network, images[part], _targets_of(targets, part))
         of_batches.append(gradients(loss, found))
     return sum(steadiness(torch.stack(layer)) for layer in zip(*of_batches, strict=True))
 

@@ -127,6 +127,8 @@ def _cut(
     place: onnx.NodeProto | None,
 ) -> list[onnx.NodeProto]:
     """The nodes that cut a tensor into its pieces: one Split where they neither overlap nor leave a gap."""
+    if not ranges:
+        return []
     count = graph.shapes[source][1]
     parts[(source, 0, count)] = source
     inner = [one for one in ranges if one != (0, count)]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 
+from torch import nn
+
 from mlflow_nas.estimate import (
     LOSS,
     QUALITY,
@@ -20,7 +22,8 @@ from mlflow_nas.estimate import (
     single_strategies,
 )
 from mlflow_nas.search.estimation.study import Context, Supernet
-from mlflow_nas.space import INPUT_SIZES, FastestDet, SearchSpace, build_detector, detection_loss
+from mlflow_nas.space import INPUT_SIZES, SearchSpace, build_detector
+from mlflow_nas.tasks import get_task
 from mlflow_nas.types import Architecture, Objective, TrialResult
 
 __all__ = ["IMAGES", "SEEDS", "by_network", "learning_curve", "scoring_inputs"]
@@ -88,7 +91,7 @@ def _inputs(
     architecture: Architecture,
     *,
     images: Callable[[tuple[int, int]], ScoringImages],
-    network: Callable[[Architecture, int], FastestDet],
+    network: Callable[[Architecture, int], nn.Module],
     history: Curve,
     seeds: tuple[int, ...],
 ) -> ScoringInputs:
@@ -101,7 +104,7 @@ def _inputs(
         build=lambda seed: network(architecture, seed),
         images=batch,
         targets=targets,
-        loss=lambda raw, boxes: detection_loss(raw, boxes).total,
+        loss=get_task(context.space.task).loss,
         seeds=seeds,
         history=history,
         horizon=context.epochs,
@@ -118,17 +121,17 @@ def _images(context: Context, count: int) -> Callable[[tuple[int, int]], Scoring
     return at
 
 
-def _networks(context: Context) -> Callable[[Architecture, int], FastestDet]:
+def _networks(context: Context) -> Callable[[Architecture, int], nn.Module]:
     """Architecture and weight seed to its network; one object for all input sizes of one network."""
     space, classes = context.space, len(context.val.classes)
     shared = _is_size_of_input_only(space, classes)
     architectures: dict[str, Architecture] = {}
 
     @lru_cache(maxsize=_CACHED_NETWORKS)
-    def build(name: str, seed: int) -> FastestDet:
+    def build(name: str, seed: int) -> nn.Module:
         return build_detector(architectures[name], num_classes=classes, space=space, seed=seed)
 
-    def network(architecture: Architecture, seed: int) -> FastestDet:
+    def network(architecture: Architecture, seed: int) -> nn.Module:
         name = _without_size(space, architecture) if shared else space.key(architecture)
         architectures[name] = architecture
         return build(name, seed)

@@ -3,6 +3,7 @@
 from mlflow_nas.space.fastestdet.backbone import STAGE_DEPTHS, STAGE_WIDTHS, ShuffleNetBackbone
 from mlflow_nas.space.fastestdet.blocks import depthwise, pointwise
 from mlflow_nas.space.fastestdet.cells import CLASS_POWER, OBJECTNESS_POWER, boxes_of_cells
+from mlflow_nas.space.fastestdet.distillation import TeacherTargets, distillation_loss
 from mlflow_nas.space.fastestdet.head import DetectionHead
 from mlflow_nas.space.fastestdet.loss import LossTerms, detection_loss
 from mlflow_nas.space.fastestdet.neck import SppNeck
@@ -23,9 +24,11 @@ __all__ = [
     "LossTerms",
     "ShuffleNetBackbone",
     "SppNeck",
+    "TeacherTargets",
     "boxes_of_cells",
     "depthwise",
     "detection_loss",
+    "distillation_loss",
     "from_published",
     "pointwise",
     "siou",

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mlflow_nas.space.fastestdet.cells import boxes_of_cells
 from mlflow_nas.space.fastestdet.siou import siou
 
-__all__ = ["LossTerms", "detection_loss"]
+__all__ = ["LossTerms", "detection_loss", "in_single_precision"]
 
 
 class LossTerms(NamedTuple):
@@ -48,6 +48,14 @@ def _propose(targets: Tensor, height: int, width: int) -> _Proposals:
     return _Proposals(repeated[:, 0].long(), cells[:, 1], cells[:, 0], repeated).where(inside)
 
 
+def in_single_precision(
+    raw: tuple[Tensor, Tensor, Tensor | None],
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Outputs as float32, where a network computes in half precision."""
+    logits, terms, class_logits = raw
+    return logits.float(), terms.float(), None if class_logits is None else class_logits.float()
+
+
 def detection_loss(raw: tuple[Tensor, Tensor, Tensor | None], targets: Tensor) -> LossTerms:
     """Loss of a batch.
 
@@ -61,7 +69,7 @@ def detection_loss(raw: tuple[Tensor, Tensor, Tensor | None], targets: Tensor) -
         raw: objectness logits [b, 1, h, w], box terms [b, 4, h, w], class logits [b, N, h, w] or None.
         targets: [m, 7]; m may be 0.
     """
-    logits, terms, class_logits = raw
+    logits, terms, class_logits = in_single_precision(raw)
     objectness = logits[:, 0].sigmoid()
     proposals = _propose(targets, *objectness.shape[1:])
     ignored = proposals.target[:, 6] > 0

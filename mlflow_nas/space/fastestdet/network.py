@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mlflow_nas.space.fastestdet.distillation import TeacherTargets, distillation_loss
+from mlflow_nas.space.fastestdet.loss import detection_loss
 from mlflow_nas.space.fastestdet.neck import merge
 
 __all__ = ["FastestDet"]
@@ -59,3 +61,12 @@ class FastestDet(nn.Module):
             shares = torch.softmax(logits, dim=1)
             parts.append(shares[:, self._order[: self._shown]] if self._order else shares)
         return torch.cat(parts, dim=1)
+
+    def loss(self, images: Tensor, targets: Tensor) -> Tensor:
+        """FastestDet's loss of a batch: images [b, 3, H, W] in 0..1, targets [m, 7]."""
+        return detection_loss(self.raw(images), targets).total
+
+    def distilled_loss(self, images: Tensor, targets: Tensor, soft: TeacherTargets, weight: float) -> Tensor:
+        """The same, plus the weighted distance from the seed network's soft targets."""
+        raw = self.raw(images)
+        return detection_loss(raw, targets).total + weight * distillation_loss(raw, soft)

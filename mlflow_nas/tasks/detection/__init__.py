@@ -6,28 +6,17 @@ Boxes are relative to the image; ignore is 1 for difficult boxes and crowds, whi
 Answer: `Detections` of each image. Metric: COCO mAP at IoU .5:.95 (`map`) and at .5 (`map_50`), 0..1.
 """
 
-from mlflow_nas.tasks.detection.answer import Detections, decode, describe_output, image_boxes
-from mlflow_nas.tasks.detection.bootstrap import bootstrap_map, interval
-from mlflow_nas.tasks.detection.evaluate import (
-    Detector,
-    NetworkDetector,
-    evaluate_detector,
-    evaluate_network,
-    predict_boxes,
-)
+from mlflow_nas.tasks.detection.answer import Detections, decode, image_boxes
+from mlflow_nas.tasks.detection.bootstrap import bootstrap_map
 from mlflow_nas.tasks.detection.metric import CocoMap
+from mlflow_nas.tasks.detection.task import DETECTION, DetectionTask
 
 __all__ = [
+    "DETECTION",
     "CocoMap",
+    "DetectionTask",
     "Detections",
-    "Detector",
-    "NetworkDetector",
     "bootstrap_map",
     "decode",
-    "describe_output",
-    "evaluate_detector",
-    "evaluate_network",
     "image_boxes",
-    "interval",
-    "predict_boxes",
 ]

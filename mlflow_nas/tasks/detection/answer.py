@@ -1,6 +1,6 @@
-"""Detections from a network's output: decoding of cells, scores, non-maximum suppression.
+"""Detections from a network's output: boxes and scores of either layout, non-maximum suppression.
 
-Shapes: b batch, h x w cells, N classes (0 channels of class with one class), n boxes.
+Shapes: b batch, h x w cells, N classes (the layout "cells" has no channel of a single class), n boxes.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
+from mlflow_nas.networks import Layout
 from mlflow_nas.space import CLASS_POWER, OBJECTNESS_POWER, boxes_of_cells
 
 __all__ = ["Detections", "decode", "describe_output", "image_boxes"]
 
 IOU_THRESHOLD, MAX_DETECTIONS = 0.45, 100
+MAX_CANDIDATES = 3000
+"""Of the layout "boxes": the best that enter the suppression; many classes times many boxes are too slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,13 @@ def decode(
 ) -> list[Detections]:
     """Boxes of a batch, after non-maximum suppression per image and class.
 
-    score = objectness^.6 x class^.4. Boxes are not clipped to the image: the published figures were reached
-    without.
+    Of cells the score is objectness^.6 x class^.4. Boxes are not clipped to the image: the published figures
+    were reached without.
 
     Args:
-        output: float32 [b, 5 + N, h, w], as the network's `forward` gives it.
-        classes: indexes of the classes to report, which labels then index; None for all. Their probabilities
-            are those of the softmax over all N.
+        output: float32 [b, n, 4 + N] or [b, 5 + N, h, w], as the network's `forward` gives it.
+        classes: indexes of the classes to report, which labels then index; None for all. Probabilities of
+            cells are those of the softmax over all N.
         score_threshold: lower scores are dropped.
         iou_threshold: of two boxes of one class that overlap more, the worse is dropped.
         max_detections: largest number of boxes per image.
@@ -58,14 +61,32 @@ def decode(
     Returns:
         One `Detections` per image.
     """
-    scores = _scores_of_cells(output, classes).flatten(2)  # [b, max(N, 1), h w]
-    boxes = _to_corners(boxes_of_cells(output[:, 1:5]).flatten(2))  # [b, h w, 4]
+    boxes, scores = _of_boxes(output, classes) if output.dim() == 3 else _of_cells(output, classes)
     found = []
     for own_boxes, own_scores in zip(boxes, scores, strict=True):
-        label, cell = (own_scores > score_threshold).nonzero(as_tuple=True)
-        candidates = Detections(own_boxes[cell], own_scores[label, cell], label)
+        label, place = (own_scores > score_threshold).nonzero(as_tuple=True)
+        candidates = Detections(own_boxes[place], own_scores[label, place], label)
+        if output.dim() == 3:
+            candidates = _best(candidates)
         found.append(_suppress(candidates, iou_threshold, max_detections, several=len(own_scores) > 1))
     return found
+
+
+def _of_boxes(output: Tensor, classes: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    """[b, n, 4 + N] -> boxes [b, n, 4], scores [b, N, n]."""
+    scores = output[..., 4:] if classes is None else output[..., [4 + index for index in classes]]
+    return output[..., :4], scores.transpose(1, 2)
+
+
+def _of_cells(output: Tensor, classes: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    """[b, 5 + N, h, w] -> boxes [b, h w, 4], scores [b, max(N, 1), h w]."""
+    boxes = _to_corners(boxes_of_cells(output[:, 1:5]).flatten(2))
+    return boxes, _scores_of_cells(output, classes).flatten(2)
+
+
+def _best(found: Detections) -> Detections:
+    chosen = found.scores.argsort(descending=True, stable=True)[:MAX_CANDIDATES]
+    return Detections(found.boxes[chosen], found.scores[chosen], found.labels[chosen])
 
 
 def image_boxes(
@@ -74,7 +95,7 @@ def image_boxes(
     """Detections in one image, boxes in its own pixels and clipped to it.
 
     Args:
-        output: of the network for this image, float32 [5 + N, h, w].
+        output: of the network for this image, float32 [n, 4 + N] or [5 + N, h, w].
         size: (height, width) of the image, pixels.
         score_threshold: lower scores are dropped.
     """
@@ -83,26 +104,43 @@ def image_boxes(
     return Detections(found.boxes.clamp(0, 1) * scale, found.scores, found.labels)
 
 
-def describe_output(num_classes: int, *, score_threshold: float) -> dict[str, object]:
+def describe_output(layout: Layout, *, score_threshold: float) -> dict[str, object]:
     """How an application decodes a file's output, as plain values for a manifest.
 
     Args:
-        num_classes: of the detector; one class has no channel of its own.
+        layout: "boxes" or "cells".
         score_threshold: lower scores are dropped.
     """
-    has_classes = num_classes > 1
-    of_class = f" * class^{CLASS_POWER}" if has_classes else ""
+    own = _describe_cells(layout.num_classes) if layout.kind == "cells" else _describe_boxes()
     return {
-        "layout": "NCHW",
+        "task": "detection",
         "dtype": "float32",
-        "channels": ["objectness", "tx", "ty", "tw", "th", *(["class"] * num_classes if has_classes else [])],
-        "boxes": "cx = (tanh(tx) + column) / columns, cy = (tanh(ty) + row) / rows, w = sigmoid(tw), "
-        "h = sigmoid(th), relative to the image",
-        "score": f"objectness^{OBJECTNESS_POWER}{of_class}",
+        **own,
         "suppression": "non-maximum suppression per class",
         "score_threshold": score_threshold,
         "iou_threshold": IOU_THRESHOLD,
         "max_detections": MAX_DETECTIONS,
+    }
+
+
+def _describe_cells(num_classes: int) -> dict[str, object]:
+    """One class has no channel of its own."""
+    has_classes = num_classes > 1
+    of_class = f" * class^{CLASS_POWER}" if has_classes else ""
+    return {
+        "layout": "NCHW",
+        "channels": ["objectness", "tx", "ty", "tw", "th", *(["class"] * num_classes if has_classes else [])],
+        "boxes": "cx = (tanh(tx) + column) / columns, cy = (tanh(ty) + row) / rows, w = sigmoid(tw), "
+        "h = sigmoid(th), relative to the image",
+        "score": f"objectness^{OBJECTNESS_POWER}{of_class}",
+    }
+
+
+def _describe_boxes() -> dict[str, object]:
+    return {
+        "layout": "[1, n, 4 + classes]",
+        "boxes": "x1, y1, x2, y2, relative to the image",
+        "score": "the column of the class",
     }
 
 

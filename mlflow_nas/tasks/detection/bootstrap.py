@@ -1,9 +1,4 @@
-"""Bootstrap over images: how far an accuracy, or the difference of two, is from chance.
-
-Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13: percentile intervals. Two detectors
-are compared on the same draws of images (a paired bootstrap, as Koehn, aclanthology.org/W04-3250, does for
-translations).
-"""
+"""MAP of a detector over draws of the images."""
 
 from pathlib import Path
 
@@ -11,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_nas.tasks.detection.metric import CocoMap
+from mlflow_nas.tasks.resampling import DRAWS, drawn_images
 
-__all__ = ["DRAWS", "bootstrap_map", "interval"]
-
-DRAWS = 200
-_LEVEL = 0.95
+__all__ = ["bootstrap_map"]
 
 
 def bootstrap_map(record: Path, *, copies: int = 1, draws: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
@@ -32,14 +25,4 @@ def bootstrap_map(record: Path, *, copies: int = 1, draws: int = DRAWS, seed: in
         [draws], 0..1.
     """
     metric = CocoMap.load(record)
-    images = metric.images // copies
-    drawn = np.random.default_rng(seed).integers(0, images, (draws, images))
-    every = drawn[:, np.newaxis, :] + images * np.arange(copies)[:, np.newaxis]
-    return metric.resample(every.reshape(draws, -1))
-
-
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The middle 95 % of draws: (low, high)."""
-    tail = (1 - _LEVEL) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    return metric.resample(drawn_images(metric.images, copies=copies, draws=draws, seed=seed))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_convert
 
-from mlflow_nas.tasks.detection.answer import Detections
+from mlflow_nas.tasks.detection.answer import Detections, decode
 
 __all__ = ["CocoMap"]
 
@@ -31,6 +31,10 @@ class CocoMap:
         self._images = 0
         self._found: list[_Annotation] = []
         self._truth: list[_Annotation] = []
+
+    def add(self, output: Tensor, batch: Any, *, classes: Sequence[int] | None = None) -> None:
+        """Add one batch, as `networks.Meter` says."""
+        self.update(decode(output, classes=classes), batch.targets, batch.sizes)
 
     def update(self, detections: Sequence[Detections], targets: Tensor, sizes: Tensor) -> None:
         """Add one batch.
@@ -75,8 +79,12 @@ class CocoMap:
                 }
             )
 
-    def compute(self) -> dict[str, float]:
-        """{"map": ..., "map_50": ...}; 0 without boxes."""
+    def compute(self, names: Sequence[str] = ()) -> dict[str, float]:
+        """{"map": ..., "map_50": ...}; 0 without boxes.
+
+        Args:
+            names: of the classes; of several each has `map/<name>` too, where the split has boxes of it.
+        """
         matching = self._matching()
         if matching is None:
             return {"map": 0.0, "map_50": 0.0}
@@ -86,7 +94,8 @@ class CocoMap:
         known = precision > -1
         if not known.any():
             return {"map": 0.0, "map_50": 0.0}
-        return {"map": float(precision[known].mean()), "map_50": float(precision[0][known[0]].mean())}
+        whole = {"map": float(precision[known].mean()), "map_50": float(precision[0][known[0]].mean())}
+        return whole | _per_class(matching, precision, names)
 
     def resample(self, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """MAP at IoU .5:.95 of samples of the images, with repetition.
@@ -172,3 +181,11 @@ def _precision(matching: Any) -> NDArray[np.float64]:
     """[10 IoUs, 101 recalls, classes]; -1 where a class has no box."""
     precision: NDArray[np.float64] = matching.eval["precision"][..., 0, 0]
     return precision
+
+
+def _per_class(matching: Any, precision: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:
+    """Name of a class, of several, to its mAP."""
+    if len(names) < 2:
+        return {}
+    columns = zip(matching.params.catIds, np.moveaxis(precision, -1, 0), strict=True)
+    return {f"map/{names[label]}": float(one[one > -1].mean()) for label, one in columns if (one > -1).any()}

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mlflow_nas.data import Batch, DetectionDataModule
-from mlflow_nas.train.distillation import Teacher, TeacherTargets
 from mlflow_nas.train.fusion import fuse_batch_norms
+from mlflow_nas.train.teacher import Soft, Teacher
 
 __all__ = ["Given", "MemberBatch", "MemberBatches"]
 
@@ -33,7 +33,7 @@ class MemberBatch(NamedTuple):
     given: Given
     targets: Tensor
     sizes: Tensor
-    soft: TeacherTargets | None = None
+    soft: Soft | None = None
 
     @property
     def features(self) -> Given:
@@ -47,6 +47,7 @@ class MemberBatches:
     Args:
         data: both splits.
         backbone: that all members share and none trains, in eval mode on `device`; None for images.
+        trunk: its path in a network.
         teacher: of soft targets of the training images; None for none.
         copies: number of differently augmented passes over the training images, which are then repeated;
             without a backbone every pass differs.
@@ -58,6 +59,7 @@ class MemberBatches:
         data: DetectionDataModule,
         *,
         backbone: nn.Module | None,
+        trunk: str | None = None,
         teacher: Teacher | None = None,
         copies: int = 2,
         device: torch.device,
@@ -65,7 +67,8 @@ class MemberBatches:
         self._data, self._teacher = data, teacher
         self._backbone = None if backbone is None else fuse_batch_norms(backbone)
         self._copies, self._device = copies, device
-        self._shares = backbone is not None and teacher is not None and teacher.shares(backbone)
+        shares = backbone is not None and teacher is not None and trunk and teacher.shares(trunk, backbone)
+        self._shared = trunk if shares else None
         self._computed: dict[str, list[MemberBatch]] = {}
         self._open: tuple[int, Iterator[MemberBatch]] = (-1, iter(()))
         self._count = len(data.train_dataloader())
@@ -106,8 +109,9 @@ class MemberBatches:
         own, teacher = self._prepared(batch), self._teacher
         if teacher is None:
             return own
-        if self._shares and isinstance(own.given, tuple):
-            return own._replace(soft=teacher.on_features(tuple(one.float() for one in own.given)))
+        if self._shared is not None and isinstance(own.given, tuple):
+            features = tuple(one.float() for one in own.given)
+            return own._replace(soft=teacher.on_features(self._shared, features))
         return own._replace(soft=teacher(batch.images.contiguous(memory_format=torch.channels_last)))
 
     def _prepared(self, batch: Batch) -> MemberBatch:

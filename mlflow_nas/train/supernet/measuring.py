@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from mlflow_nas.tasks import CocoMap, decode
+from mlflow_nas.networks import Meter
 from mlflow_nas.train.fusion import fuse_batch_norms
 from mlflow_nas.train.supernet.inputs import MemberBatches
 from mlflow_nas.train.supernet.members import Member
@@ -29,11 +29,12 @@ def with_statistics(member: Member, shared: Mapping[str, Tensor], batches: Membe
     return network
 
 
-def evaluate_member(member: Member, shared: Mapping[str, Tensor], batches: MemberBatches) -> dict[str, float]:
-    """COCO mAP on the validation images with their augmentations: {"map": 0..1, "map_50": 0..1}."""
+def evaluate_member(
+    member: Member, shared: Mapping[str, Tensor], batches: MemberBatches, *, meter: Meter
+) -> dict[str, float]:
+    """The metrics of an empty meter on the validation images with their augmentations."""
     network = fuse_batch_norms(with_statistics(member, shared, batches))
-    metric = CocoMap()
     with torch.inference_mode():
         for batch in batches.val():
-            metric.update(decode(network(batch.features).float().cpu()), batch.targets.cpu(), batch.sizes)
-    return metric.compute()
+            meter.add(network(batch.features).float().cpu(), batch)
+    return meter.compute()

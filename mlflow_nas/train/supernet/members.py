@@ -15,30 +15,33 @@ from mlflow_nas.space import (
     SearchSpace,
     SeedWeights,
     SharedWeights,
+    Transfer,
     single_changes,
 )
-from mlflow_nas.train.recipe import Freeze
+from mlflow_nas.tasks import checked_loss
 from mlflow_nas.train.supernet.inputs import Given
+from mlflow_nas.train.teacher import Soft
 from mlflow_nas.types import Architecture
 
 __all__ = ["Member", "Members"]
 
-_FROZEN: Mapping[Freeze, str | None] = {"none": None, "stem": "backbone.conv1.", "backbone": "backbone."}
 _CACHED = 256
 """Networks: building one takes as long as a step."""
 
 
-class _Raw(nn.Module):
-    """A detector whose forward pass is its `raw`."""
+class _Loss(nn.Module):
+    """A network whose forward pass is its loss."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, given: Given) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Images, or the backbone's outputs, to logits, box terms and class logits."""
-        raw: tuple[Tensor, Tensor, Tensor | None] = self.network.raw(given)  # type: ignore[operator]  # any detector
-        return raw
+    def forward(self, given: Given, targets: Tensor, distilled: tuple[Soft, float] | None) -> Tensor:
+        """Images, or the trunk's outputs, and their targets to the loss."""
+        if distilled is None:
+            return checked_loss(self.network.loss(given, targets), self.network)  # type: ignore[operator]  # a Network
+        loss = self.network.distilled_loss(given, targets, *distilled)  # type: ignore[operator]  # as well
+        return checked_loss(loss, self.network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,24 @@ class Member:
     network: nn.Module
     weights: NetworkWeights
 
-    def raw(self, shared: Mapping[str, Tensor], given: Given) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Outputs in the network's current mode, differentiable in the shared tensors."""
+    def loss(
+        self,
+        shared: Mapping[str, Tensor],
+        given: Given,
+        targets: Tensor,
+        distilled: tuple[Soft, float] | None = None,
+    ) -> Tensor:
+        """The loss in the network's current mode, differentiable in the shared tensors.
+
+        Args:
+            shared: by name.
+            given: the network's input.
+            targets: of the task.
+            distilled: the teacher's soft targets and their weight; None without a teacher.
+        """
         own = {f"network.{name}": value for name, value in self.weights.of(shared).items()}
-        raw: tuple[Tensor, Tensor, Tensor | None] = functional_call(_Raw(self.network), own, (given,))
-        return raw
+        loss: Tensor = functional_call(_Loss(self.network), own, (given, targets, distilled))
+        return loss
 
     def load(self, shared: Mapping[str, Tensor]) -> nn.Module:
         """The network with the values that follow from the shared tensors."""
@@ -74,7 +90,8 @@ class Members:
         space: of the architectures.
         build: architecture to a network with weights drawn at random.
         seed: the seed network's weights.
-        freeze: the part that is not trained.
+        transfer: of the space.
+        frozen: path of the part that is not trained; None for none.
         shares_backbone: all members have the seed's backbone and it is frozen; members then have none.
         device: of networks and shared tensors.
 
@@ -92,20 +109,22 @@ class Members:
         build: Callable[[Architecture], nn.Module],
         seed: SeedWeights,
         *,
-        freeze: Freeze,
+        transfer: Transfer,
+        frozen: str | None,
         shares_backbone: bool,
         device: torch.device,
     ) -> None:
         self._space, self._build, self._device = space, build, device
-        self._frozen = _FROZEN[freeze]
+        self._frozen = frozen
         self._cached: OrderedDict[str, Member] = OrderedDict()
         baseline = build(space.baseline)
         names = [name for name, _ in baseline.named_parameters()]
-        self.shared = SharedWeights(seed, space.transfer, trained=names, frozen=self._frozen, device=device)
+        prefix = f"{frozen}." if frozen else None
+        self.shared = SharedWeights(seed, transfer, trained=names, frozen=prefix, device=device)
         self._sizes_differ = self._extend(str(baseline))
         self.backbone: nn.Module | None = None
         if shares_backbone:
-            self.backbone = self._attached(baseline).network.get_submodule("backbone").eval()
+            self.backbone = self._attached(baseline).network.get_submodule(str(frozen)).eval()
 
     def _extend(self, baseline: str) -> bool:
         """Share what the seed lacks; whether the input's size changes the network's layers."""
@@ -137,7 +156,7 @@ class Members:
             return self._cached[key]
         member = self._attached(self._build(architecture))
         if self.backbone is not None:
-            member.network.backbone = nn.Identity()
+            member.network.set_submodule(str(self._frozen), nn.Identity())
         self._cached[key] = member
         if len(self._cached) > _CACHED:
             self._cached.popitem(last=False)
@@ -158,5 +177,5 @@ class Members:
         """The member's network, with batch statistics in all parts but the frozen one."""
         network = member.network.train()
         if self._frozen and self.backbone is None:
-            network.get_submodule(self._frozen.removesuffix(".")).eval()
+            network.get_submodule(self._frozen).eval()
         return network

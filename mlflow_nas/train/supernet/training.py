@@ -18,8 +18,6 @@ from torch import Tensor
 
 from mlflow_nas.disk import write_whole
 from mlflow_nas.errors import ConfigError
-from mlflow_nas.space import detection_loss
-from mlflow_nas.train.distillation import distillation_loss
 from mlflow_nas.train.recipe import Recipe
 from mlflow_nas.train.resume import EpochHook, warn_unusable
 from mlflow_nas.train.supernet.inputs import MemberBatch, MemberBatches
@@ -125,11 +123,8 @@ class SupernetTraining:
     def _loss(self, architecture: Architecture, batch: MemberBatch) -> Tensor:
         member = self.members[architecture]
         self.members.train_mode(member)
-        raw = member.raw(self.members.shared.tensors, batch.features)
-        loss = detection_loss(raw, batch.targets).total
-        if batch.soft is None:
-            return loss
-        return loss + self.recipe.distillation * distillation_loss(raw, batch.soft)
+        distilled = None if batch.soft is None else (batch.soft, self.recipe.distillation)
+        return member.loss(self.members.shared.tensors, batch.features, batch.targets, distilled)
 
     def _end_epoch(self, optimizer: SharedOptimizer, done: int, loss: float) -> None:
         if self.checkpoint is not None and done < self.steps:

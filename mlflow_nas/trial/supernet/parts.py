@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mlflow_nas.errors import CandidateError
+from mlflow_nas.errors import CandidateError, ConfigError
 from mlflow_nas.estimate import complexity
-from mlflow_nas.space import INPUT_SIZES, SeedWeights, build_detector, keeps_backbone, state_digest
+from mlflow_nas.space import INPUT_SIZES, SeedWeights, build_detector, keeps_trunk, state_digest
 from mlflow_nas.train import Recipe
 from mlflow_nas.train.supernet import STATISTICS_PASSES, MemberBatches, Members
 from mlflow_nas.trial.cache import file_digest
@@ -41,6 +41,9 @@ class SupernetParts:
     Args:
         context: of the study.
         device: that trains and measures.
+
+    Raises:
+        ConfigError: the space transfers no weights.
     """
 
     def __init__(self, context: StudyContext, device: torch.device) -> None:
@@ -48,6 +51,12 @@ class SupernetParts:
         self.seed = context.weights or SeedWeights(
             state=context.build(space.baseline).state_dict(), source="the baseline's first weights"
         )
+        if space.transfer is None or space.task != "detection":
+            raise ConfigError(
+                f"The space {space.name} shares no weights, so it has no supernet: give its SearchSpace a "
+                "transfer, or choose another --estimator."
+            )
+        self.transfer = space.transfer
         rate = RATE_OF_A_TRIAL * context.recipe.learning_rate
         self.recipe: Recipe = replace(context.recipe, learning_rate=rate)
 
@@ -65,13 +74,14 @@ class SupernetParts:
     @cached_property
     def members(self) -> Members:
         """All architectures of the space as members."""
-        freeze = self.recipe.freeze
-        shared = freeze == "backbone" and keeps_backbone(self.context.space) and self.copies > 0
+        freeze, space = self.recipe.freeze, self.context.space
+        shared = freeze == "backbone" and space.caches_trunk and keeps_trunk(space) and self.copies > 0
         return Members(
-            self.context.space,
+            space,
             self.build,
             self.seed,
-            freeze=freeze,
+            transfer=self.transfer,
+            frozen=self.context.parts.frozen(freeze),
             shares_backbone=shared,
             device=self.device,
         )
@@ -91,7 +101,7 @@ class SupernetParts:
     def _bytes_per_image(self) -> int:
         """Of a frozen backbone's outputs at the largest input size."""
         context, largest = self.context, {**self.context.space.baseline, **self.sizes[-1]}
-        backbone = context.build(largest).get_submodule("backbone").eval()
+        backbone = context.build(largest).get_submodule(str(context.space.trunk)).eval()
         with torch.inference_mode():
             outputs = backbone(torch.zeros(1, 3, *context.input_size(largest)))
         return _HALF_BYTES * sum(int(output.numel()) for output in outputs)
@@ -115,6 +125,7 @@ class SupernetParts:
         return MemberBatches(
             self.context.data(architecture),
             backbone=self.members.backbone,
+            trunk=self.context.space.trunk,
             teacher=self.context.teacher(architecture) if with_teacher else None,
             copies=1 if self.members.backbone is None else self.copies,
             device=self.device,
@@ -163,7 +174,7 @@ class SupernetParts:
     def identity(self) -> dict[str, object]:
         """Everything that the trained weights depend on."""
         context, space = self.context, self.context.space
-        sources = {inspect.getsourcefile(one) for one in (space.build, space.transfer)}
+        sources = {inspect.getsourcefile(one) for one in (space.build, self.transfer)}
         teacher = context.teacher(space.baseline) is not None
         return {
             "version": VERSION,

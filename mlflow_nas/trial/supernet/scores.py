@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from mlflow_nas.data import calibration_images
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.estimate import SupernetScore
-from mlflow_nas.export import export_onnx, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.tasks import evaluate_detector
+from mlflow_nas.tasks import evaluate_outputs
 from mlflow_nas.train import torch_threads
 from mlflow_nas.train.supernet import MemberBatches, evaluate_member, with_statistics
 from mlflow_nas.trial.cache import Entry, StepCache, fingerprint
@@ -86,15 +86,20 @@ class Supernet:
         return SupernetScore(value if objective.maximize else -value, entry.seconds)
 
     def _measure(self, architecture: Architecture, _folder: Path) -> Mapping[str, float]:
-        member = self._parts.members[architecture]
-        return evaluate_member(member, self._shared, self._at_size(architecture))
+        parts = self._parts
+        batches = self._at_size(architecture)
+        return evaluate_member(
+            parts.members[architecture], self._shared, batches, meter=parts.context.task.meter()
+        )
 
     def _measure_int8(self, architecture: Architecture, folder: Path) -> Mapping[str, float]:
         context, size = self._parts.context, self._parts.context.input_size(architecture)
         images = calibration_images(context.train, img_size=size, count=CALIBRATION_IMAGES, seed=context.seed)
         fp32 = export_onnx(self.network(architecture), folder / FP32_FILE, img_size=size, metadata={})
-        int8 = quantize_int8(fp32, folder / INT8_FILE, calibration=images)
-        found = evaluate_detector(OnnxDetector(int8), context.data(architecture).batches("val"))
+        choices = Quantization(float_modules=context.space.float_modules)
+        int8 = quantize_int8(fp32, folder / INT8_FILE, calibration=images, choices=choices)
+        batches = context.data(architecture).batches("val")
+        found = evaluate_outputs(OnnxDetector(int8), batches, task=context.task)
         fp32.unlink()  # of thousands of candidates only the numbers are kept
         int8.unlink()
         return found
@@ -118,7 +123,7 @@ class Supernet:
         member = parts.members[architecture]
         measured = with_statistics(member, self._shared, self._at_size(architecture))
         whole = parts.build(architecture)
-        parts.seed.transfer_weights(whole, parts.context.space.transfer)
+        parts.seed.transfer_weights(whole, parts.transfer)
         whole.load_state_dict(measured.state_dict(), strict=False)
         return whole.eval()
 

@@ -8,6 +8,7 @@ from mlflow_nas.space.fastestdet.backbone import ShuffleNetBackbone
 from mlflow_nas.space.fastestdet.blocks import depthwise, pointwise
 from mlflow_nas.space.fastestdet.head import DetectionHead
 from mlflow_nas.space.fastestdet.network import FastestDet
+from mlflow_nas.space.fastestdet.spaces.family import fastestdet_space
 from mlflow_nas.space.fastestdet.spaces.head import head_channels, img_width
 from mlflow_nas.space.fastestdet.transfer import slice_weights
 from mlflow_nas.space.parameter import Parameter
@@ -172,7 +173,7 @@ def cell() -> SearchSpace:
         "edge23": "dw5",
         "edge03": "skip",
     }
-    return SearchSpace(
+    return fastestdet_space(
         name="cell",
         parameters={
             **edges,

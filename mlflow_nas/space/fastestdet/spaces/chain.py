@@ -4,6 +4,7 @@ import math
 
 from mlflow_nas.space.fastestdet.backbone import STAGE_DEPTHS, STAGE_WIDTHS, ShuffleNetBackbone
 from mlflow_nas.space.fastestdet.network import FastestDet
+from mlflow_nas.space.fastestdet.spaces.family import fastestdet_space
 from mlflow_nas.space.fastestdet.spaces.head import img_width, seed_head, seed_neck
 from mlflow_nas.space.fastestdet.transfer import slice_weights
 from mlflow_nas.space.parameter import Parameter
@@ -44,7 +45,7 @@ def chain() -> SearchSpace:
             f"stage{stage}_width": STAGE_WIDTHS[index],
             f"stage{stage}_kernel": 3,
         }
-    return SearchSpace(
+    return fastestdet_space(
         name="chain",
         parameters={**parameters, "img_width": img_width()},
         baseline={**baseline, "img_width": 320},

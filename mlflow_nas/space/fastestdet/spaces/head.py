@@ -9,6 +9,7 @@ from mlflow_nas.space.fastestdet.blocks import depthwise, pointwise
 from mlflow_nas.space.fastestdet.head import DetectionHead
 from mlflow_nas.space.fastestdet.neck import SppNeck
 from mlflow_nas.space.fastestdet.network import FastestDet
+from mlflow_nas.space.fastestdet.spaces.family import fastestdet_space
 from mlflow_nas.space.fastestdet.transfer import slice_weights
 from mlflow_nas.space.parameter import Parameter
 from mlflow_nas.space.search_space import SearchSpace
@@ -67,7 +68,7 @@ def _build(architecture: Architecture, num_classes: int) -> FastestDet:
 
 def fastestdet_head() -> SearchSpace:
     """Kernel size, groups and channels of neck and head, and the input width: 2,080 architectures."""
-    return SearchSpace(
+    return fastestdet_space(
         name="fastestdet-head",
         parameters={
             "kernel_size": Parameter(short="k", values=(3, 5), encode=_is_five, acts_on=_DEPTHWISE),

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from mlflow_nas.space.fastestdet.backbone import ShuffleNetBackbone
 from mlflow_nas.space.fastestdet.blocks import depthwise, pointwise
 from mlflow_nas.space.fastestdet.network import FastestDet
+from mlflow_nas.space.fastestdet.spaces.family import fastestdet_space
 from mlflow_nas.space.fastestdet.spaces.head import head_channels, img_width, seed_head
 from mlflow_nas.space.fastestdet.transfer import slice_weights
 from mlflow_nas.space.parameter import Parameter
@@ -96,7 +97,7 @@ def multi_branch() -> SearchSpace:
         branch: Parameter(short=f"b{depth}", values=_words(depth), acts_on=(f"neck.chains.{depth - 1}",))
         for depth, branch in enumerate(_BRANCHES, start=1)
     }
-    return SearchSpace(
+    return fastestdet_space(
         name="multi-branch",
         parameters={
             **branches,
