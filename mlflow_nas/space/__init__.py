@@ -2,6 +2,7 @@
 
 from mlflow_nas.space.build import build_detector, is_whole, keeps_trunk, part_at, single_changes
 from mlflow_nas.space.catalogue import SPACES, load_space, run_file
+from mlflow_nas.space.elastic import elastic
 from mlflow_nas.space.fastestdet import (
     CLASS_POWER,
     COCO_CLASSES,
@@ -56,6 +57,7 @@ __all__ = [
     "build_detector",
     "detection_loss",
     "distillation_loss",
+    "elastic",
     "fastestdet_head",
     "input_size",
     "is_whole",
