@@ -80,11 +80,13 @@ def _wait(url: str) -> None:
             time.sleep(1)
 
 
-def _media(browser: webdriver.Chrome, scheme: str, height: int) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
+def _open(browser: webdriver.Chrome, address: str) -> None:
+    """A page in its light colours."""
+    features = [{"name": "prefers-color-scheme", "value": "light"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    size = {"width": WIDTH_PX, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    size = {"width": WIDTH_PX, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(address)
 
 
 def _shoot(browser: webdriver.Chrome, selector: str, name: str, *, most_px: int = 2000) -> None:
@@ -113,11 +115,8 @@ def make_pictures(study: str) -> None:
     page = api.report(study=study).pages[0]
     link = view_link(str(find_experiment(connect(default_uri()), "mlflow-nas")), study)
     with _browser() as browser:
-        for scheme, suffix in (("light", ""), ("dark", "-dark")):
-            _media(browser, scheme, 900)
-            browser.get(page.as_uri())
-            _shoot(browser, "main", f"report-first{suffix}.png", most_px=900)
-        _media(browser, "light", 900)
+        _open(browser, page.as_uri())
+        _shoot(browser, "main", "report-first.png", most_px=900)
         _shoot(browser, "#images", "report-images.png", most_px=1100)
         _shoot(browser, "#layers", "report-layers.png")
         with _server() as server:

@@ -88,6 +88,7 @@ def test_the_first_screen_says_what_to_ship_and_why(tmp_path: Path) -> None:
         "300 kB",
         "2.0 h",
         "5 trials, 2 trained to the end",
+        "detector as given as-given 0.410 11.0 1.00x",
     ):
         assert part in first, part
 
