@@ -138,15 +138,15 @@ def _size_of(result: TrialResult | None) -> float | None:
 def _accuracy_lines(report: StudyReport, shown: TrialResult) -> list[str]:
     """The interval, the reference's value, and the difference with its interval."""
     name, reference, metrics = report.accuracy, report.reference, shown.metrics
-    lines = [f"95 % over images: {accuracy_text(shown, name).partition('(')[2].rstrip(')')}"]
+    lines = [f"95 %: {accuracy_text(shown, name).partition('(')[2].rstrip(')')}"]
     if f"{name}_ci_low" not in metrics:
         lines = []
     if reference is not None and name in reference.metrics:
         difference = metrics[name] - reference.metrics[name]
-        lines.append(f"reference {value(reference, name, '.3f')}; difference {signed(difference)}")
+        lines.append(f"reference {value(reference, name, '.3f')}: {signed(difference)}")
     ends = [metrics.get(f"{name}_difference_ci_{end}") for end in ("low", "high")]
     if ends[0] is not None and ends[1] is not None:
-        lines.append(f"difference, 95 %: {signed(ends[0])} to {signed(ends[1])}")
+        lines.append(f"95 % of it: {signed(ends[0])} to {signed(ends[1])}")
     return lines
 
 
