@@ -54,3 +54,18 @@ def test_what_answers_another_question_is_not_averaged(
     with pytest.raises(ConfigError, match=f"{named}.*one by one"):
         api.report(study=("first", "other"))
     assert api.report(study=("other",)).studies == ("other",)
+
+
+@pytest.mark.parametrize("studies", [("first",), ("first", "second", "third")])
+def test_a_comparison_names_two_studies(studies: tuple[str, ...], tracking_uri: str) -> None:  # noqa: ARG001
+    """Neither one nor three."""
+    with pytest.raises(ConfigError, match=f"names {len(studies)} studies, .* write --compare FIRST,SECOND"):
+        api.report(compare=studies)
+
+
+def test_only_studies_of_the_storage_have_a_page(tracking_uri: str, tmp_path: Path) -> None:
+    """MLflow holds the costs of one alone; a comparison needs both in the storage."""
+    _study(tracking_uri, "first", 0.25)
+    assert api.report(study="first", out=tmp_path / "page.html").pages == ()
+    with pytest.raises(ConfigError, match="There is no study 'first' in this storage"):
+        api.report(compare=("first", "second"))
