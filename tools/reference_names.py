@@ -28,8 +28,8 @@ METRICS = {
     "changes": "of a promotion: number of changed tags and aliases; of a deployment: of changed devices",
     "params, macs, flops": "of one image at the architecture's input size; FLOPs = 2 x MACs",
     "model_size_bytes": "of the file that ships",
-    "load_ms, first_run_ms, peak_memory_bytes": "on the board: to open the file, to run it for the first time, "
-    "and the largest memory of the process",
+    "load_ms, first_run_ms, peak_memory_bytes": "on the board: to open the file, to run it first, and "
+    "the largest memory of the process",
     "board_drift, *_drift": "largest difference of outputs: board and host, or two steps of the export",
     "train_s, trial_s, epochs": "wall-clock seconds of the training and of all steps; trained epochs",
     "epoch/*": "the learning curve, by epoch",
