@@ -187,7 +187,7 @@ def _documents() -> list[str]:
 def test_documents_name_commands_and_entry_points_that_exist(document: str) -> None:
     """`mlflow_nas COMMAND` and `mlflow run . -e ENTRY`."""
     text = _read(document)
-    for name in set(re.findall(r"(?<!from )\bmlflow_nas ([a-z]+)", text)):
+    for name in set(re.findall(r"(?<!from )(?<!as )\bmlflow_nas ([a-z]+)", text)):
         _command(name)
     entry_points = {
         one for call in re.findall(r"mlflow run .*", text) for one in re.findall(r" -e (\w+)", call)

@@ -4,15 +4,12 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlflow_nas.api.results import SensitivityResult
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.config import EvaluateConfig, SensitivityConfig, work_root
 from mlflow_nas.errors import ConfigError
-
-if TYPE_CHECKING:
-    import onnx
 
 __all__ = ["sensitivity"]
 
@@ -48,9 +45,10 @@ def sensitivity(
         images = calibration_images(train, img_size=accuracy.img_size, count=chosen.images, seed=chosen.seed)
         with calibrated(chosen.onnx, images) as model:
             found = sorted(layer_sensitivities(model, images), key=lambda one: -one.output_error)
-            int8 = accuracy.of_model(model.quantized())
+            file = Path(folder) / "int8.onnx"
+            int8 = accuracy.of(model.write(file))
             rows = [
-                {**one._asdict(), **(accuracy.of_model(model.quantized(only=[one.layer])) if shown else {})}
+                {**one._asdict(), **(accuracy.of(model.write(file, only=[one.layer])) if shown else {})}
                 for one, shown in zip(found, _first(chosen.worst, len(found)), strict=True)
             ]
     chart = work_root() / "sensitivity" / f"{chosen.onnx.stem}.png"
@@ -86,12 +84,6 @@ class _Accuracy:
         loaded = open_detector(self._config, folder=folder)
         self.img_size = loaded.img_size
         self._val = load_split(self._config, eval_augmentations=loaded.eval_augmentations)
-
-    def of_model(self, model: "onnx.ModelProto") -> Mapping[str, Any]:
-        """Of a model that takes floats."""
-        path = self._folder / "one.onnx"
-        path.write_bytes(model.SerializeToString())
-        return self.of(path)
 
     def of(self, path: Path) -> Mapping[str, Any]:
         """Of a file."""

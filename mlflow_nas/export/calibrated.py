@@ -112,6 +112,11 @@ class CalibratedModel:
             node.name for node in source.graph.node if node.op_type in _WEIGHTED and node.name not in floats
         ]
 
+    def write(self, path: Path, *, only: Collection[str] = ()) -> Path:
+        """Write `quantized`, a file that takes floats, for comparison."""
+        onnx.save(self.quantized(only=only), path)
+        return path
+
     def quantized(self, *, only: Collection[str] = (), in_float: Collection[str] = ()) -> onnx.ModelProto:
         """The model with per-channel int8 weights and uint8 activations, as QuantizeLinear/DequantizeLinear.
 

@@ -43,13 +43,6 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
     training, device = config.training, _find_board(config)
     classes = config.data.classes
     weights = load_seed_weights(training.weights).for_classes(classes) if training.weights else None
-    # FastestDet's recipe is for comparison, and trains everything.
-    automatic = training.freeze == "auto" and training.recipe == "default"
-    recipe = named_recipe(
-        training.recipe,
-        freeze="none" if training.freeze == "auto" else training.freeze,
-        distillation=training.distillation,
-    )
     data = load_splits(
         config.data.uri,
         classes,
@@ -76,7 +69,11 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         epochs=training.epochs or default_epochs(len(data.train), training.batch_size),
         batch_size=training.batch_size,
         seed=config.seed,
-        recipe=recipe,
+        recipe=named_recipe(
+            training.recipe,
+            freeze="none" if training.freeze == "auto" else training.freeze,
+            distillation=training.distillation,
+        ),
         objectives=parse_objectives(search.objectives or (task.metrics[0], "latency_ms")),
         limits=parse_limits(search.limits),
         aspect=aspect,
@@ -85,7 +82,8 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         precision=config.quantization.precision,
         int8_input=config.quantization.input,
         max_int8_drop=config.quantization.max_drop,
-        freeze_unchanged=automatic,
+        # FastestDet's recipe is for comparison, and trains everything.
+        freeze_unchanged=training.freeze == "auto" and training.recipe == "default",
         trainer=TrainerSettings(**training.trainer.settings()),
         threads=training.threads,
         given=given if not isinstance(config, TrainConfig) else None,

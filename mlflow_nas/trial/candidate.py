@@ -207,13 +207,20 @@ class Candidate:
     @property
     def shipped_file(self) -> Path:
         """The file that ships and is measured: the int8 one where there is one."""
-        return self.entries["quantize"].file(INT8_FILE) if "quantize" in self.entries else self.fp32_file
+        return self._shipped[0].file(self._shipped[1])
 
     @property
     def shipped_digest(self) -> str:
         """SHA-256 of the file that ships."""
-        name, file = ("quantize", INT8_FILE) if "quantize" in self.entries else ("export", FP32_FILE)
-        return self.entries[name].digests[file]
+        return self._shipped[0].digests[self._shipped[1]]
+
+    @property
+    def _shipped(self) -> tuple[Entry, str]:
+        """The step that made it, and its name there."""
+        for step in ("repair", "quantize"):
+            if step in self.entries:
+                return self.entries[step], INT8_FILE
+        return self.entries["export"], FP32_FILE
 
     @property
     def latency(self) -> Latency | None:

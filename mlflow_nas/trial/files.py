@@ -10,7 +10,7 @@ from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import check_parity
 from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, Candidate
 
-__all__ = ["export", "export_inputs", "quantization_inputs", "quantize"]
+__all__ = ["export", "export_inputs", "quantization_choices", "quantization_inputs", "quantize"]
 
 PARITY_IMAGES = 2
 PARITY_ATOL = 5e-3
@@ -70,8 +70,12 @@ def quantize(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
         candidate.fp32_file,
         folder / INT8_FILE,
         calibration=candidate.calibration,
-        choices=Quantization(
-            input=candidate.context.int8_input, float_modules=candidate.context.space.float_modules
-        ),
+        choices=quantization_choices(candidate),
     )
     return {}
+
+
+def quantization_choices(candidate: Candidate) -> Quantization:
+    """Options of the shipped file."""
+    context = candidate.context
+    return Quantization(input=context.int8_input, float_modules=context.space.float_modules)

@@ -9,10 +9,10 @@ from typing import Any
 
 from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.tasks import evaluate_network, evaluate_outputs
-from mlflow_nas.trial.agreement import check_board_outputs, check_int8_accuracy
+from mlflow_nas.trial.agreement import check_board_outputs
 from mlflow_nas.trial.candidate import DETECTIONS_FILE, Candidate
 
-__all__ = ["evaluate", "evaluation_inputs", "measure", "measurement_inputs"]
+__all__ = ["evaluate", "evaluate_file", "evaluation_inputs", "measure", "measurement_inputs"]
 
 _log = logging.getLogger(__name__)
 
@@ -21,39 +21,34 @@ BOARD_IMAGES = 2
 
 
 def evaluation_inputs(candidate: Candidate) -> Mapping[str, object]:
-    """Inputs of `evaluate`: files, validation images, tolerance of the int8 file."""
+    """Inputs of `evaluate`: files, validation images."""
     return {
         "shipped": candidate.shipped_digest,
         "weights": candidate.trained_digest,
         "val": candidate.context.val.digest,
         "img_size": candidate.img_size,
-        "max_int8_drop": candidate.max_int8_drop,
         "classes": candidate.class_indexes,
         "onnxruntime": version("onnxruntime"),
     }
 
 
 def evaluate(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
-    """Accuracy of the float network, and of the file that ships, whose outputs are kept.
-
-    Raises:
-        CandidateError: quantization costs too much accuracy.
-    """
+    """Accuracy of the float network, and of the file that ships, whose outputs are kept."""
     task, classes = candidate.context.task, candidate.class_indexes
     fp32 = evaluate_network(candidate.final_network, candidate.data, task=task, classes=classes)
-    accuracy = evaluate_outputs(
-        OnnxDetector(candidate.shipped_file),
+    return {"metrics": {**evaluate_file(candidate, candidate.shipped_file, folder), **fp32}}
+
+
+def evaluate_file(candidate: Candidate, file: Path, folder: Path) -> dict[str, float]:
+    """Accuracy of a candidate's file on val; its outputs are kept in the folder."""
+    return evaluate_outputs(
+        OnnxDetector(file),
         candidate.data.batches("val"),
-        task=task,
+        task=candidate.context.task,
         names=candidate.context.val.classes,
-        classes=classes,
+        classes=candidate.class_indexes,
         record=folder / DETECTIONS_FILE,
     )
-    objective = task.metrics[0]
-    check_int8_accuracy(
-        fp32=fp32[f"{objective}_fp32"], int8=accuracy[objective], max_drop=candidate.max_int8_drop
-    )
-    return {"metrics": {**accuracy, **fp32}}
 
 
 def measurement_inputs(candidate: Candidate, reference: Candidate) -> Mapping[str, object]:

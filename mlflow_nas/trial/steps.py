@@ -27,6 +27,7 @@ from mlflow_nas.trial.given_candidate import GivenCandidate
 from mlflow_nas.trial.limits import check_limits, screening_limits
 from mlflow_nas.trial.listener import Listener, Silent
 from mlflow_nas.trial.measurement import evaluate, evaluation_inputs, measure, measurement_inputs
+from mlflow_nas.trial.repair import needs_repair, repair, repair_inputs
 from mlflow_nas.trial.training import train, training_inputs
 from mlflow_nas.types import Architecture, Role, TrialResult, TrialState
 
@@ -78,7 +79,14 @@ EVALUATE = Step(
     run=evaluate,
     inputs=evaluation_inputs,
     outputs={"detections": DETECTIONS_FILE},
-    version=2,
+    version=3,
+)
+REPAIR = Step(
+    name="repair",
+    run=repair,
+    inputs=repair_inputs,
+    outputs={"int8": INT8_FILE, "detections": DETECTIONS_FILE},
+    applies=needs_repair,
 )
 MEASURE = Step(
     name="measure",
@@ -87,7 +95,7 @@ MEASURE = Step(
     version=2,
 )
 
-STEPS = (COUNT, SCREEN, TRAIN, EXPORT, QUANTIZE, EVALUATE, MEASURE)
+STEPS = (COUNT, SCREEN, TRAIN, EXPORT, QUANTIZE, EVALUATE, REPAIR, MEASURE)
 _SEED_STEPS, _UNTRAINED_STEPS = ("count", "train"), ("screen", "train")
 
 
@@ -263,7 +271,7 @@ def time_steps(context: StudyContext, architecture: Architecture) -> dict[str, f
         timed = replace(context, cache=StepCache(Path(folder)), max_int8_drop=1.0)
         _reference(timed)
         candidate = Candidate(context=timed, architecture=architecture, is_trained=False)
-        for step in (EXPORT, QUANTIZE, EVALUATE, MEASURE):
+        for step in (EXPORT, QUANTIZE, EVALUATE, REPAIR, MEASURE):
             if step.applies(candidate):
                 candidate.run(step)
     return {name: entry.seconds for name, entry in candidate.entries.items()}

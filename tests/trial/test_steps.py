@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +16,7 @@ from tiny_space import TinyDetector, tiny_space
 
 from mlflow_nas.board import FakeBoard
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError, MachineError
+from mlflow_nas.export import Repair
 from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.space import SearchSpace, SeedWeights, build_detector, load_seed_weights, save_weights
 from mlflow_nas.train import Recipe
@@ -273,11 +274,42 @@ def test_a_board_that_refuses_a_file_fails_the_candidate(copied: Path) -> None:
     assert "map" in result.metrics
 
 
-def test_a_file_that_loses_too_much_by_quantization_fails(copied: Path) -> None:
-    """The sentence has the figures, the bound and the setting."""
+def _repairs(monkeypatch: pytest.MonkeyPatch, accuracies: Sequence[float]) -> None:
+    """As many repaired files, copies of the float one, of these accuracies."""
+    left = iter(accuracies)
+
+    def repairs(fp32: Path, folder: Path, **_: object) -> Iterator[Repair]:
+        for number in range(len(accuracies)):
+            yield Repair(Path(shutil.copy(fp32, folder / f"{number}.onnx")), ("layer",) * number)
+
+    def evaluate_file(_candidate: object, _file: Path, folder: Path) -> dict[str, float]:
+        (folder / "detections.npz").write_bytes(b"")
+        return {"map": next(left), "map_50": 1.0}
+
+    monkeypatch.setattr("mlflow_nas.trial.repair.repairs", repairs)
+    monkeypatch.setattr("mlflow_nas.trial.repair.evaluate_file", evaluate_file)
+
+
+def test_a_file_that_loses_too_much_by_quantization_fails(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After all repairs: the sentence has the best figure, the bound and the setting."""
+    _repairs(monkeypatch, [0.3, 0.25])
     result = run_trial(open_context(copied, max_int8_drop=-1.0), SMALL)
     assert result.state == "failed"
-    assert "while -1 is allowed. Raise quantization.max_drop" in str(result.error)
+    assert re.search(r"in float included: 0\.300 instead of .*while -1 is allowed", str(result.error))
+    assert "Raise quantization.max_drop" in str(result.error)
+    assert not list((copied / "cache/repair").glob("*/*.onnx"))
+
+
+def test_a_repaired_file_is_the_one_that_ships(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first that keeps the accuracy: it is measured, with its own figures and detections."""
+    _repairs(monkeypatch, [0.3, 2.0, 2.5])
+    result = run_trial(open_context(copied, max_int8_drop=-1.0), SMALL)
+    assert (result.state, result.metrics["map"], result.metrics["float_layers"]) == ("complete", 2.0, 1)
+    assert result.artefacts["int8"].parent == result.artefacts["detections"].parent
+    assert result.artefacts["int8"].read_bytes() == result.artefacts["fp32"].read_bytes()
+    assert list(result.seconds)[-2:] == ["repair", "measure"]
 
 
 def test_an_objective_that_the_board_does_not_measure_is_the_users_mistake(copied: Path) -> None:
