@@ -29,8 +29,10 @@ PLAN = "nas.plan"
 """Attribute of the study: the route that it follows, forecast and actual duration of the last call."""
 
 
-def forecast_of(config: SearchConfig, context: "StudyContext", *, budget_s: float) -> "Forecast":
-    """The forecast of a search in this context.
+def forecast_of(
+    config: SearchConfig, context: "StudyContext", *, budget_s: float, prepared: bool = False
+) -> "Forecast":
+    """The forecast of a search in this context; of a prepared study without the latencies of references.
 
     Raises:
         CandidateError: the baseline can't be trained or measured.
@@ -48,6 +50,7 @@ def forecast_of(config: SearchConfig, context: "StudyContext", *, budget_s: floa
         finalists=count + 1 if count else 0,
         has_seed=given or bool(config.training.seed_epochs),
         latency_samples=min(config.search.latency_samples, context.space.size),
+        **({"references": 0} if prepared else {}),
     )
     return make_forecast(
         context,
@@ -74,7 +77,7 @@ def follow(config: SearchConfig, search: "Search", *, began: float) -> SearchCon
         return config
     search.display.stage("forecast")
     left_s = config.search.budget_s - (time.monotonic() - began)
-    forecast = forecast_of(config, search.context, budget_s=left_s)
+    forecast = forecast_of(config, search.context, budget_s=left_s, prepared=True)
     known = (search.get(PLAN) or {}).get("route")
     route = next((one for one in forecast.routes if one.name == known), forecast.route)
     search.deadline = began + config.search.budget_s - route.finalists.mean

@@ -34,6 +34,7 @@ class Workload:
         finalists: trainings to the end, the baseline's included.
         has_seed: the candidates start from a whole trained network.
         latency_samples: measured latencies that the predicted ones are fitted on.
+        references: latencies that are measured before the trials: none of a study that is prepared.
     """
 
     size: int
@@ -41,6 +42,7 @@ class Workload:
     finalists: int
     has_seed: bool
     latency_samples: int
+    references: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,11 @@ def _supernet(timings: Timings, work: Workload) -> Route:
 
 def _overhead(timings: Timings, work: Workload) -> Span:
     """The seed network, the latencies of the references, the finalists."""
-    return timings.seed + Span.exactly(3 * timings.latency_s) + timings.finalist.times(work.finalists)
+    return (
+        timings.seed
+        + Span.exactly(work.references * timings.latency_s)
+        + timings.finalist.times(work.finalists)
+    )
 
 
 def _fitting(timings: Timings, work: Workload, before: Span) -> int:

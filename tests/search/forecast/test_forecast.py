@@ -82,6 +82,13 @@ def test_the_budget_decides_the_way(
     assert reason in because
 
 
+def test_a_prepared_study_has_measured_its_references() -> None:
+    """Three latencies less."""
+    before, after = (make_routes(TIMINGS, replace(WORK, references=count))[0] for count in (3, 0))
+    at_equal_trials = after.seconds.mean - 60 * (after.trials - before.trials)
+    assert before.seconds.mean - at_equal_trials == pytest.approx(30)
+
+
 def test_without_a_seed_network_there_is_no_supernet() -> None:
     """Its weights are those of a trained one."""
     names = [one.name for one in make_routes(TIMINGS, replace(WORK, has_seed=False))]
