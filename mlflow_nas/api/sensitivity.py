@@ -32,7 +32,7 @@ def sensitivity(
     """
     chosen = read_settings(SensitivityConfig, settings, options, config)
     from mlflow_nas.data import calibration_images, load_dataset
-    from mlflow_nas.export import calibrated, is_quantized, layer_sensitivities
+    from mlflow_nas.export import Quantization, calibrated, is_quantized, layer_sensitivities
     from mlflow_nas.report import sensitivity_png
 
     start, data = time.perf_counter(), chosen.data
@@ -43,7 +43,8 @@ def sensitivity(
         fp32 = accuracy.of(chosen.onnx)
         train = load_dataset(data.uri, "train", data.classes, on_bad_image=data.on_bad_image)
         images = calibration_images(train, img_size=accuracy.img_size, count=chosen.images, seed=chosen.seed)
-        with calibrated(chosen.onnx, images) as model:
+        choices = Quantization(float_modules=chosen.float_modules)
+        with calibrated(chosen.onnx, images, choices) as model:
             found = sorted(layer_sensitivities(model, images), key=lambda one: -one.output_error)
             file = Path(folder) / "int8.onnx"
             int8 = accuracy.of(model.write(file))

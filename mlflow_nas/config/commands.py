@@ -147,6 +147,11 @@ class SensitivityConfig(CommandConfig):
         description="Training images that ranges are found on, and outputs compared on",
         json_schema_extra=option("images"),
     )
+    float_modules: Names = Field(
+        (),
+        description="Module paths that stay in float, comma-separated",
+        json_schema_extra=option("float_modules"),
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description=_SEED)
     data: DataSection = DataSection()
 
