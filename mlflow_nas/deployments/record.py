@@ -36,13 +36,15 @@ def recording(
         run_id: the run that `mlflow run` made; None makes one where a device was changed.
 
     Yields:
-        Adds one change.
+        Adds one change; the same version once more is none.
     """
     changes: list[dict[str, object]] = []
 
     def add(device: str, before: Manifest | None, after: Manifest | None, why: str) -> None:
         verification = (after or {}).get("verification", {})
         versions = {"before": _version(before), "after": _version(after)}
+        if versions["before"] == versions["after"]:
+            return  # deployed again: it was verified, and nothing was changed
         changes.append({"device": device, "name": deployment, **versions, "why": why, **verification})
 
     try:

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,9 +77,10 @@ def start(storage: Path, folder: Path, tracking_uri: str) -> BaseProcess:
 
 
 def kill(processes: Iterable[BaseProcess]) -> None:
-    """Without a warning."""
+    """Without a warning; one that has just finished is left alone."""
     for process in processes:
-        os.kill(process.pid or 0, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process.pid or 0, signal.SIGKILL)
     for process in processes:
         process.join()
 
