@@ -198,9 +198,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mlflow_stack() -> Iterator["MlflowStack"]:
     """A server with logins on PostgreSQL and an S3 API; in CI its absence is a failure, elsewhere a skip."""
-    from mlflow_stack import running_stack  # here, so that only its tests wait for the imports
+    from mlflow_stack import has_postgres, running_stack  # here, so that only its tests wait for the imports
 
-    if not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")) and not os.environ.get("CI"):
+    if not has_postgres() and not os.environ.get("CI"):
         pytest.skip("PostgreSQL is missing (Debian: apt-get install postgresql)")
     with running_stack() as stack:
         yield stack

@@ -89,6 +89,23 @@ def running_stack(*options: str) -> Iterator[MlflowStack]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def has_postgres() -> bool:
+    """Whether PostgreSQL's programs are installed."""
+    return any(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """URI of an empty database of a PostgreSQL server on loopback."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder.chmod(0o755)
+    try:
+        with _postgres(folder) as database:
+            yield database
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

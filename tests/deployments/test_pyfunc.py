@@ -4,8 +4,13 @@ import base64
 import io
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +78,14 @@ def logged(file: Path, tracking_uri: str) -> str:
     return f"models:/{log_model(client, run_id, model_content(files), [file], dataset=None)}"
 
 
-def _png() -> bytes:
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
     packed = io.BytesIO()
-    Image.fromarray(PIXELS).save(packed, "PNG")
+    Image.fromarray(pixels).save(packed, "PNG")
     return packed.getvalue()
+
+
+def _png() -> bytes:
+    return _encoded(PIXELS)
 
 
 def test_mlflow_loads_it_and_takes_images_in_every_form(logged: str, tmp_path: Path) -> None:
@@ -133,3 +142,68 @@ def test_mlflow_models_predict_prints_answers(logged: str, tracking_uri: str, tm
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["predictions"][0]["classes"] == ["green"]
+
+
+@pytest.mark.slow  # starts MLflow's scoring server
+def test_mlflow_models_serve_answers_requests(logged: str, tracking_uri: str) -> None:
+    """An image as base64 in, the answer out; the threshold is a parameter of the request."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", logged, "--env-manager", "local"]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri}
+    server = subprocess.Popen(
+        [*command, "-p", url.rpartition(":")[2]], env=environment, start_new_session=True
+    )
+    try:
+        _wait_until_it_answers(f"{url}/ping", server)
+        table = {"columns": ["image"], "data": [[base64.b64encode(_png()).decode()]]}
+        request = urllib.request.Request(  # noqa: S310 - this machine's
+            f"{url}/invocations",
+            json.dumps({"dataframe_split": table, "params": {"threshold": 0.0}}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - this machine's
+            (answer,) = json.load(response)["predictions"]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+    assert answer["classes"][0] == "green"
+    assert sorted(answer["classes"]) == sorted(CLASSES)
+
+
+def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        assert server.poll() is None, "the server ended"
+        assert time.monotonic() < deadline, "the server does not answer"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - this machine's
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+
+
+@pytest.mark.slow  # imports MLflow's evaluators
+def test_mlflow_evaluates_the_model_on_a_table(logged: str) -> None:
+    """Its answers' first classes against labels, by MLflow's own metrics."""
+    model = mlflow.pyfunc.load_model(logged)
+    colours = {"red": (200, 10, 10), "green": (10, 200, 10), "blue": (10, 10, 200)}
+    images = [np.full((8, 8, 3), colour, np.uint8) for colour in colours.values()]
+    texts = [base64.b64encode(_encoded(image)).decode() for image in images]
+    table = pd.DataFrame({"image": [*texts, texts[0]], "label": [*colours, "blue"]})
+
+    def classify(images: pd.DataFrame) -> list[str]:
+        return [answer["classes"][0] for answer in model.predict(images, params={"threshold": 0.0})]
+
+    with mlflow.start_run():
+        result = mlflow.models.evaluate(
+            classify,
+            table,
+            targets="label",
+            model_type="classifier",
+            evaluators=["default"],
+            evaluator_config={"log_model_explainability": False},
+        )
+    assert result.metrics["accuracy_score"] == pytest.approx(0.75)
