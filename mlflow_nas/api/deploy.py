@@ -1,6 +1,6 @@
 """`mlflow_nas deploy`: a model version to a device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,12 @@ __all__ = ["as_deployed", "deploy"]
 
 
 def deploy(
-    settings: DeployConfig | None = None, /, *, config: Path | str | None = None, **options: object
+    settings: DeployConfig | None = None,
+    /,
+    *,
+    config: Path | str | None = None,
+    on_step: Callable[[str], None] = lambda _step: None,
+    **options: object,
 ) -> DeployResult:
     """Make a model version the active one on a device, new or updated.
 
@@ -21,6 +26,7 @@ def deploy(
     Args:
         settings: the configuration; None for keywords.
         config: a YAML file with further settings.
+        on_step: called with the name of each step.
         options: settings by option or dotted name.
 
     Raises:
@@ -50,6 +56,7 @@ def deploy(
         ),
         trigger="deploy",
         run_id=take_project_run_id(),
+        on_step=on_step,
     )
     return as_deployed(manifest)
 

@@ -164,7 +164,9 @@ def pin(*, as_json: bool, **options: Any) -> None:
 @main.command(cls=ConfigCommand, config=DeployConfig)
 def deploy(*, as_json: bool, **options: Any) -> None:
     """Make a model version the active one on a device."""
-    run_command(lambda: api.deploy(**options), as_json=as_json, show=formats.format_deploy)
+    run_command(
+        lambda: api.deploy(on_step=_print_step, **options), as_json=as_json, show=formats.format_deploy
+    )
 
 
 @main.command(cls=ConfigCommand, config=RollbackConfig)

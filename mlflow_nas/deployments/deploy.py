@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def deploy(
     mode: Mode = "either",
     trigger: str = "python",
     run_id: str | None = None,
+    on_step: Callable[[str], None] = lambda _step: None,
 ) -> dict[str, Any]:
     """Make a model version the active one on a device, or on a group of them, one after the other.
 
@@ -71,6 +73,7 @@ def deploy(
         mode: "create" refuses a name that exists, "update" one that does not.
         trigger: by which the call came, for the record.
         run_id: the run that has the record; None makes one.
+        on_step: called with the name of each step.
 
     Returns:
         The manifest on the device; for a group the first one, with all of them under `devices`.
@@ -90,11 +93,13 @@ def deploy(
         tempfile.TemporaryDirectory() as folder,
         recording(client, deployment, trigger=trigger, run_id=run_id) as add,
     ):
+        on_step(f"fetch {redact(uri)}")
         release = _fetch(client, uri, Path(folder), deployment)
         url = publish(release, options.via) if options.via else None
         boards = {one.name for one in target.devices}
 
         def step(one: Device) -> Change:
+            on_step(f"verify on {one.name}, then switch")
             change = deploy_release(
                 one, release, name=deployment, mode=mode, options=options, measured_on=boards, url=url
             )

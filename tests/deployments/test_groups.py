@@ -139,10 +139,13 @@ def test_a_group_is_rolled_back_one_device_after_the_other(
 
 
 def test_commands_take_groups(edge: Any, register: Register) -> None:
-    """`mlflow_nas deploy` and `rollback` list the changed devices."""
+    """`mlflow_nas deploy` and `rollback` list the changed devices, and name their steps before."""
     assert edge
-    made = api.deploy(device="group/doors", atomic="true")
+    steps: list[str] = []
+    made = api.deploy(device="group/doors", atomic="true", on_step=steps.append)
     assert format_deploy(made).endswith("on gate-b.")
+    assert steps[0].startswith("fetch models:/person-detector")
+    assert steps[-1] == "verify on gate-b, then switch"
     register(**{"nas.board": "gate-a"})
     api.deploy(model="models:/person-detector/2", device="gate-a")
     api.deploy(model="models:/person-detector/1", device="gate-a", force="true")
