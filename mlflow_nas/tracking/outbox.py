@@ -158,12 +158,10 @@ def abandoned(root: Path, known: Collection[Path]) -> Iterator[Outbox]:
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:
-    """Write JSON whole or not at all."""
-    temporary = path.with_suffix(".tmp")
+    """Write JSON; what a kill leaves half written is no JSON, and is passed over."""
     try:
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(path)
+        path.write_bytes(json.dumps(content).encode())
     except OSError:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         raise

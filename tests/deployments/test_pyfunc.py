@@ -151,7 +151,8 @@ def test_mlflow_models_serve_answers_requests(logged: str, tracking_uri: str) ->
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", logged, "--env-manager", "local"]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # as an activated environment
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri, "PATH": programs}
     server = subprocess.Popen(
         [*command, "-p", url.rpartition(":")[2]], env=environment, start_new_session=True
     )
@@ -204,6 +205,6 @@ def test_mlflow_evaluates_the_model_on_a_table(logged: str) -> None:
             targets="label",
             model_type="classifier",
             evaluators=["default"],
-            evaluator_config={"log_model_explainability": False},
+            evaluator_config={"default": {"log_model_explainability": False}},
         )
     assert result.metrics["accuracy_score"] == pytest.approx(0.75)

@@ -54,7 +54,7 @@ def test_what_a_kill_left_half_written_is_passed_over(tmp_path: Path) -> None:
     for number in range(3):
         box.append({"n": number})
     (tmp_path / "1" / "00000002.json").write_text('{"n": ')
-    (tmp_path / "1" / "00000004.tmp").write_text('{"n": 3')
+    (tmp_path / "1" / "00000004.json").write_text('{"n": 3')
     _die(box)
     (adopted,) = abandoned(tmp_path, set())
     assert _contents(adopted) == [0, 2]
