@@ -31,7 +31,7 @@ $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml .ci/setup
 
 demo: setup ## search, promote and deploy once, on generated scenes; ends in a report
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P trials=5 \
-		-P set="training.seed_epochs=30 finalists.count=2 finalists.epochs=8 finalists.speedup=1.2"
+		-P set="training.seed_epochs=25 finalists.count=2 finalists.epochs=8 finalists.speedup=1.2"
 
 test: setup ## run the tests that need no server, browser or board, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile -m "not services and not board and not slow"

@@ -79,7 +79,7 @@ def conclude(
     given = known and session.with_files(known)
     results = _with_test_metrics(session, [_with_speedup(one, given) for one in session.store.results()])
     front = front_of(results, context.objectives)
-    finalists = _measured(session, finalists, given)
+    finalists = _measured(session, results, finalists, given)
     complete = [one for one in finalists if one.state == "complete"]
     shipped = complete or [session.with_files(one) for one in front]
     for result in shipped:
@@ -126,12 +126,16 @@ def conclude(
 
 
 def _measured(
-    session: Session, finalists: Sequence[TrialResult], given: TrialResult | None
+    session: Session,
+    results: Sequence[TrialResult],
+    finalists: Sequence[TrialResult],
+    given: TrialResult | None,
 ) -> list[TrialResult]:
     """The finalists with their files, their speed-up as it is known now, and intervals."""
     with_files = [session.with_files(_with_speedup(one, given)) for one in finalists]
     noise = seed_noise_of(session.store, session.context.task.metrics[0])
-    return with_intervals(session.context, with_files, given, seed_sd=noise)
+    reference = _reference(results, with_files, given)
+    return with_intervals(session.context, with_files, reference, seed_sd=noise)
 
 
 def _not_registered(waiting: int) -> str:

@@ -18,25 +18,28 @@ _SUFFIXES = ("_ci_low", "_ci_high", "_difference", "_seed_sd")
 def with_intervals(
     context: StudyContext,
     results: Sequence[TrialResult],
-    given: TrialResult | None,
+    reference: TrialResult | None,
     *,
     seed_sd: float | None = None,
 ) -> list[TrialResult]:
-    """Results with the interval of their accuracy, and of its difference to the detector as given.
+    """Results with the interval of their accuracy, and of its difference to the reference's.
 
-    Adds, for the task's objective such as `map`, `map_ci_low`, `map_ci_high`, and with a given detector
+    Adds, for the task's objective such as `map`, `map_ci_low`, `map_ci_high`, and with a reference
     `map_difference`, `map_difference_ci_low`, `map_difference_ci_high`. A result whose outputs are not on
     this machine stays as it is.
 
     Args:
         context: of the study.
         results: trained with one seed each.
-        given: the detector as given, which no seed has moved.
+        reference: what they are compared with: the detector as given, which no seed has moved, or one of the
+            results; None for no comparison.
         seed_sd: standard deviation over seeds, which is added to the draws and kept as `map_seed_sd`; None
             where it is not known.
     """
-    reference = None if given is None else _draws(context, given)
-    return [_with_interval(context, one, given, reference, seed_sd) for one in results]
+    draws = None if reference is None else _draws(context, reference)
+    if draws is not None and reference is not None and reference.role != "reference":
+        draws = _with_seed_noise(draws, seed_sd, seed=1)
+    return [_with_interval(context, one, reference, draws, seed_sd) for one in results]
 
 
 def interval_metrics(result: TrialResult) -> dict[str, float]:
@@ -47,27 +50,33 @@ def interval_metrics(result: TrialResult) -> dict[str, float]:
 def _with_interval(
     context: StudyContext,
     result: TrialResult,
-    given: TrialResult | None,
-    reference: NDArray[np.float64] | None,
+    reference: TrialResult | None,
+    reference_draws: NDArray[np.float64] | None,
     seed_sd: float | None,
 ) -> TrialResult:
     draws = _draws(context, result)
     if draws is None:
         return result
     name = context.task.metrics[0]
-    if seed_sd is not None:  # images and seeds are independent: their variances add up
-        draws = draws + np.random.default_rng(0).normal(0, seed_sd, draws.shape)
+    draws = _with_seed_noise(draws, seed_sd, seed=0)
     low, high = interval(draws)
     added = {f"{name}_ci_low": low, f"{name}_ci_high": high}
     added |= {} if seed_sd is None else {f"{name}_seed_sd": seed_sd}
-    if given is not None and reference is not None:
-        low, high = interval(draws - reference)
+    if reference is not None and reference_draws is not None and result is not reference:
+        low, high = interval(draws - reference_draws)
         added |= {
-            f"{name}_difference": result.metrics[name] - given.metrics[name],
+            f"{name}_difference": result.metrics[name] - reference.metrics[name],
             f"{name}_difference_ci_low": low,
             f"{name}_difference_ci_high": high,
         }
     return replace(result, metrics={**result.metrics, **added})
+
+
+def _with_seed_noise(draws: NDArray[np.float64], seed_sd: float | None, *, seed: int) -> NDArray[np.float64]:
+    """Images and seeds are independent: their variances add up."""
+    if seed_sd is None:
+        return draws
+    return draws + np.random.default_rng(seed).normal(0, seed_sd, draws.shape)
 
 
 def _draws(context: StudyContext, result: TrialResult) -> NDArray[np.float64] | None:

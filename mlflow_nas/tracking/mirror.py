@@ -110,10 +110,11 @@ class Mirror:
         """
         self._epochs[trial.uid] = self._epochs.get(trial.uid, 0) + 1
         points = as_points(self._ordered(metrics), _now_ms(), step=epoch, prefix=names.CURVE)
+        # A kill loses epochs that are not delivered: those of a resumed training, and reconcile, add them.
         if trial.uid in self._resumed:
-            self._post("write", trial, curve=points)
+            self._post("write", trial, in_memory=True, curve=points)
         else:
-            self._post("write", trial, points=points)
+            self._post("write", trial, in_memory=True, points=points)
 
     def finish_trial(self, trial: TrialRun, result: TrialResult) -> None:
         """Write a trial's result and end its run; epochs that MLflow lacks are added to the curve."""
@@ -234,11 +235,12 @@ class Mirror:
         *,
         files: Sequence[Path] = (),
         tags: Mapping[str, str] | None = None,
+        in_memory: bool = False,
         **values: Any,
     ) -> None:
         texts = {name: redact(value) for name, value in (tags or {}).items()}
         event = Event(kind=kind, trial=trial, time_ms=_now_ms(), tags=texts, **values)
-        self._outbox.append(event.as_json(), files)
+        self._outbox.append(event.as_json(), files, in_memory=in_memory)
         self._sender.call()
 
     def _delivery_of(self, box: Outbox) -> Delivery | None:

@@ -52,6 +52,7 @@ class Outbox:
         self._warned = False
         self._next = 1
         self._waiting: deque[int] = deque()
+        self._in_memory: dict[int, Mapping[str, Any]] = {}
 
     @classmethod
     def adopt(cls, folder: Path) -> "Outbox | None":
@@ -71,19 +72,26 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def append(self, event: Mapping[str, object], files: Sequence[Path] = ()) -> None:
+    def append(
+        self, event: Mapping[str, object], files: Sequence[Path] = (), *, in_memory: bool = False
+    ) -> None:
         """Add an event at the end.
 
         Args:
             event: JSON values.
             files: stored with it (linked, else copied), so that the originals may be removed.
+            in_memory: until `close`, which stores it where it still waits: a kill loses it.
         """
         with self._guard:
             number, self._next = self._next, self._next + 1
             try:
                 self._open()
                 self._keep(number, files)
-                _write(self._path(number), {**event, "files": [path.name for path in files]})
+                whole = {**event, "files": [path.name for path in files]}
+                if in_memory:
+                    self._in_memory[number] = whole
+                else:
+                    _write(self._path(number), whole)
             except OSError as fault:
                 self._discard(number)
                 if not self._warned:
@@ -101,7 +109,9 @@ class Outbox:
         """The waiting events, the oldest first; an event that can't be read is dropped."""
         for number in list(self._waiting):
             try:
-                event = json.loads(self._path(number).read_text(encoding="utf-8"))
+                event = self._in_memory.get(number) or json.loads(
+                    self._path(number).read_text(encoding="utf-8")
+                )
             except (OSError, ValueError):
                 self.remove(number)
                 continue
@@ -116,6 +126,9 @@ class Outbox:
 
     def close(self) -> None:
         """Release the folder; an empty one is removed."""
+        for number, event in self._in_memory.items():
+            with suppress(OSError):
+                _write(self._path(number), event)
         if self._lock.is_locked and not self._waiting:
             shutil.rmtree(self.folder, ignore_errors=True)
             Path(self._lock.lock_file).unlink(missing_ok=True)
@@ -138,6 +151,8 @@ class Outbox:
                 shutil.copyfile(path, kept)
 
     def _discard(self, number: int) -> None:
+        if self._in_memory.pop(number, None) is not None:
+            return
         with suppress(OSError):  # a file that stays is delivered twice, which changes nothing
             self._path(number).unlink(missing_ok=True)
         if (files := self._files(number)).is_dir():

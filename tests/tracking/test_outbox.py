@@ -1,4 +1,6 @@
 import logging
+import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,35 @@ def test_what_a_kill_left_half_written_is_passed_over(tmp_path: Path) -> None:
     (adopted,) = abandoned(tmp_path, set())
     assert _contents(adopted) == [0, 2]
     assert len(adopted) == 2
+
+
+def _fill(folder: Path) -> Outbox:
+    """Three events, the second one in memory."""
+    box = Outbox(folder / "1", {})
+    for number in range(3):
+        box.append({"n": number}, in_memory=number == 1)
+    return box
+
+
+def _fill_and_die(folder: Path) -> None:
+    _fill(folder)
+    os._exit(1)
+
+
+def test_an_event_in_memory_is_stored_at_the_end(tmp_path: Path) -> None:
+    """In its place; a kill loses it, and it alone."""
+    box = _fill(tmp_path / "closed")
+    assert not (tmp_path / "closed/1/00000002.json").exists()
+    assert _contents(box) == [0, 1, 2]
+    box.close()
+    killed = multiprocessing.get_context("fork").Process(target=_fill_and_die, args=(tmp_path / "killed",))
+    killed.start()
+    killed.join()
+    left = {folder: next(abandoned(tmp_path / folder, set())) for folder in ("closed", "killed")}
+    assert {folder: _contents(box) for folder, box in left.items()} == {
+        "closed": [0, 1, 2],
+        "killed": [0, 2],
+    }
 
 
 def test_a_delivered_outbox_disappears(tmp_path: Path) -> None:
