@@ -144,6 +144,7 @@ def test_entry_points_are_what_logs_a_run_or_changes_something() -> None:
             "select",
             "profile",
             "promote",
+            "register",
             "deploy",
             "rollback",
             "report",

@@ -23,6 +23,7 @@ ENTRY_POINTS = {
     "select": "select",
     "profile": "profile",
     "promote": "promote",
+    "register": "register",
     "deploy": "deploy",
     "rollback": "rollback",
     "report": "report",
@@ -134,7 +135,11 @@ def _mlproject() -> str:
         lines = [f"  {entry_point}:", "    parameters:"]
         lines += [f'      {one}: {{type: string, default: ""}}' for one in parameters]
         lines += ["    command: >-", f"      python -m mlflow_nas {name}"]
-        lines += [f"      --{one.replace('_', '-')} {{{one}}}" for one in parameters]
+        arguments = {one.option for one in commands[name].settings.values() if one.is_argument}
+        lines += [
+            f"      {{{one}}}" if one in arguments else f"      --{one.replace('_', '-')} {{{one}}}"
+            for one in parameters
+        ]
         parts.append("\n".join(lines))
     return "\n\n".join(parts).replace("entry_points:\n\n", "entry_points:\n") + "\n"
 
