@@ -145,7 +145,9 @@ def measure_given(context: StudyContext, listener: Listener | None = None) -> Tr
         context=context, architecture=context.space.baseline, listener=listener or Silent()
     )
     state, error = _run(candidate, [step for step in STEPS if step.name not in _UNTRAINED_STEPS])
-    return _result(candidate, state, role="reference", number=None, error=error)
+    result = _result(candidate, state, role="reference", number=None, error=error)
+    own = {"speedup": 1.0} if "speedup" in result.metrics else {}  # others are relative to it
+    return replace(result, metrics={**result.metrics, **own})
 
 
 def _run(candidate: Candidate, steps: Sequence[Step]) -> tuple[TrialState, str | None]:

@@ -410,6 +410,7 @@ def test_a_given_detector_is_measured_as_it_is(tmp_path: Path) -> None:
     context = open_context(tmp_path, given=given)
     result = measure_given(context)
     assert (result.key, result.role, result.state) == ("as-given", "reference", "complete")
+    assert result.metrics["speedup"] == 1
     assert {path.split("/")[0] for path in entries(tmp_path)} == {"export", "quantize", "evaluate", "measure"}
     assert OnnxDetector(result.artefacts["int8"]).img_size == (96, 96)
     slower = Latency(p50_ms=2, p90_ms=2, p99_ms=2, min_ms=2, mean_ms=2, cv=0, runs=9, board="b", ratio=0.5)
