@@ -9,6 +9,7 @@ __all__ = ["copy_documents"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 COPIED = (".md", ".png", ".gif", ".jsonl")
+LINKED = ("LICENSE", "Makefile", "deploy/device/detect.py")
 
 
 def copy_documents(target: Path) -> list[Path]:
@@ -18,7 +19,7 @@ def copy_documents(target: Path) -> list[Path]:
     listed = subprocess.run(git, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
     copies = []
     for name in listed:
-        if name.endswith(COPIED) or name in ("LICENSE", "Makefile"):
+        if name.endswith(COPIED) or name in LINKED or name.startswith("examples/"):
             copy = target / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             copies.append(Path(shutil.copy(PROJECT / name, copy)))

@@ -172,7 +172,7 @@ def _entry_point(name: str) -> list[str]:
 def _options(command: ConfigCommand) -> list[str]:
     settings = command.settings
     own = [one for one in settings.values() if one.option or not one.section]
-    sections = dict.fromkeys(one.section for one in settings.values() if one.section)
+    sections = dict.fromkeys(one.section.partition(".")[0] for one in settings.values() if one.section)
     links = ", ".join(f"[{name}](configuration.md#{name})" for name in sections)
     table = _table(("option", "value", "default", "meaning"), [_row(one.flag, one) for one in own])
     return [table, f"Sections: {links}."] if links else [table]
