@@ -38,7 +38,7 @@ class Table(NamedTuple):
 
 
 def _no_network(_architecture: Architecture, _classes: int) -> NoReturn:
-    raise NotImplementedError
+    raise ValueError("the table holds no networks")
 
 
 def _space() -> SearchSpace:

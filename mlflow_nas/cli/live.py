@@ -77,7 +77,7 @@ class LiveLines:
             self.draw()
 
     def _write(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # the terminal is gone: the work goes on
+        with suppress(OSError, ValueError):  # the terminal is gone, the work continues
             self._stream.write(text)
             self._stream.flush()
 

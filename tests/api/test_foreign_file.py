@@ -78,7 +78,7 @@ def test_a_file_from_elsewhere_is_evaluated_registered_and_deployed(
 
 
 def test_a_classifier_file_is_not_evaluated_on_boxes(tmp_path: Path) -> None:
-    """What a file does is told from its output; the data must be of that task."""
+    """A file's output says its task; the data must be of that task."""
     from mlflow_nas.export import export_onnx
 
     network = Classifier(2, width=4).eval()

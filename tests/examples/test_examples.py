@@ -49,14 +49,14 @@ def test_an_example_is_short(example: str) -> None:
 def test_a_detector_is_searched_to_the_device(
     user_folder: UserFolder, penn_fudan: Path, example: str
 ) -> None:
-    """Pedestrians in photographs."""
+    """Pedestrians in real images."""
     data = {"data": f"coco:{penn_fudan}", "classes": "person"}
     _is_complete(user_folder, _search(user_folder, example, **data), "map")
 
 
 @pytest.mark.slow  # trains MobileNetV3 of 224 x 224 pixels
 def test_a_classifier_is_searched_to_the_device(user_folder: UserFolder, crops: Path) -> None:
-    """Persons and vehicles, cut out of photographs."""
+    """Persons and vehicles, cut out of real images."""
     data = {"data": f"folder:{crops}", "classes": "person,vehicle", "epochs": 4}
     result = _search(user_folder, "mobilenet_classifier.py", **data)
     _is_complete(user_folder, result, "top1")

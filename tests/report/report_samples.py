@@ -48,7 +48,7 @@ def rows(*boxes: tuple[float, ...]) -> NDArray[np.float32]:
 
 
 def match(*, hits: int = 0, false: int = 0, missed: int = 0) -> ImageMatch:
-    """An image with so many of each."""
+    """An image with these numbers of hits, missed and false boxes."""
     box = (0.0, 10.0, 20.0, 30.0, 40.0, 0.9)
     return ImageMatch(
         hits=rows(*[box] * hits),

@@ -52,15 +52,9 @@ DTYPES = {
 }
 
 
-def load(
-    model: str,
-    threads: int,
-    cores: Sequence[int] = (),
-    providers: Sequence[tuple[str, dict[str, str]]] = (("CPUExecutionProvider", {}),),
-    profile: str = "",
-) -> tuple[Any, Run]:
-    """As `open_session`; the model has run once already."""
-    session, run = open_session(model, threads, cores, providers, profile)
+def load(model: str, **settings: Any) -> tuple[Any, Run]:
+    """As `open_session`, with its arguments; the model has run once already."""
+    session, run = open_session(model, **settings)
     with refusals():
         run()
     return session, run
