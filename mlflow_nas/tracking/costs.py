@@ -74,7 +74,7 @@ def study_costs(client: MlflowClient, experiment: str, study: str) -> StudyCosts
 def _terms(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     terms: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
-        if name.startswith(names.COST):
-            estimator, _, term = name.removeprefix(names.COST).partition("/")
+        estimator, slash, term = name.removeprefix(names.COST).partition("/")
+        if name.startswith(names.COST) and slash:  # `cost.finalists_s` is no strategy's
             terms.setdefault(estimator, {})[term] = float(value)
     return terms
