@@ -20,7 +20,7 @@ __all__ = ["OnBadImage", "to_records"]
 OnBadImage: TypeAlias = Literal["refuse", "skip"]
 
 _NAMED = 5
-_MEMORY_BYTES = 1024**3
+_MEMORY_BYTES = 512 * 1024**2
 """Decoded images of one split stay in memory up to this size; others are decoded again when they are read."""
 
 

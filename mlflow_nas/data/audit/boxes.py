@@ -71,14 +71,16 @@ def check_boxes(annotation: Annotation, boxes: NDArray[np.float32], size: ImageS
     """
     findings, image_id = Findings(), annotation.image_id
     height, width = size
+    if _all_usable(boxes, width, height):  # as of most images
+        repeated = find_repeated(boxes, np.array(annotation.labels), np.array(annotation.ignore))
+        if not repeated.any():
+            return CheckedBoxes(boxes, ~repeated, 0, findings)
     sides = np.array([width, height, width, height], dtype=np.float32)
     clipped = np.clip(boxes, np.float32(0), sides)
     empty = ~np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
     usable = np.all(clipped[:, 2:] > clipped[:, :2], axis=1) & ~empty
     labels, ignore = np.array(annotation.labels), np.array(annotation.ignore)
     repeated = find_repeated(np.where(usable[:, None], clipped, 0), labels, ignore)
-    if np.array_equal(clipped, boxes) and usable.all() and not repeated.any():
-        return CheckedBoxes(clipped, usable, 0, findings)
     outside = ~empty & ~usable
     reach = np.abs(boxes - clipped)
     masks = {
@@ -92,6 +94,14 @@ def check_boxes(annotation: Annotation, boxes: NDArray[np.float32], size: ImageS
             findings.add(kind, image_id, image=annotation.path, box=_as_box(boxes[index]))
     odd = empty | outside | (reach > _FAR_OUT * sides).any(axis=1)
     return CheckedBoxes(clipped, usable & ~repeated, int(odd.sum()), findings)
+
+
+def _all_usable(boxes: NDArray[np.float32], width: int, height: int) -> bool:
+    low, high = boxes[:, :2], boxes[:, 2:]
+    if not len(boxes):
+        return True
+    right, bottom = high.max(axis=0)
+    return bool(low.min() >= 0 and right <= width and bottom <= height and (high > low).all())
 
 
 def check_units(

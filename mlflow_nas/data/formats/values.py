@@ -7,6 +7,7 @@ __all__ = ["flag", "number", "shown", "whole_value"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MAX_CHARACTERS = 64
+_TOO_LARGE = 1 << 1000
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 _SHOWN = 60
 _MAX_PARTS = 20
@@ -38,9 +39,9 @@ def number(value: object, name: str) -> float:
     Raises:
         ValueError: it is none.
     """
+    if type(value) is int and -_TOO_LARGE < value < _TOO_LARGE:
+        return float(value)
     if isinstance(value, str) and len(value) <= _MAX_CHARACTERS and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 1000:
         value = float(value)
     if not isinstance(value, float) or not math.isfinite(value):
         raise ValueError(f"{name} {shown(value)} is no finite number")
@@ -68,7 +69,7 @@ def flag(value: object, name: str) -> bool:
     Raises:
         ValueError: it is none of these.
     """
-    if value is None or isinstance(value, bool):
+    if value is None or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
     text = str(value).strip().lower() if isinstance(value, str) else ""
     if isinstance(value, str) and text in _FLAGS:
