@@ -10,6 +10,8 @@ from mlflow_nas import api
 from mlflow_nas.cli import formats
 from mlflow_nas.cli.options import ConfigCommand
 from mlflow_nas.cli.output import reserve_streams, run_command
+from mlflow_nas.cli.progress import with_progress
+from mlflow_nas.cli.steps import with_steps
 from mlflow_nas.config import (
     BoardsConfig,
     CachePruneConfig,
@@ -63,32 +65,36 @@ def main() -> None:
 @main.command(cls=ConfigCommand, config=SearchConfig)
 def search(*, as_json: bool, **options: Any) -> None:
     """Search architectures, promote the Pareto front, deploy the champion (entry point main)."""
-    from mlflow_nas.cli.progress import Bar
-
-    run_command(lambda: api.search(progress=Bar(), **options), as_json=as_json, show=formats.format_search)
+    run_command(
+        with_progress(lambda bar: api.search(progress=bar, **options)),
+        as_json=as_json,
+        show=formats.format_search,
+    )
 
 
 @main.command(cls=ConfigCommand, config=SearchConfig)
 def finish(*, as_json: bool, **options: Any) -> None:
     """Train the best of a study to the end, promote and deploy; takes the options of its search."""
-    from mlflow_nas.cli.progress import Bar
-
-    run_command(lambda: api.finish(progress=Bar(), **options), as_json=as_json, show=formats.format_search)
+    run_command(
+        with_progress(lambda bar: api.finish(progress=bar, **options)),
+        as_json=as_json,
+        show=formats.format_search,
+    )
 
 
 @main.command(cls=ConfigCommand, config=SearchConfig)
 def plan(*, as_json: bool, **options: Any) -> None:
     """Forecast a search within --budget and recommend its way; takes the options of the search."""
-    run_command(lambda: api.plan(**options), as_json=as_json, show=formats.format_plan)
+    run_command(with_steps(lambda _steps: api.plan(**options)), as_json=as_json, show=formats.format_plan)
 
 
 @main.command(cls=ConfigCommand, config=SelectConfig)
 def select(*, as_json: bool, **options: Any) -> None:
     """Select the estimation strategy of a search, on trained samples of a study or on a table."""
-    from mlflow_nas.cli.progress import Bar
-
     run_command(
-        lambda: api.select(progress=Bar(), on_step=_print_step, **options),
+        with_progress(
+            lambda bar: api.select(progress=bar, on_step=lambda name: bar.step(None, name), **options)
+        ),
         as_json=as_json,
         show=formats.format_select,
     )
@@ -97,16 +103,20 @@ def select(*, as_json: bool, **options: Any) -> None:
 @main.command(cls=ConfigCommand, config=TrainConfig)
 def train(*, as_json: bool, **options: Any) -> None:
     """Train, quantize and time one architecture, as one run."""
-    from mlflow_nas.cli.progress import Steps
-
-    run_command(lambda: api.train(listener=Steps(), **options), as_json=as_json, show=formats.format_train)
+    run_command(
+        with_steps(lambda steps: api.train(listener=steps, **options)),
+        as_json=as_json,
+        show=formats.format_train,
+    )
 
 
 @main.command(cls=ConfigCommand, config=EvaluateConfig)
 def evaluate(*, as_json: bool, **options: Any) -> None:
     """Measure the accuracy of a model: a state dict, an MLflow model or an ONNX file, float or int8."""
     run_command(
-        lambda: api.evaluate(on_step=_print_step, **options), as_json=as_json, show=formats.format_evaluate
+        with_steps(lambda steps: api.evaluate(on_step=steps.step, **options)),
+        as_json=as_json,
+        show=formats.format_evaluate,
     )
 
 
@@ -114,45 +124,57 @@ def evaluate(*, as_json: bool, **options: Any) -> None:
 def profile(*, as_json: bool, **options: Any) -> None:
     """Show the time of each module of a model on a board, in float and int8."""
     run_command(
-        lambda: api.profile(on_step=_print_step, **options), as_json=as_json, show=formats.format_profile
+        with_steps(lambda steps: api.profile(on_step=steps.step, **options)),
+        as_json=as_json,
+        show=formats.format_profile,
     )
 
 
 @main.command(cls=ConfigCommand, config=SensitivityConfig)
 def sensitivity(*, as_json: bool, **options: Any) -> None:
     """Show what int8 costs in each layer of a float detector."""
-    run_command(lambda: api.sensitivity(**options), as_json=as_json, show=formats.format_sensitivity)
+    run_command(
+        with_steps(lambda _steps: api.sensitivity(**options)),
+        as_json=as_json,
+        show=formats.format_sensitivity,
+    )
 
 
 @main.command(cls=ConfigCommand, config=FocusConfig)
 def focus(*, as_json: bool, **options: Any) -> None:
     """Suggest a search space of the choices that act on the bottleneck."""
-    run_command(lambda: api.focus(**options), as_json=as_json, show=formats.format_focus)
+    run_command(with_steps(lambda _steps: api.focus(**options)), as_json=as_json, show=formats.format_focus)
 
 
 @main.command(cls=ConfigCommand, config=BoardsConfig)
 def boards(*, as_json: bool, **options: Any) -> None:
     """List the devices, their state and their hardware."""
-    run_command(lambda: api.boards(**options), as_json=as_json, show=formats.format_boards)
+    run_command(with_steps(lambda _steps: api.boards(**options)), as_json=as_json, show=formats.format_boards)
 
 
 @main.command(cls=ConfigCommand, config=DoctorConfig)
 def doctor(*, as_json: bool, **options: Any) -> None:
     """Show what is missing on a device and the command that fixes it; exit code 1 when it can't be used."""
-    result = run_command(lambda: api.doctor(**options), as_json=as_json, show=formats.format_doctor)
+    result = run_command(
+        with_steps(lambda _steps: api.doctor(**options)), as_json=as_json, show=formats.format_doctor
+    )
     sys.exit(0 if result.ready else 1)
 
 
 @main.command(cls=ConfigCommand, config=PromoteConfig)
 def promote(*, as_json: bool, **options: Any) -> None:
     """Recompute the Pareto front of a registered model; set tags and aliases."""
-    run_command(lambda: api.promote(**options), as_json=as_json, show=formats.format_promote)
+    run_command(
+        with_steps(lambda _steps: api.promote(**options)), as_json=as_json, show=formats.format_promote
+    )
 
 
 @main.command(cls=ConfigCommand, config=RegisterConfig)
 def register(*, as_json: bool, **options: Any) -> None:
     """Measure any ONNX model as a search measures its own, register it, and promote."""
-    run_command(lambda: api.register(**options), as_json=as_json, show=formats.format_register)
+    run_command(
+        with_steps(lambda _steps: api.register(**options)), as_json=as_json, show=formats.format_register
+    )
 
 
 @main.command(cls=ConfigCommand, config=PinConfig)
@@ -165,27 +187,33 @@ def pin(*, as_json: bool, **options: Any) -> None:
 def deploy(*, as_json: bool, **options: Any) -> None:
     """Make a model version the active one on a device."""
     run_command(
-        lambda: api.deploy(on_step=_print_step, **options), as_json=as_json, show=formats.format_deploy
+        with_steps(lambda steps: api.deploy(on_step=steps.step, **options)),
+        as_json=as_json,
+        show=formats.format_deploy,
     )
 
 
 @main.command(cls=ConfigCommand, config=RollbackConfig)
 def rollback(*, as_json: bool, **options: Any) -> None:
     """Make the previous version active again on a device."""
-    run_command(lambda: api.rollback(**options), as_json=as_json, show=formats.format_rollback)
+    run_command(
+        with_steps(lambda _steps: api.rollback(**options)), as_json=as_json, show=formats.format_rollback
+    )
 
 
 @main.command(cls=ConfigCommand, config=ReportConfig)
 def report(*, as_json: bool, **options: Any) -> None:
     """Write the page of a study: what to ship and why; compare costs and results of searches."""
-    run_command(lambda: api.report(**options), as_json=as_json, show=formats.format_report)
+    run_command(with_steps(lambda _steps: api.report(**options)), as_json=as_json, show=formats.format_report)
 
 
 @main.command(cls=ConfigCommand, config=CompareConfig)
 def compare(*, as_json: bool, **options: Any) -> None:
     """Draw two detectors' boxes and times side by side on images or a video, as a GIF or MP4 file."""
     run_command(
-        lambda: api.compare(on_step=_print_step, **options), as_json=as_json, show=formats.format_compare
+        with_steps(lambda steps: api.compare(on_step=steps.step, **options)),
+        as_json=as_json,
+        show=formats.format_compare,
     )
 
 
@@ -256,9 +284,7 @@ def data() -> None:
 @data.command(cls=ConfigCommand, config=DataCheckConfig)
 def check(*, as_json: bool, **options: Any) -> None:
     """Show what is left out of a data set, and what is suspicious; exit code 2 when commands refuse it."""
-    result = run_command(lambda: api.data_check(**options), as_json=as_json, show=formats.format_data_check)
+    result = run_command(
+        with_steps(lambda _steps: api.data_check(**options)), as_json=as_json, show=formats.format_data_check
+    )
     sys.exit(0 if result.usable else 2)
-
-
-def _print_step(step: str) -> None:
-    click.echo(step, err=True)

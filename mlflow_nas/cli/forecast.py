@@ -2,12 +2,16 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["TimeLeft", "format_seconds"]
+__all__ = ["Interval", "TimeLeft", "format_interval", "format_seconds", "time_of"]
 
 REST_IN_EPOCHS = 3
 """Until a trial has ended, its export, evaluation and latency are forecast to take this many epochs."""
+
+Interval = tuple[float, float]
+"""Seconds, two standard deviations to each side of the mean."""
 
 
 @dataclass(slots=True)
@@ -22,8 +26,8 @@ class TimeLeft:
     epochs_s: list[float] = field(default_factory=list)
     rests_s: list[float] = field(default_factory=list)
 
-    def of(self, *, epochs: int, trials: int, workers: int) -> tuple[float, float] | None:
-        """The interval of the time left, two standard deviations wide to each side; None before an epoch.
+    def of(self, *, epochs: int, trials: int, workers: int) -> dict[str, Interval]:
+        """Kind of work to the interval of its time left, `all` first; nothing before an epoch.
 
         Args:
             epochs: that are left.
@@ -31,17 +35,36 @@ class TimeLeft:
             workers: that share them.
         """
         if not self.epochs_s:
-            return None
-        epoch_s = statistics.fmean(self.epochs_s)
-        rest_s = statistics.fmean(self.rests_s) if self.rests_s else REST_IN_EPOCHS * epoch_s
-        total_s = epochs * epoch_s + trials * rest_s
-        apart_s = 2 * math.sqrt(epochs * _variance(self.epochs_s) + trials * _variance(self.rests_s))
-        busy = max(workers, 1)
-        return max(total_s - apart_s, 0.0) / busy, (total_s + apart_s) / busy
+            return {}
+        rests_s = self.rests_s or [REST_IN_EPOCHS * statistics.fmean(self.epochs_s)]
+        parts = {"training": (epochs, self.epochs_s), "export to latency": (trials, rests_s)}
+        return {
+            "all": time_of(list(parts.values()), workers=workers),
+            **{name: time_of([part], workers=workers) for name, part in parts.items()},
+        }
 
 
-def _variance(values: list[float]) -> float:
+def time_of(parts: Sequence[tuple[int, Sequence[float]]], *, workers: int = 1) -> Interval:
+    """The interval of work whose units were timed.
+
+    Args:
+        parts: units that are left of each kind, and the seconds of its measured units.
+        workers: that share them.
+    """
+    mean_s = sum(count * statistics.fmean(measured) for count, measured in parts)
+    apart_s = 2 * math.sqrt(sum(count * _variance(measured) for count, measured in parts))
+    busy = max(workers, 1)
+    return max(mean_s - apart_s, 0.0) / busy, (mean_s + apart_s) / busy
+
+
+def _variance(values: Sequence[float]) -> float:
     return statistics.variance(values) if len(values) > 1 else 0.0
+
+
+def format_interval(interval: Interval) -> str:
+    """04:10 to 06:20, or one time where both are about the same."""
+    low, high = (format_seconds(one) for one in interval)
+    return f"about {high}" if interval[1] - interval[0] < 0.1 * interval[1] else f"{low} to {high}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -13,19 +13,27 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import click
 
-from mlflow_nas.cli.live import LogHandler
 from mlflow_nas.cli.signals import Stopper
 from mlflow_nas.config import keep_mlflow_quiet
 from mlflow_nas.errors import ConfigError, NasError
 from mlflow_nas.redact import redact
 
-__all__ = ["reserve_streams", "run_command", "write_result"]
+__all__ = ["LogHandler", "reserve_streams", "run_command", "write_result"]
 
 BROKEN_PIPE = 141
 """Exit code of a process that SIGPIPE ended."""
 
 _CHATTY = ("pytorch_lightning", "lightning", "alembic", "mlflow", "faster_coco_eval", "torch", "httpx")
 _OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+
+
+class LogHandler(logging.StreamHandler[Any]):
+    """Writes to what standard error is at that moment: a display shows messages above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 class JsonResult(Protocol):

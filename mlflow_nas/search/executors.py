@@ -10,6 +10,7 @@ import queue
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from logging.handlers import QueueHandler
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
@@ -127,6 +128,8 @@ class ProcessExecutor:
                 return finished
             if name == "failure":
                 self._failure = self._failure or args[0]
+            elif name == "message":
+                _log_here(args[0])
             else:
                 getattr(self._progress, name)(*args)
                 finished += name == "trial_finished"
@@ -154,6 +157,21 @@ def _killed(code: int, workers: int) -> MachineError:
     )
 
 
+def _log_here(record: logging.LogRecord) -> None:
+    """A message of a worker, by the levels of this process."""
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+class _Messages(QueueHandler):
+    """Sends a worker's log to its parent, which shows it above its display."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Send one message."""
+        self.queue.put_nowait(("message", (record,)))
+
+
 class _Sender:
     """A callback that sends a worker's events to its parent."""
 
@@ -169,6 +187,7 @@ def _worker(
 ) -> None:
     """The process of one worker."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # its parent has died
+    logging.getLogger().addHandler(_Messages(events))
     try:
         session = open_session(config, index=index, workers=workers, parent=parent)
         try:

@@ -24,8 +24,13 @@ class Progress(Protocol):
             known: results of the trials that have finished before this call.
         """
 
-    def stage(self, name: str) -> None:
-        """Work outside of trials begins, such as the seed network's training."""
+    def stage(self, name: str, *, epochs: int = 0) -> None:
+        """Work outside of trials begins, such as the seed network's training.
+
+        Args:
+            name: what is shown.
+            epochs: of its training; 0 where there is none.
+        """
 
     def trial_started(self, claim: Claim) -> None:
         """A worker evaluates a trial."""
@@ -54,7 +59,7 @@ class NoProgress:
     ) -> None:
         """Nothing."""
 
-    def stage(self, name: str) -> None:
+    def stage(self, name: str, *, epochs: int = 0) -> None:
         """Nothing."""
 
     def trial_started(self, claim: Claim) -> None:

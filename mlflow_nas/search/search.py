@@ -65,7 +65,7 @@ class Search:
 
     def prepare(self) -> None:
         """Train the seed network and time the reference model, once per study."""
-        self.display.stage("preparation")
+        self.display.stage("preparation", epochs=self.session.config.training.seed_epochs)
         self.session.prepare(self.progress)
 
     def run(self, trials: int) -> list[TrialResult]:
@@ -201,7 +201,7 @@ class Search:
         run = trial_run(context, result.architecture, role=role, number=result.number)
         mirror = self.session.mirror
         mirror.start_trial(run)
-        self.display.stage(stage)
+        self.display.stage(stage, epochs=context.epochs)
         try:
             found = run_trial(
                 context, result.architecture, role=role, number=result.number, listener=self.progress

@@ -2,15 +2,18 @@
 
 import io
 import logging
-import time
+import re
+import sys
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from mlflow_nas.cli import progress as progress_module
-from mlflow_nas.cli.forecast import TimeLeft, format_seconds
-from mlflow_nas.cli.live import LiveLines, LogHandler
+from mlflow_nas.cli.forecast import TimeLeft, format_interval, format_seconds
+from mlflow_nas.cli.output import LogHandler
 from mlflow_nas.cli.progress import Bar
+from mlflow_nas.cli.steps import Steps
 from mlflow_nas.types import Objective, TrialResult
 
 OBJECTIVES = (Objective("map", "maximize"), Objective("latency_ms", "minimize"))
@@ -25,14 +28,6 @@ class Clock:
     def monotonic(self) -> float:
         """Seconds, as set."""
         return self.now_s
-
-
-class Terminal(io.StringIO):
-    """A terminal that keeps what was written."""
-
-    def isatty(self) -> bool:
-        """Whether it is one."""
-        return True
 
 
 @pytest.fixture
@@ -52,42 +47,68 @@ def _result(number: int, accuracy: float, latency_ms: float) -> TrialResult:
     return TrialResult(number=number, key="k", architecture={}, state="complete", metrics=metrics)
 
 
-def _search(clock: Clock, *, trials: int = 3) -> Bar:
+def _terminal(width: int = 120) -> Console:
+    """A terminal that keeps what was written."""
+    return Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, _environ={})
+
+
+def _file() -> Console:
+    """Standard error that goes into a file."""
+    return Console(file=io.StringIO(), _environ={})
+
+
+def _written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def _search(clock: Clock, console: Console | None = None, *, trials: int = 3) -> Bar:
     """A display of a study of which one trial was finished earlier."""
-    bar = Bar(_opened_s=clock.now_s)
+    bar = Bar(console or _terminal(), _opened_s=clock.now_s)
     bar.study(trials=trials, epochs=1, objectives=OBJECTIVES, known=[_result(0, 0.3, 9)])
     return bar
+
+
+def _lines(bar: Bar) -> list[str]:
+    """What a terminal shows now, without the bar's characters."""
+    with bar.console.capture() as capture:
+        bar.console.print(bar)
+    return [" ".join(re.sub("[━╸╺]", "", line).split()) for line in capture.get().splitlines()]
 
 
 def test_the_forecast_is_made_of_measured_epochs_and_trials(clock: Clock) -> None:
     """2 trials of 1 epoch are left: 20 s an epoch, first forecast as three for the rest, then measured."""
     bar = _search(clock)
-    assert "left" not in bar.lines()[0], "nothing is measured yet"
+    assert "left" not in " ".join(_lines(bar)), "nothing is measured yet"
     bar.trial_started(_trial(1))
     bar.step(_trial(1), "train")
     clock.now_s += 20
     bar.epoch(_trial(1), 1, {})
     # Left are one epoch of 20 s and two rests as long as three epochs.
-    assert bar.lines()[0].startswith(
-        "[########................] 1 of 3 trials  00:20 elapsed, about 02:20 left"
-    )
+    assert _lines(bar)[:2] == [
+        "1 of 3 trials 00:20 elapsed best map 0.300 front 1",
+        "about 02:20 left: training about 00:20, export to latency about 02:00",
+    ]
     bar.step(_trial(1), "measure")
     clock.now_s += 40
     bar.trial_finished(_trial(1), _result(1, 0.4, 12))
-    assert "2 of 3 trials  01:00 elapsed, about 01:00 left" in bar.lines()[0]
+    assert _lines(bar)[1] == "about 01:00 left: training about 00:20, export to latency about 00:40"
     bar.trial_started(_trial(2))
     clock.now_s += 60
     bar.trial_finished(_trial(2), _result(2, 0.1, 10))
-    assert bar.lines() == ["[########################] 3 of 3 trials  02:00 elapsed  best map 0.400  front 2"]
+    assert _lines(bar) == ["3 of 3 trials 02:00 elapsed best map 0.400 front 2"]
 
 
 def test_the_interval_of_the_time_left_follows_the_spread() -> None:
-    """Two standard deviations to each side, shared by the workers."""
+    """Two standard deviations to each side, shared by the workers; those of both kinds of work are added."""
     left = TimeLeft(epochs_s=[8.0, 12.0], rests_s=[5.0])
-    low, high = left.of(epochs=2, trials=1, workers=1) or (0, 0)
+    found = left.of(epochs=2, trials=1, workers=1)
+    low, high = found["all"]
     assert ((low + high) / 2, round(high - low)) == (25.0, 16)
-    assert left.of(epochs=2, trials=1, workers=2) == (low / 2, high / 2)
-    assert TimeLeft().of(epochs=2, trials=1, workers=1) is None
+    assert (found["export to latency"], sum(found["training"]) / 2) == ((5.0, 5.0), 20.0)
+    assert left.of(epochs=2, trials=1, workers=2)["all"] == (low / 2, high / 2)
+    assert TimeLeft().of(epochs=2, trials=1, workers=1) == {}
+    assert [format_interval(one) for one in ((60, 120), (118, 120))] == ["01:00 to 02:00", "about 02:00"]
 
 
 def test_each_worker_has_a_line(clock: Clock) -> None:
@@ -98,73 +119,109 @@ def test_each_worker_has_a_line(clock: Clock) -> None:
         bar.step(_trial(number), "train")
     clock.now_s += 10
     bar.epoch(_trial(1), 1, {})
-    assert bar.lines()[1:] == ["  trial 1, train, 1 epochs, 00:10", "  trial 2, train, 00:10"]
+    assert _lines(bar)[2:] == ["trial 1 train 1 of 1 epochs 00:10", "trial 2 train 00:10"]
     bar.trial_interrupted(_trial(1))
-    assert bar.lines()[1:] == ["  trial 2, train, 00:10"]
+    assert _lines(bar)[2:] == ["trial 2 train 00:10"]
+
+
+def test_of_many_workers_the_first_ones_are_shown(clock: Clock) -> None:
+    """The number of the others stands below them."""
+    bar = _search(clock, trials=20)
+    for number in range(1, 11):
+        bar.trial_started(_trial(number))
+    assert len(_lines(bar)) == 1 + 8 + 1
+    assert _lines(bar)[-1] == "and 2 trials more"
 
 
 def test_work_outside_of_trials_is_named(clock: Clock) -> None:
-    """The seed network's training, before the number of trials is known."""
-    bar = Bar(_opened_s=clock.now_s)
-    bar.stage("preparation")
+    """The seed network's training, with its own forecast, before the number of trials is known."""
+    bar = Bar(_terminal(), _opened_s=clock.now_s)
+    bar.stage("preparation", epochs=3)
     bar.step(None, "seed network")
     clock.now_s += 75
     bar.epoch(None, 1, {})
-    assert bar.lines() == ["preparing  01:15 elapsed", "  preparation, seed network, 1 epochs, 01:15"]
-
-
-def test_without_a_terminal_each_stage_and_trial_is_a_line(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """No character moves the cursor: the output of a CI job is readable."""
-    bar = _search(clock)
-    bar.stage("finalist 1 of 2")
-    bar.trial_started(_trial(1))
-    bar.step(_trial(1), "train")
-    bar.trial_finished(_trial(1), _result(1, 0.4, 12))
-    bar.close()
-    assert capsys.readouterr().err.splitlines() == [
-        "finalist 1 of 2",
-        "[################........] 2 of 3 trials: trial 1 complete, map 0.400, latency_ms 12.000",
+    assert _lines(bar) == [
+        "preparing 01:15 elapsed",
+        "preparation seed network 1 of 3 epochs 01:15 training about 02:30 left",
     ]
 
 
-def test_a_terminal_keeps_one_line(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The live lines are cleared at the end."""
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
+def test_work_after_the_trials_is_named_without_a_stage(clock: Clock) -> None:
+    """`select` scores with a strategy once the trials have ended."""
     bar = _search(clock)
-    bar.trial_started(_trial(1))
-    clock.now_s += 5
-    bar.close()
-    bar.close()
-    last = terminal.getvalue().rpartition("\x1b[J")[2]
-    assert last == "[########................] 1 of 3 trials in 00:05\n"
+    bar.step(None, "synflow")
+    assert _lines(bar)[-1] == "synflow 00:00"
 
 
-def test_messages_stand_above_the_live_lines() -> None:
-    """A warning is never written into a line that is drawn again."""
-    terminal = Terminal()
-    lines = LiveLines(terminal, lambda: ["working"], width=80)
-    lines.start()
-    lines.draw()
+def test_without_a_terminal_each_stage_and_trial_is_a_line(clock: Clock) -> None:
+    """No character moves the cursor and none is coloured: the output of a CI job is readable."""
+    console = _file()
+    with _search(clock, console) as bar:
+        bar.stage("finalist 1 of 2")
+        bar.trial_started(_trial(1))
+        bar.step(_trial(1), "train")
+        bar.trial_finished(_trial(1), _result(1, 0.4, 12))
+    assert _written(console).splitlines() == [
+        "finalist 1 of 2",
+        "2 of 3 trials: trial 1 complete, map 0.400, latency_ms 12.000",
+    ]
+
+
+def test_a_terminal_keeps_one_line(clock: Clock) -> None:
+    """The live lines are cleared at the end; before them the display shows that the command has started."""
+    console = _terminal()
+    with _search(clock, console) as bar:
+        assert _lines(bar)[-1] == "start 00:00"
+        bar.trial_started(_trial(1))
+        clock.now_s += 5
+        bar.close()
+    assert _written(console).endswith("\x1b[2K1 of 3 trials in 00:05\n")
+
+
+def test_messages_stand_above_the_live_lines(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning or a print of a library is never written into a line that is drawn again."""
+    console = _terminal()
+    monkeypatch.setattr("sys.stderr", console.file)
     handler = LogHandler()
-    handler.setStream(terminal)
-    handler.emit(logging.LogRecord("n", logging.WARNING, "p", 1, "careful", None, None))
-    lines.close()
-    assert "working\n\x1b[1A\r\r\x1b[Jcareful\nworking\n" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\x1b[J")
+    with _search(clock, console):
+        handler.emit(logging.LogRecord("n", logging.WARNING, "p", 1, "careful", None, None))
+        sys.stderr.write("printed\n")
+    assert re.search(r"\x1b\[2Kcareful\n.*elapsed", _written(console), re.DOTALL)
+    assert re.search(r"\x1b\[2Kprinted\n.*elapsed", _written(console), re.DOTALL)
+    handler.emit(logging.LogRecord("n", logging.WARNING, "p", 1, "afterwards", None, None))
+    assert _written(console).endswith("\nafterwards\n")
 
 
-def test_lines_are_cut_at_the_terminals_width_and_drawn_again() -> None:
-    """A longer one would wrap, and the cursor would not find its start; a long step does not look stuck."""
-    terminal = Terminal()
-    lines = LiveLines(terminal, lambda: ["x" * 100], width=20)
-    lines.start()
-    time.sleep(0.7)
-    lines.close()
-    drawn = terminal.getvalue()
-    assert drawn.startswith("x" * 19 + "\n")
+def test_a_narrow_terminal_wraps_no_drawn_line(clock: Clock) -> None:
+    """A line that the terminal wraps would be drawn again below itself."""
+    bar = _search(clock, _terminal(40))
+    bar.stage("finalist 1 of 2, " + "k" * 100)
+    with bar.console.capture() as capture:
+        bar.console.print(bar)
+    assert max(len(line) for line in capture.get().splitlines()) <= 40
+
+
+def test_steps_are_shown_with_their_time_on_a_terminal() -> None:
+    """Finished steps stay."""
+    console = _terminal()
+    with Steps(console) as steps:
+        steps.step("train")
+        steps.epoch(1, {})
+        steps.step("evaluate")
+    last = _written(console).rpartition("start")[2].splitlines()
+    assert [line.split() for line in last[1:3]] == [
+        ["train,", "1", "epochs", "0:00:00"],
+        ["evaluate", "0:00:00"],
+    ]
+
+
+def test_steps_are_silent_elsewhere() -> None:
+    """The output of a pipe is the result alone."""
+    console = _file()
+    with Steps(console) as steps:
+        steps.step("train")
+        steps.epoch(1, {})
+    assert _written(console) == ""
 
 
 def test_seconds_are_written_as_a_clock() -> None:

@@ -1,4 +1,4 @@
-"""Aligned tables, numbers and links."""
+"""Tables, numbers and links."""
 
 import shlex
 import sys
@@ -6,23 +6,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from mlflow_nas.redact import redact
 
 __all__ = ["format_percent", "format_size", "format_table", "format_ui", "format_value"]
 
+_UNLIMITED = 100_000
+"""Characters of a line that is not cut."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of the same columns, aligned; "(none)" without a row."""
+    """Rows of the same columns, aligned; "(none)" without a row.
+
+    A terminal gets it as wide as it is, where long texts wrap; a file or a pipe gets a line per row.
+    """
     if not rows:
         return "(none)"
-    cells = [list(rows[0]), *([format_value(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
+    for name in rows[0]:
+        is_text = any(isinstance(row[name], str) for row in rows)
+        table.add_column(Text(name), overflow="fold", no_wrap=not is_text)
+    for row in rows:
+        table.add_row(*(Text(format_value(value)) for value in row.values()))
+    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def format_value(value: object) -> str:
