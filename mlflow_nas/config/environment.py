@@ -125,7 +125,7 @@ def devices_file() -> Path | None:
 
 
 def keep_mlflow_quiet() -> None:
-    """Switch off MLflow's progress bars and what it tells of runs and tables, unless the user has set them."""
+    """Switch off MLflow's progress bars and what it prints of runs and tables, unless the user set them."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")

@@ -10,7 +10,6 @@ import queue
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from logging.handlers import QueueHandler
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from mlflow_nas.search.loop import Callback
 from mlflow_nas.search.plan import Plan
 from mlflow_nas.search.progress import Progress
 from mlflow_nas.search.session import Session, open_session
+from mlflow_nas.search.worker_output import EVENTS, send_output, show_output, silenced
 from mlflow_nas.trial import Silent
 
 __all__ = ["Executor", "LocalExecutor", "ProcessExecutor"]
@@ -128,8 +128,8 @@ class ProcessExecutor:
                 return finished
             if name == "failure":
                 self._failure = self._failure or args[0]
-            elif name == "message":
-                _log_here(args[0])
+            elif name in EVENTS:
+                show_output(*args)
             else:
                 getattr(self._progress, name)(*args)
                 finished += name == "trial_finished"
@@ -157,21 +157,6 @@ def _killed(code: int, workers: int) -> MachineError:
     )
 
 
-def _log_here(record: logging.LogRecord) -> None:
-    """A message of a worker, by the levels of this process."""
-    logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
-
-
-class _Messages(QueueHandler):
-    """Sends a worker's log to its parent, which shows it above its display."""
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Send one message."""
-        self.queue.put_nowait(("message", (record,)))
-
-
 class _Sender:
     """A callback that sends a worker's events to its parent."""
 
@@ -187,12 +172,14 @@ def _worker(
 ) -> None:
     """The process of one worker."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # its parent has died
-    logging.getLogger().addHandler(_Messages(events))
     try:
-        session = open_session(config, index=index, workers=workers, parent=parent)
+        with silenced():
+            session = open_session(config, index=index, workers=workers, parent=parent)
         try:
-            session.prepare(Silent())
-            _work(session, plan, [_Sender(events)], lambda _evaluated: not stop.is_set())
+            with silenced():
+                session.prepare(Silent())
+            with send_output(events):
+                _work(session, plan, [_Sender(events)], lambda _evaluated: not stop.is_set())
         finally:
             session.close()
     except KeyboardInterrupt:

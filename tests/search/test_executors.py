@@ -1,24 +1,56 @@
 """Executors: what several processes send to their parent."""
 
 import logging
+import queue
+import sys
+import warnings
 
 import pytest
 
-from mlflow_nas.config import SearchConfig
-from mlflow_nas.search import NoProgress
-from mlflow_nas.search.executors import ProcessExecutor, _Messages
+from mlflow_nas.search.worker_output import EVENTS, send_output, show_output, silenced
 
 
-def test_a_workers_messages_are_logged_by_its_parent(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def events() -> "queue.Queue[tuple[str, tuple[logging.LogRecord | str]]]":
+    """The queue of a worker, and no handler left behind."""
+    return queue.Queue()
+
+
+@pytest.fixture(autouse=True)
+def _root_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers that a worker adds to the root logger are removed."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", logging.getLogger().handlers.copy())
+
+
+def _worker() -> None:
+    logging.getLogger("chatty").warning("advice")
+    logging.getLogger("mlflow_nas.search").warning("careful, %d", 3)
+    sys.stdout.write("printed\n")
+    warnings.warn("of a library", stacklevel=1)
+
+
+def test_a_workers_output_is_shown_by_its_parent(
+    events: "queue.Queue[tuple[str, tuple[logging.LogRecord | str]]]",
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the parent's levels: its display stands below them, and libraries that it silences stay silent."""
-    executor = ProcessExecutor(SearchConfig(), 2, NoProgress())
-    handler = _Messages(executor._events)
-    monkeypatch.setattr(logging.getLogger("chatty"), "level", logging.ERROR)
-    for name, text in (("chatty", "advice"), ("mlflow_nas.search", "careful, %d")):
-        handler.handle(
-            logging.LogRecord(name, logging.WARNING, "p", 1, text, (3,) if "%" in text else (), None)
-        )
-    assert executor._show_events() == 0
+    """By the parent's levels: libraries that it silences stay silent, and their warnings are dropped."""
+    with send_output(events):
+        _worker()
+    caplog.clear()
+    logging.getLogger("chatty").setLevel(logging.ERROR)
+    monkeypatch.setattr(logging.getLogger(), "handlers", logging.getLogger().handlers[:-1])
+    while not events.empty():
+        name, args = events.get()
+        assert name in EVENTS
+        show_output(*args)
     assert caplog.messages == ["careful, 3"]
+    assert capsys.readouterr().err == "printed\n"
+
+
+def test_a_worker_opens_a_study_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its parent has printed the same."""
+    with silenced():
+        _worker()
+    assert capfd.readouterr() == ("", "")
