@@ -1,6 +1,7 @@
 """Frames of video files, read and written by OpenCV where it is installed."""
 
 import importlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["frames_per_s", "opencv", "read_video", "write_mp4"]
+
+_QUIET = "-8"
+"""FFmpeg's AV_LOG_QUIET."""
 
 
 def read_video(path: Path, *, most: int) -> Iterator[NDArray[np.uint8]]:
@@ -73,11 +77,13 @@ def _open(cv2: Any, path: Path) -> Any:
 
 
 def opencv() -> Any:
-    """The module of OpenCV.
+    """The module of OpenCV, without the log of its codecs: an error here says what they say.
 
     Raises:
         ConfigError: it is not installed.
     """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         return importlib.import_module("cv2")
     except ImportError as error:

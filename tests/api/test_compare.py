@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mlflow_nas import api
+from mlflow_nas.api.video import frames_per_s, read_video, write_mp4
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import export_onnx
 from mlflow_nas.report import FramePanel, draw_frame, write_gif
@@ -83,6 +84,65 @@ def test_what_can_not_be_compared_is_refused(
     given = {"images": images, "models": detectors, "out": tmp_path / "clip.gif", **options}
     with pytest.raises(ConfigError, match=message):
         api.compare(**{name: value for name, value in given.items() if value is not None})
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A video of 6 frames at 12 frames a second, each of one grey."""
+    path = tmp_path / "door.mp4"
+    frames = (np.full((120, 160, 3), 40 * place, np.uint8) for place in range(6))
+    assert write_mp4(frames, path, rate=12.0) == 6
+    return path
+
+
+def test_a_video_gives_a_video_of_its_rate(detectors: list[str], video: Path, tmp_path: Path) -> None:
+    """Frame by frame, about as bright as they were, as many as are asked for."""
+    out = tmp_path / "clip.mp4"
+    found = api.compare(video=video, models=detectors, out=out, max_frames=4, threshold=0.99)
+    shown = list(read_video(out, most=100))
+    assert (found.frames, len(shown), frames_per_s(out)) == (4, 4, 12.0)
+    assert [frame.shape for frame in shown] == [(394, 966, 3)] * 4
+    greys = [float(frame[100:200, 100:200].mean()) for frame in shown]
+    assert np.allclose(greys, [0, 40, 80, 120], atol=8)
+
+
+def test_a_videos_colours_are_kept(tmp_path: Path) -> None:
+    """OpenCV's frames are BGR, ours RGB."""
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = 200
+    write_mp4([red], tmp_path / "red.mp4", rate=5.0)
+    (shown,) = read_video(tmp_path / "red.mp4", most=5)
+    assert np.allclose(shown.mean(axis=(0, 1)), [200, 0, 0], atol=8)
+
+
+def test_a_video_gives_a_gif_and_images_a_video(
+    detectors: list[str], video: Path, images: Path, tmp_path: Path
+) -> None:
+    """The format is that of --out."""
+    gif, mp4 = tmp_path / "clip.gif", tmp_path / "clip.mp4"
+    assert api.compare(video=video, models=detectors, out=gif).frames == 6
+    assert api.compare(images=images, models=detectors, out=mp4, frame_s=0.25).frames == 3
+    with Image.open(gif) as clip:
+        assert (clip.n_frames, clip.info["duration"]) == (6, 80)  # type: ignore[attr-defined]
+    assert (len(list(read_video(mp4, most=9))), frames_per_s(mp4)) == (3, 4.0)
+
+
+def test_a_file_that_is_no_video_is_refused(
+    detectors: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By its name, with the remedy, and without the lines of OpenCV's own log."""
+    text = tmp_path / "notes.mp4"
+    text.write_text("no video", encoding="utf-8")
+    for path in (text, tmp_path / "missing.mp4"):
+        with pytest.raises(ConfigError, match=rf"{path.name} can't be read as a video: give an .mp4 or .avi"):
+            api.compare(video=path, models=detectors, out=tmp_path / "clip.mp4")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_place_that_takes_no_video_is_refused(tmp_path: Path) -> None:
+    """Such as a folder that is missing; OpenCV does not say why."""
+    with pytest.raises(ConfigError, match=r"OpenCV can't write .*clip.mp4: give an --out"):
+        write_mp4([np.zeros((64, 64, 3), np.uint8)], tmp_path / "none" / "clip.mp4", rate=5.0)
 
 
 def test_videos_need_opencv(monkeypatch: pytest.MonkeyPatch, images: Path, tmp_path: Path) -> None:
