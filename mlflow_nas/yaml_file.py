@@ -63,7 +63,7 @@ def read_yaml(path: Path, *, what: str, holds: str, remedy: str) -> dict[str, An
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not YAML: {_one_line(error)}") from error
+        raise ConfigError(f"{name} is not YAML: {_one_line(error)}; correct that line") from error
     if not isinstance(loaded, dict):
         raise ConfigError(f"{name} must hold {holds}")
     return _without_empty(loaded)
@@ -81,11 +81,13 @@ def _read(path: Path, name: str, remedy: str) -> str:
     except ValueError as error:  # a NUL byte in the path
         raise ConfigError(f"{name} can't be read: {error}; {remedy}") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{name} is larger than {MAX_BYTES:,} bytes, so it is none; {remedy}")
+        raise ConfigError(f"{name} is larger than {MAX_BYTES:,} bytes, the largest size; {remedy}")
     try:
         return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{name} is not YAML in UTF-8: {error.reason} at byte {error.start}") from error
+        raise ConfigError(
+            f"{name} is not YAML in UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
+        ) from error
 
 
 def _without_empty(loaded: dict[Any, Any]) -> dict[str, Any]:

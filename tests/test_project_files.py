@@ -124,6 +124,13 @@ def test_mlproject_and_the_reference_are_what_the_configuration_says() -> None:
     assert stale == [], "run `make generate`"
 
 
+def test_every_setting_has_a_default() -> None:
+    """A command without options says what it lacks in its own sentence, and help shows real defaults."""
+    from generate_reference import generated
+
+    assert [name for name, text in generated().items() if "PydanticUndefined" in text] == []
+
+
 def test_what_is_generated_is_written_where_it_belongs(tmp_path: Path) -> None:
     """Folders are made where they are missing."""
     from generate_reference import generated, write

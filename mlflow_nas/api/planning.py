@@ -132,7 +132,7 @@ def forecast_finalists(search: "Search", chosen: "Sequence[TrialResult]", *, epo
     training, _ = time_training(search.context.finishing(epochs), search.context.space.baseline)
     after_s = max(sum(one.seconds.values()) - one.seconds.get("train", 0.0) for one in waiting)
     found = (training + Span.exactly(after_s)).times(len(waiting))
-    _log.warning("%d finalists of %d epochs will take %s.", len(waiting), epochs, found)
+    _log.warning("Training to the end (finalists: %d, epochs: %d) will take %s.", len(waiting), epochs, found)
     return found
 
 

@@ -227,6 +227,7 @@ class StatusResult(Result):
         waiting: number of trials that are asked for and have no worker.
         front: rows of the Pareto front.
         best: the row with the best first objective; None without a complete trial.
+        storage: Optuna's: the path of its journal, or a URL without its password.
     """
 
     study: str
@@ -235,6 +236,7 @@ class StatusResult(Result):
     waiting: int
     front: tuple[Row, ...]
     best: Row | None
+    storage: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ def status(
     """
     chosen = read_settings(StatusConfig, settings, options, config)
     from mlflow_nas.report import front_of
-    from mlflow_nas.search import load_store
+    from mlflow_nas.search import load_store, storage_name, study_folder
 
     store = load_store(chosen.study, chosen.search.storage)
     results, objectives = store.results(), store.objectives
@@ -39,4 +39,5 @@ def status(
         waiting=states.count("WAITING"),
         front=tuple(one.as_row() for one in front_of(results, objectives)),
         best=best.as_row() if best else None,
+        storage=storage_name(chosen.search.storage, study_folder(chosen.study)),
     )

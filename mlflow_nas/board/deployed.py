@@ -141,7 +141,9 @@ class DeployedModels:
         found = self.find(name)
         if found is None:
             known = ", ".join(manifest["name"] for manifest in self.list()) or "none"
-            raise NotFoundError(f"{self._board.name} has no deployment {name!r}: it has {known}.")
+            raise NotFoundError(
+                f"{self._board.name} has no deployment {name!r}: it has {known}; name one, or deploy it."
+            )
         return found
 
     def list(self) -> list[Manifest]:

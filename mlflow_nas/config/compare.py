@@ -1,5 +1,7 @@
 """Configuration of `compare`."""
 
+from pathlib import Path
+
 from pydantic import Field, model_validator
 
 from mlflow_nas.config.fields import CommandConfig, File, Name, Names, option
@@ -25,7 +27,7 @@ class CompareConfig(CommandConfig):
         json_schema_extra=option("models"),
     )
     out: File = Field(
-        ...,
+        Path("compare.gif"),
         description="File to write: .gif, or .mp4, which needs OpenCV",
         json_schema_extra=option("out"),
     )

@@ -133,7 +133,8 @@ def find_device(name: str, file: Path | None = None) -> Device:
     devices = load_devices(file)
     if name not in devices:
         raise ConfigError(
-            f"the device {name!r} is unknown; the known devices are {', '.join(sorted(devices))}"
+            f"the device {name!r} is unknown; the known devices are {', '.join(sorted(devices))}; "
+            "name one of them, or add it to the inventory"
         )
     return devices[name]
 

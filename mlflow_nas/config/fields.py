@@ -154,7 +154,7 @@ def _usable_path(path: Path) -> Path:
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     twice = next((value for value in values if values.count(value) > 1), None)
     if twice is not None:
-        raise ValueError(f"{twice[:80]!r} is given twice")
+        raise ValueError(f"{twice[:80]!r} is given twice: leave one out")
     return values
 
 

@@ -162,7 +162,7 @@ class StorageSection(Section):
     storage: Text | None = Field(
         None,
         description="Optuna storage, a journal file or a database URL; unset: a journal in the work folder. "
-        "A URL with a password belongs into MLFLOW_NAS_STORAGE",
+        "A URL with a password belongs in MLFLOW_NAS_STORAGE",
         json_schema_extra=option("storage"),
     )
 

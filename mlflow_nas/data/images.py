@@ -40,7 +40,7 @@ def to_rgb(image: Image.Image) -> ByteImage:
         ValueError: the pixels are floats, whose range is not known, or out of 16 bits.
     """
     if image.mode == "F":
-        raise ValueError("its pixels are floats of unknown range")
+        raise ValueError("its pixels are floats of unknown range; save it with 8 bits")
     if image.mode in _WIDE_MODES:
         grey = (np.asarray(image) >> (used_bits(image) - 8)).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)

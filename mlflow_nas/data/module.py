@@ -197,9 +197,10 @@ def _check(train: DetectionDataset, img_size: ImageSize, batch_size: int) -> Non
     if batch_size < _MIN_IMAGES:
         raise ConfigError(
             f"batch size {batch_size} is too small, {_MIN_IMAGES} is the least: "
-            "BatchNorm can't learn from one image"
+            "BatchNorm can't learn from one image; raise training.batch_size"
         )
     if min(img_size) < _MIN_SIDE_PX:
         raise ConfigError(
-            f"input size {img_size} (height, width) is too small; {_MIN_SIDE_PX} pixels is the least side"
+            f"input size {img_size} (height, width) is too small; {_MIN_SIDE_PX} pixels is the least side; "
+            "give a larger img_width or img_height"
         )

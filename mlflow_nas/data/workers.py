@@ -81,5 +81,5 @@ class WorkerLoader(DataLoader[RawBatch]):
         except (RuntimeError, OSError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise MachineError(
-                f"The workers that read images failed: {reason} Shared memory? {_REMEDY}"
+                f"The workers that read images failed: {reason} If shared memory is full: {_REMEDY}"
             ) from error

@@ -231,7 +231,7 @@ def _with_flavor(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_flavor(flavor: str | None) -> None:
     if flavor not in (None, "onnx"):
-        raise ConfigError(f"The flavor {flavor!r} can't be deployed: only onnx runs on devices.")
+        raise ConfigError(f"The flavor {flavor!r} can't be deployed, devices run onnx: leave --flavor out.")
 
 
 def _refuse_endpoint(endpoint: str | None) -> None:

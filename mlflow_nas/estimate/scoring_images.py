@@ -41,7 +41,9 @@ def scoring_images(
     """
     usable = [index for index, record in enumerate(dataset.records) if (~record.ignore).any()]
     if not usable:
-        raise ConfigError(f"No image of {dataset.name} has a box: zero-cost scores need at least one.")
+        raise ConfigError(
+            f"0 images of {dataset.name} have a box, zero-cost scores need at least one: annotate some."
+        )
     drawn = np.random.default_rng(seed).permutation(usable)[:count]
     samples = [dataset[int(index)] for index in drawn]
     images = torch.from_numpy(np.stack([resize_image(sample.image, img_size) for sample in samples]))

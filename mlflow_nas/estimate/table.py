@@ -109,11 +109,13 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except OSError as error:
-        raise ConfigError(f"The table {path} can't be read: {error.strerror or error}.") from error
+        raise ConfigError(
+            f"The table {path} can't be read: {error.strerror or error}; give an existing CSV file."
+        ) from error
     except (ValueError, EOFError, zlib.error) as error:  # pandas' parser errors are ValueErrors
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(
-            f"The table {path} is not a CSV file with a header, plain or .gz: {reason}."
+            f"The table {path} is not a CSV file with a header, plain or .gz: {reason}. Export it again."
         ) from error
 
 
@@ -126,10 +128,10 @@ def _rows(frame: pd.DataFrame, where: Sequence[str], path: Path) -> pd.DataFrame
         rows = frame[column == value]
         if rows.empty:
             known = ", ".join(column.unique()[:10])
-            raise ConfigError(f"No row of {path} has {condition}: its values begin with {known or 'none'}.")
+            raise ConfigError(f"No row of {path} has {condition}: its first values are {known or 'none'}.")
         frame = rows
     if frame.empty:
-        raise ConfigError(f"The table {path} has a header and no row.")
+        raise ConfigError(f"The table {path} has a header and 0 rows: add a row per architecture.")
     return frame.reset_index(drop=True)
 
 

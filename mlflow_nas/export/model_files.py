@@ -74,5 +74,7 @@ def write_model(model: onnx.ModelProto, path: Path) -> Path:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise CandidateError(f"The network makes no valid ONNX model ({path.name}): {error}") from error
+        raise CandidateError(
+            f"The network makes no valid ONNX model ({path.name}): {error}. Change that operator."
+        ) from error
     return write_whole(path, model.SerializeToString(deterministic=True))

@@ -94,4 +94,7 @@ def quantizing(fp32: Path) -> Iterator[None]:
             "set TMPDIR to another folder."
         ) from error
     except Exception as error:  # ONNX Runtime's errors have no other base in common
-        raise CandidateError(f"{fp32.name} can't be quantized to int8: {error}") from error
+        raise CandidateError(
+            f"{fp32.name} can't be quantized to int8: {error}. Keep the part that it names in float "
+            "(quantization.float_modules), or set quantization.precision=fp32."
+        ) from error

@@ -100,7 +100,9 @@ class OnnxDetector:
         try:
             output: NDArray[np.float32] = self._session.run(None, dict(feed))[0]
         except Exception as error:  # such as an output that does not fit into memory
-            raise ConfigError(f"ONNX Runtime can't run the model file {self._path}: {error}") from error
+            raise ConfigError(
+                f"ONNX Runtime can't run the model file {self._path}: {error}. Export the network again."
+            ) from error
         return output
 
 
@@ -116,7 +118,9 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no other base in common
-        raise ConfigError(f"ONNX Runtime can't read the model file {path}: {error}") from error
+        raise ConfigError(
+            f"ONNX Runtime can't read the model file {path}: {error}. Give a complete ONNX file."
+        ) from error
 
 
 def _takes_images(shape: list[int | str | None], taken: ImageInput) -> bool:

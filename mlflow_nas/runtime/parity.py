@@ -31,7 +31,7 @@ def check_parity(network: nn.Module, path: Path, images: NDArray[np.float32], *,
     if not difference <= atol:
         raise CandidateError(
             f"{path.name} differs from torch by {difference:.3g}, at most {atol:g} is allowed: "
-            "an operator was exported wrongly."
+            "an operator was exported wrongly. Leave it out of the network, or report it to torch."
         )
     return difference
 

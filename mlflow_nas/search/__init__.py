@@ -28,6 +28,7 @@ from mlflow_nas.search.session import (
     open_session,
     study_folder,
 )
+from mlflow_nas.search.storage import storage_name
 from mlflow_nas.search.store import Claim, StudyStore
 from mlflow_nas.search.stored import stored_costs
 from mlflow_nas.search.study_report import load_study_report
@@ -74,6 +75,7 @@ __all__ = [
     "open_session",
     "search_estimated",
     "seeded",
+    "storage_name",
     "stored_costs",
     "study_folder",
     "trial_run",

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from mlflow_nas.errors import ConfigError, MachineError
 from mlflow_nas.redact import redact
 
-__all__ = ["open_storage"]
+__all__ = ["open_storage", "storage_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +98,16 @@ class _Journal(JournalFileBackend):
         return int(whole)
 
 
+def storage_name(storage: str | None, folder: Path) -> str:
+    """The database's URL without its password, or the path of the journal file.
+
+    Args:
+        storage: as the user gave it.
+        folder: of the study.
+    """
+    return redact(storage) if storage and "://" in storage else str(storage or folder / "optuna.journal")
+
+
 def open_storage(storage: str | None, folder: Path) -> BaseStorage:
     """Optuna's storage: a database URL, a journal file, or by default a journal file in the study's folder.
 
@@ -107,7 +117,7 @@ def open_storage(storage: str | None, folder: Path) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if storage and "://" in storage:
         return _open_database(storage)
-    path = Path(storage) if storage else folder / "optuna.journal"
+    path = Path(storage_name(storage, folder))
     if path.is_dir():
         raise ConfigError(f"The storage {path} is a folder: give a journal file, or a database URL.")
     with _readable(path):

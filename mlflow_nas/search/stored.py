@@ -30,7 +30,9 @@ def stored_costs(study: str, storage: str | None) -> StudyCosts | None:
         if name.startswith(COSTS)
     }
     if not terms:
-        raise ConfigError(f"No search of the study {study!r} has ended: its costs are known at the end.")
+        raise ConfigError(
+            f"No search of the study {study!r} has ended, which its costs need: rerun the search."
+        )
     fixed: Mapping[str, Any] = store.value("nas.fixed") or {}
     tags = {tag: str(fixed[tag]) for tag in _TAGS if tag in fixed}
     return StudyCosts(

@@ -110,7 +110,7 @@ def build_detector(
     if not isinstance(network, nn.Module):
         raise CandidateError(
             f"The build function of the space {chosen.name} returns {type(network).__name__} for "
-            f"{chosen.key(valid)}, expected is a torch.nn.Module."
+            f"{chosen.key(valid)}, expected is a torch.nn.Module: return one."
         )
     if len(order) > num_classes:
         network.show(order, num_classes)  # type: ignore[operator]  # a FastestDet

@@ -118,7 +118,9 @@ class SearchSpace:
         for name in architecture:
             self.parameter(name)
         if missing := [name for name in self.parameters if name not in architecture]:
-            raise ConfigError(f"The architecture lacks {', '.join(missing)} of the space {self.name}.")
+            raise ConfigError(
+                f"The architecture lacks {', '.join(missing)} of the space {self.name}: give their values."
+            )
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of that name.

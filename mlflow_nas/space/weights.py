@@ -32,6 +32,8 @@ BackboneWeights: TypeAlias = Mapping[str, Tensor]
 
 _log = logging.getLogger(__name__)
 
+_SAVE = "Write it with torch.save(network.state_dict(), FILE)."
+
 _CLASS_BRANCH, _OBJECTNESS_BRANCH = "head.classes.", "head.objectness."
 _CONVOLUTION_DIMS = 4
 
@@ -152,12 +154,14 @@ def _read(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch and pickle raise nearly anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ConfigError(f"The weights file {path} can't be read as a state dict: {reason}") from error
+        raise ConfigError(
+            f"The weights file {path} can't be read as a state dict: {reason}. {_SAVE}"
+        ) from error
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     ):
-        raise ConfigError(f"The weights file {path} holds no state dict (a mapping of names to tensors).")
+        raise ConfigError(f"The weights file {path} holds no state dict (names to tensors). {_SAVE}")
     return state
 
 
@@ -208,7 +212,7 @@ def _backbone_part(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor
     if wrong:
         raise ConfigError(
             f"{source} does not fit torchvision's shufflenet_v2_x0_5: {len(wrong)} tensors are missing or of "
-            f"another shape, first {wrong[0]}."
+            f"another shape, first {wrong[0]}. Give a file of that network as training.backbone_weights."
         )
     return {name: bare[name] for name in wanted}
 

@@ -49,7 +49,9 @@ def study_costs(client: MlflowClient, experiment: str, study: str) -> StudyCosts
     run = find_study(client, experiment, study)
     terms = _terms(run.data.metrics)
     if not terms:
-        raise ConfigError(f"No search of the study {study!r} has ended: its costs are logged at the end.")
+        raise ConfigError(
+            f"No search of the study {study!r} has ended, which its costs need: rerun the search."
+        )
     selection = run.data.tags.get(names.SELECTION)
     accuracy = TASK_METRICS[run.data.tags.get(names.TASK, "detection")][0]
     objective = (run.data.params.get("search.objectives") or accuracy).partition(",")[0]

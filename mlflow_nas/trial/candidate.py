@@ -110,7 +110,9 @@ class Candidate:
         except NasError:
             raise
         except SystemExit as error:
-            raise CandidateError(f"The architecture's code called sys.exit({error.code}).") from error
+            raise CandidateError(
+                f"The architecture's code called sys.exit({error.code}): remove that call."
+            ) from error
         except Exception as error:
             _log.debug("A step failed", exc_info=True)
             raise classify(error) from error

@@ -77,7 +77,9 @@ def parse_limits(texts: Iterable[str]) -> tuple[Limit, ...]:
         except ValueError:
             bound = math.nan
         if not math.isfinite(bound):
-            raise ConfigError(f"--limit {text!r}: the bound {number!r} is no finite number.")
+            raise ConfigError(
+                f"--limit {text!r}: the bound {number!r} is no finite number: write one, such as 12."
+            )
         limits.append(Limit(_metric(name, "--limit").name, "<=" if operator == "<=" else ">=", bound))
     return tuple(limits)
 

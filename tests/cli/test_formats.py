@@ -111,13 +111,27 @@ def test_the_page_of_a_database_comes_with_the_command_that_serves_it() -> None:
 def test_a_status_counts_what_is_left() -> None:
     """And names the best."""
     row = GOOD.as_row()
-    result = StatusResult(study="s", trials=(row,), running=2, waiting=1, front=(row,), best=row)
+    result = StatusResult(
+        study="s", trials=(row,), running=2, waiting=1, front=(row,), best=row, storage="/a b/optuna.journal"
+    )
     shown = format_status(result)
     assert "Study s: 1 trials finished, 2 running, 1 waiting." in shown
     assert "Best first objective: trial 0, k5" in shown
-    empty = format_status(StatusResult(study="s", trials=(), running=0, waiting=0, front=(), best=None))
+    assert "optuna-dashboard '/a b/optuna.journal'" in shown
+    empty = format_status(
+        StatusResult(
+            study="s",
+            trials=(),
+            running=0,
+            waiting=0,
+            front=(),
+            best=None,
+            storage="postgresql://u:***@h/d",
+        )
+    )
     assert "(none)" in empty
     assert "Best" not in empty
+    assert 'optuna-dashboard "$MLFLOW_NAS_STORAGE"' in empty, "a result holds no password"
 
 
 def test_a_focus_names_what_no_parameter_changes() -> None:

@@ -86,7 +86,7 @@ def test_rows_are_chosen_by_value(small: Path) -> None:
         ({"target": "words"}, r"Column words of .* holds 'up' in row 1, which is not a number"),
         ({"features": ["ops"]}, r"holds '\(0, 3\)' in row 1, .* read the column with --features-cat"),
         ({"scores": ["acc"]}, r"--target acc is also among the scores or features"),
-        ({"where": ["words=left"]}, r"No row of .* has words=left: its values begin with up, down"),
+        ({"where": ["words=left"]}, r"No row of .* has words=left: its first values are up, down"),
         ({"where": ["words"]}, r"--where 'words' is not COLUMN=VALUE"),
         ({"where": ["net=a"], "features": ["number"], "scores": []}, None),
     ],
@@ -116,7 +116,7 @@ def test_a_feature_without_any_number_is_refused(tmp_path: Path) -> None:
         ("torn.csv.gz", gzip.compress(SMALL.encode(), mtime=0)[:60], "is not a CSV file with a header"),
         ("not.csv.gz", SMALL.encode(), "can't be read: Not a gzipped file"),
         ("zipped.csv", gzip.compress(SMALL.encode()), "is not a CSV file with a header"),
-        ("head.csv", b"acc,good\n", "has a header and no row"),
+        ("head.csv", b"acc,good\n", "has a header and 0 rows: add"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(

@@ -31,7 +31,9 @@ def infer(
         batch = np.load(images)
         if len(batch) == 0 or batch.shape[1:] != (taken.channels, *taken.size):
             wanted = ["n", taken.channels, *taken.size]
-            raise Failure("request", f"the images are {list(batch.shape)}, the model takes {wanted}")
+            raise Failure(
+                "request", f"the images are {list(batch.shape)}, the model takes {wanted}: resize them"
+            )
         outputs = [network.run(None, taken.feed(batch[i : i + 1]))[0] for i in range(len(batch))]
     np.save(output, np.concatenate(outputs))
     return {"images": len(batch)}

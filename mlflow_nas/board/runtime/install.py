@@ -117,7 +117,10 @@ def _refuse_other(name: str, active: JsonObject | None, expected: str | None) ->
 def _refuse_large(file: Path, max_bytes: int | None) -> None:
     size = file.stat().st_size
     if max_bytes is not None and size > max_bytes:
-        raise Failure("request", f"the model has {size} bytes, the device's max_model_bytes is {max_bytes}")
+        raise Failure(
+            "request",
+            f"the model has {size} bytes, the device's max_model_bytes is {max_bytes}: deploy a smaller one",
+        )
 
 
 def _store(source: Path, folder: Path, sha256: str) -> None:

@@ -79,7 +79,7 @@ def open_session(
     import onnxruntime
 
     if not Path(model).is_file():
-        raise Failure("device", f"the model file {model} is not on the device")
+        raise Failure("device", f"the model file {model} is not on the device: deploy it again")
     _pin(cores)
     _refuse_missing([name for name, _ in providers], onnxruntime.get_available_providers())
     with refusals():

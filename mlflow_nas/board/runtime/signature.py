@@ -45,7 +45,9 @@ def verify_manifest(root: str, manifest: JsonObject, sha256: str, seal: JsonObje
             "device", f"the manifest has sha256 {digest(manifest)}, not {seal['digest']}: deploy again"
         )
     if manifest.get("sha256", sha256) != sha256:
-        raise Failure("device", f"the manifest belongs to the file {manifest['sha256']}, not to {sha256}")
+        raise Failure(
+            "device", f"the manifest belongs to the file {manifest['sha256']}, not to {sha256}: deploy again"
+        )
     signers = Path(root).parent / SIGNERS
     if signers.exists():
         _verify_signature(canonical(manifest), signers, seal.get("signature"))

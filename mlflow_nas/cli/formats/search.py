@@ -1,5 +1,6 @@
 """A search, a study's status and one trained architecture as text."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -57,6 +58,8 @@ def format_status(result: StatusResult) -> str:
     ]
     if result.best is not None:
         parts.append(f"\nBest first objective: trial {result.best['trial']}, {result.best['key']}")
+    place = '"$MLFLOW_NAS_STORAGE"' if "***" in result.storage else shlex.quote(result.storage)
+    parts.append(f"\nCharts of Optuna: optuna-dashboard {place}  (after pip install optuna-dashboard)")
     return "\n".join(parts)
 
 

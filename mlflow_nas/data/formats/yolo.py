@@ -85,7 +85,8 @@ def _names(names: object, classes: Sequence[str], file: Path) -> dict[int, str]:
         known = {whole_value(number, "class number"): str(name) for number, name in listed.items()}
     except (AttributeError, ValueError) as error:
         raise ConfigError(
-            f"{file}: names is {shown(names)}, not a list of class names or a mapping of numbers to them"
+            f"{file}: names is {shown(names)}, not a list of class names or a mapping of numbers to them; "
+            "write names: [person, dog]"
         ) from error
     for name in classes:
         if name not in known.values():

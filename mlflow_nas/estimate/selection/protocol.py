@@ -102,7 +102,7 @@ def _check(evidence: Sequence[Evidence], target: Floats) -> None:
     if np.isnan(target).any() or pairs_of(target).constant:
         raise ConfigError(
             f"The target of the {len(target)} architectures has missing values or is constant: "
-            "rankings can't be compared with it."
+            "rankings can't be compared with it. Leave these architectures out, or measure more."
         )
 
 

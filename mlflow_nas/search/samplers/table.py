@@ -117,7 +117,9 @@ def make_sampler(name: str, of: Sampling) -> BaseSampler:
     try:
         sampler = factory(seed=of.seed)
     except (Exception, SystemExit) as error:  # a user's class may do anything
-        raise ConfigError(f"The sampler {name} can't be made with seed={of.seed}: {error!r}.") from error
+        raise ConfigError(
+            f"The sampler {name} can't be made with seed={of.seed}: {error!r}; fix its code."
+        ) from error
     if not isinstance(sampler, BaseSampler):
         raise ConfigError(
             f"The sampler {name} is a {type(sampler).__name__}: give a class or function that takes `seed` "
@@ -153,4 +155,4 @@ def _loaded(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except (Exception, SystemExit) as error:  # a user's module may do anything
-        raise ConfigError(f"The sampler {name} can't be imported: {error!r}.") from error
+        raise ConfigError(f"The sampler {name} can't be imported: {error!r}; fix its module.") from error

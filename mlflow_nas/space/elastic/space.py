@@ -92,7 +92,9 @@ def _letter(place: int) -> str:
 
 def _percent(short: str, values: Sequence[int]) -> Parameter:
     if not all(0 < value <= 100 for value in values):
-        raise ConfigError(f"elastic() takes percent from 1 to 100, got {tuple(values)}.")
+        raise ConfigError(
+            f"elastic() takes percent from 1 to 100, got {tuple(values)}: leave the others out."
+        )
     return Parameter(short=short, values=tuple(sorted({*values, 100})))
 
 
