@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mlflow_nas.config.engine import EarlyStoppingSection
 from mlflow_nas.config.fields import (
     File,
     LimitTexts,
@@ -235,6 +236,7 @@ class SearchSection(StorageSection):
     latency_samples: int = Field(
         24, ge=10, le=100_000, description="Measured latencies that the prediction is fitted on"
     )
+    early_stopping: EarlyStoppingSection = EarlyStoppingSection()
 
 
 class FinalistsSection(Section):

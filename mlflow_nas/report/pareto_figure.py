@@ -37,7 +37,7 @@ def _groups(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> 
     reference = [one for one in measured if one.role == "baseline"]
     others = [one for one in measured if one.role != "baseline" and id(one) not in on_front]
     complete = [one for one in others if one.state == "complete"]
-    infeasible = [one for one in others if one.state != "complete"]
+    infeasible = [one for one in others if one.state == "infeasible"]
     groups = [
         _Group("dominated", "#999999", "o", "circle", complete),
         _Group("outside a limit", "#CC79A7", "x", "x", infeasible),

@@ -56,7 +56,9 @@ def front_series(report: StudyReport) -> list[Series]:
     best = [one for one in finalists or front if one.key in (report.champion, report.nearest)]
     return [
         groups("dominated", "dominated", "circle", [one for one in stable if one.state == "complete"]),
-        groups("outside a limit", "infeasible", "cross", [one for one in stable if one.state != "complete"]),
+        groups(
+            "outside a limit", "infeasible", "cross", [one for one in stable if one.state == "infeasible"]
+        ),
         groups("Pareto front", "front", "square", front, "step" if len(report.objectives) == 2 else ""),
         groups("latency unstable", "unstable", "plus", [one for one in measured if one.latency_unstable]),
         groups("baseline", "baseline", "triangle", [one for one in measured if one.role == "baseline"]),

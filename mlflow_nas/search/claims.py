@@ -1,6 +1,7 @@
 """The trial that a worker evaluates next: an unfinished one of the study, or a new one."""
 
 import json
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from mlflow_nas.search.early_stopping import SuccessiveHalving
 from mlflow_nas.search.samplers import Proposer, distributions
 from mlflow_nas.search.store import (
     ARCHITECTURE,
@@ -18,10 +20,13 @@ from mlflow_nas.search.store import (
     KEY,
     ORIGIN,
     OWNER,
+    PAUSED,
+    PROMOTED,
     RESULT,
     VOID,
     Claim,
     StudyStore,
+    is_paused,
 )
 from mlflow_nas.search.worker import StaleWatch
 from mlflow_nas.space import SearchSpace
@@ -47,6 +52,7 @@ class Claims:
         proposer: proposes new architectures.
         watch: detects dead workers.
         lock: a file that processes of this machine lock while they claim; None for one process.
+        halving: holds trials at rungs; None for no early stopping, when paused ones are trained to the end.
     """
 
     store: StudyStore
@@ -54,6 +60,7 @@ class Claims:
     proposer: Proposer
     watch: StaleWatch = field(default_factory=StaleWatch)
     lock: Path | None = None
+    halving: SuccessiveHalving | None = None
 
     def next(
         self,
@@ -92,9 +99,11 @@ class Claims:
     def _left_over(self, skip: Collection[int]) -> Claim | None:
         """A trial that waits, or whose owner died; one that has a result is completed in Optuna."""
         states = (TrialState.WAITING, TrialState.RUNNING)
-        for trial in self.store.study.get_trials(deepcopy=False, states=states):
+        trials = self.store.study.get_trials(deepcopy=False, states=states)
+        held = self.halving.held(trials) if self.halving else set()
+        for trial in sorted(trials, key=_rung, reverse=True):
             attrs = trial.user_attrs
-            if trial.number in skip:
+            if trial.number in skip or trial.number in held:
                 continue
             if trial.state is TrialState.RUNNING and not self._is_stale(trial):
                 continue
@@ -107,6 +116,21 @@ class Claims:
             else:
                 self.store.study.tell(trial.number, state=TrialState.FAIL)  # its worker died while asking
         return None
+
+    def prune(self) -> list[tuple[Claim, TrialResult]]:
+        """End the paused trials of a study that has ended; none while a worker may still add to a rung."""
+        with self._one_claims():
+            trials = self.store.unfinished()
+            if self.halving is None or any(one.state is TrialState.RUNNING for one in trials):
+                return []
+            pruned = []
+            for trial in trials:
+                if is_paused(trial) and self._pop(trial):
+                    result = TrialResult.from_json(trial.user_attrs[PAUSED]["result"])
+                    claim = Claim(trial.number, result.key, result.architecture, self.store.origin_of(trial))
+                    if self.store.finish(claim, result):
+                        pruned.append((claim, result))
+            return pruned
 
     def _is_stale(self, trial: FrozenTrial) -> bool:
         attrs = trial.user_attrs
@@ -127,11 +151,11 @@ class Claims:
 
     def _take(self, trial: FrozenTrial, architecture: Architecture) -> Claim:
         attrs, key = trial.user_attrs, self.space.key(architecture)
-        for name, value in (
-            (OWNER, self.store.worker.as_json()),
-            (ARCHITECTURE, dict(architecture)),
-            (KEY, key),
-        ):
+        passed: dict[str, object] = {PAUSED: None} if is_paused(trial) else {}
+        if passed and trial.state is TrialState.WAITING:  # else its worker died as it paused it
+            passed[PROMOTED] = attrs[PAUSED]["rung"]
+        own = {OWNER: self.store.worker.as_json(), ARCHITECTURE: dict(architecture), KEY: key}
+        for name, value in (own | passed).items():
             self.store.set_attr(trial.number, name, value)
         return Claim(trial.number, key, architecture, attrs.get(ORIGIN, {}), tuple(attrs.get(FAILURES, ())))
 
@@ -181,3 +205,8 @@ class Claims:
         self.store.set_attr(claim.number, VOID, True)
         self.store.study.tell(claim.number, state=TrialState.FAIL)
         return False
+
+
+def _rung(trial: FrozenTrial) -> int:
+    """Epochs of the rung that the trial waits at; those that wait at none have priority over the others."""
+    return int(trial.user_attrs[PAUSED]["rung"]) if is_paused(trial) else sys.maxsize

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 
 from mlflow_nas.errors import BoardError, CandidateError, MemoryShortageError, NasError
 from mlflow_nas.search.claims import Choose, Claims
+from mlflow_nas.search.early_stopping import TrialPaused
 from mlflow_nas.search.store import Claim
+from mlflow_nas.train import TrainingInterrupt
 from mlflow_nas.trial import Listener
 from mlflow_nas.types import TrialResult
 
-__all__ = ["Callback", "Evaluate", "Loop", "TrialLostError"]
+__all__ = ["Callback", "Evaluate", "Loop", "TrialLost"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ Evaluate = Callable[[Claim, Listener], TrialResult]
 """Evaluates a claimed trial; raises BoardError or MachineError where hardware failed."""
 
 
-class TrialLostError(Exception):
+class TrialLost(TrainingInterrupt):
     """Another worker has taken over the trial, because this one's heartbeat stopped."""
 
 
@@ -69,7 +71,7 @@ class _Events:
 
     def _check(self) -> None:
         if self.lost.is_set():
-            raise TrialLostError
+            raise TrialLost
 
 
 @dataclass(kw_only=True)
@@ -115,7 +117,15 @@ class Loop:
             elif self._others_work():
                 time.sleep(_POLL_S)  # one of them may die before its trial has a result
             else:
+                self._prune()
                 break
+
+    def _prune(self) -> None:
+        """End the trials that early stopping has paused for good."""
+        for claim, result in self.claims.prune():
+            for callback in self.callbacks:
+                callback.trial_started(claim)
+                callback.trial_finished(claim, result)
 
     def _skipped(self) -> set[int]:
         """Trials that the board failed to measure: postponed until another is evaluated, at most twice."""
@@ -135,12 +145,13 @@ class Loop:
         try:
             with store.beating(claim) as lost:
                 result = self._evaluate(claim, lost)
-            if store.finish(claim, result):
-                for callback in self.callbacks:
-                    callback.trial_finished(claim, result)
-            self._in_a_row = 0
-        except TrialLostError:
+            self._finish(claim, result)
+        except TrialLost:
             _log.warning("Trial %d was taken over by another worker, which evaluates it.", claim.number)
+        except TrialPaused as paused:
+            self._in_a_row = 0
+            store.pause(claim, paused.rung, paused.result)
+            self._interrupt(claim)
         except BoardError as error:
             self._release(claim, "board")
             self._count_failure(claim, error)
@@ -148,6 +159,16 @@ class Loop:
             with suppress(NasError):  # the first cause is raised; a dead worker's trial is taken over, too
                 self._release(claim, "memory" if isinstance(error, MemoryShortageError) else None)
             raise
+
+    def _finish(self, claim: Claim, result: TrialResult) -> None:
+        self._in_a_row = 0
+        if self.claims.store.finish(claim, result):
+            for callback in self.callbacks:
+                callback.trial_finished(claim, result)
+
+    def _interrupt(self, claim: Claim) -> None:
+        for callback in self.callbacks:
+            callback.trial_interrupted(claim)
 
     def _evaluate(self, claim: Claim, lost: Event) -> TrialResult:
         try:
@@ -161,8 +182,7 @@ class Loop:
 
     def _release(self, claim: Claim, failure: str | None) -> None:
         self.claims.store.release(claim, failure=failure)
-        for callback in self.callbacks:
-            callback.trial_interrupted(claim)
+        self._interrupt(claim)
 
     def _count_failure(self, claim: Claim, error: BoardError) -> None:
         self._failures[claim.number] = self._failures.get(claim.number, 0) + 1

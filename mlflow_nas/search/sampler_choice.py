@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["SAMPLER_RULES", "Decision", "SamplerRule", "choose_sampler"]
+from mlflow_nas.config import SearchConfig
+from mlflow_nas.search.context import StudyConfig
+
+__all__ = ["SAMPLER_RULES", "Decision", "SamplerRule", "choose_sampler", "decide_sampler", "number_of_trials"]
 
 
 class Decision(NamedTuple):
@@ -41,3 +44,23 @@ def choose_sampler(size: int, trials: int) -> tuple[str, Decision]:
     """The sampler for the size of a space and a number of trials, and the decision."""
     rule = next(rule for rule in SAMPLER_RULES if rule.applies(size, trials))
     return rule.sampler, Decision(rule.sampler, f"{trials} trials of {size} architectures: {rule.because}")
+
+
+def decide_sampler(config: StudyConfig, size: int) -> tuple[str, Decision]:
+    """The sampler of a command; samples that strategies are selected on are drawn at random.
+
+    Args:
+        config: of the command.
+        size: of the space.
+    """
+    if not isinstance(config, SearchConfig):
+        return "random", Decision("random", "a random sample of the space")
+    name = config.search.sampler
+    if name == "auto":
+        return choose_sampler(size, config.search.trials)
+    return name, Decision(name, "chosen with --sampler")
+
+
+def number_of_trials(config: StudyConfig) -> int:
+    """Trials of the study that a command wants, or the samples of a selection."""
+    return config.search.trials if isinstance(config, SearchConfig) else config.selection.samples

@@ -15,11 +15,12 @@ from mlflow_nas.search.baseline_check import baseline_checks
 from mlflow_nas.search.claims import Claims
 from mlflow_nas.search.context import StudyConfig, open_context
 from mlflow_nas.search.dataset_links import dataset_links
+from mlflow_nas.search.early_stopping import callbacks_of, open_halving
 from mlflow_nas.search.float_reference import time_float_reference
 from mlflow_nas.search.loop import Callback, Loop
 from mlflow_nas.search.mirroring import MirrorCallback, publish_model, trial_run
 from mlflow_nas.search.once import once
-from mlflow_nas.search.sampler_choice import Decision, choose_sampler
+from mlflow_nas.search.sampler_choice import Decision, decide_sampler, number_of_trials
 from mlflow_nas.search.samplers import Proposer, Sampling, make_sampler
 from mlflow_nas.search.seed import lacks_seed_network, with_seed_network
 from mlflow_nas.search.storage import open_storage
@@ -140,7 +141,12 @@ class Session:
         return Loop(
             claims=self.claims,
             evaluate=self._evaluate,
-            callbacks=[mirroring, *self._checks(), *callbacks],
+            callbacks=[
+                mirroring,
+                *self._checks(),
+                *callbacks,
+                *callbacks_of(self.context, self.claims.halving),
+            ],
             may_begin=may_begin,
             board=self.context.board.name,
         )
@@ -240,35 +246,27 @@ def open_session(
     if workers > 1 and context.threads is None:
         context = replace(context, threads=max(free_cores() // workers, 1))
     storage = open_storage(config.search.storage, folder)
-    sampler_name, decision = _decide_sampler(config, context)
+    sampler_name, decision = decide_sampler(config, context.space.size)
     study = open_study(name, storage=storage, objectives=context.objectives)
     # A continued study and each worker draw with other seeds, or they would propose the same again.
     seed = config.seed + index + len(study.get_trials(deepcopy=False))
-    sampling = Sampling(context.space, _trials(config), seed, len(context.objectives))
+    sampling = Sampling(context.space, number_of_trials(config), seed, len(context.objectives))
     proposer = Proposer(make_sampler(sampler_name, sampling), context.space, seed=seed)
     store = StudyStore(study=study, parent=parent)
     seed_epochs = config.training.seed_epochs if lacks_seed_network(context) else 0
     store.fix({**context.fixed_inputs(), "seed_epochs": seed_epochs})
     mirror = _open_mirror(config, context, store, project_run, params)
     cache.fetch = mirror.fetch_step
-    claims = Claims(store=store, space=context.space, proposer=proposer, lock=folder / "claims.lock")
+    claims = Claims(
+        store=store,
+        space=context.space,
+        proposer=proposer,
+        lock=folder / "claims.lock",
+        halving=open_halving(config, context, store),
+    )
     return Session(
         config=config, context=context, store=store, claims=claims, mirror=mirror, sampler=decision
     )
-
-
-def _trials(config: StudyConfig) -> int:
-    return config.search.trials if isinstance(config, SearchConfig) else config.selection.samples
-
-
-def _decide_sampler(config: StudyConfig, context: StudyContext) -> tuple[str, Decision]:
-    """The sampler; samples that strategies are selected on are drawn at random."""
-    if not isinstance(config, SearchConfig):
-        return "random", Decision("random", "a random sample of the space")
-    name = config.search.sampler
-    if name == "auto":
-        return choose_sampler(context.space.size, config.search.trials)
-    return name, Decision(name, "chosen with --sampler")
 
 
 def _open_mirror(

@@ -26,10 +26,14 @@ __all__ = [
     "KEY",
     "ORIGIN",
     "OWNER",
+    "PAUSED",
+    "PROMOTED",
     "RESULT",
+    "RUNGS",
     "VOID",
     "Claim",
     "StudyStore",
+    "is_paused",
     "open_study",
 ]
 
@@ -37,7 +41,8 @@ _log = logging.getLogger(__name__)
 
 KEY, ARCHITECTURE, ORIGIN, RESULT = "nas.key", "nas.architecture", "nas.origin", "nas.result"
 OWNER, BEAT, FAILURES, VOID = "nas.owner", "nas.heartbeat", "nas.failures", "nas.void"
-"""User attributes of a trial."""
+PAUSED, PROMOTED, RUNGS = "nas.paused", "nas.promoted", "nas.rungs"
+"""User attributes of a trial; the latter three of early stopping."""
 _FIXED, _LATER, _LATE = "nas.fixed", "nas.later.", "nas.late."
 """User attributes of the study."""
 
@@ -172,9 +177,17 @@ class StudyStore:
         """Trials that a worker evaluates, or that wait for one."""
         return [one for one in self.trials() if not one.state.is_finished()]
 
+    def trial(self, number: int) -> FrozenTrial:
+        """A trial as the storage has it now."""
+        return self.storage.get_trial(self.trial_id(number))
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Store an intermediate value of the first objective; `Trial.report` takes those of one objective."""
+        self.storage.set_trial_intermediate_value(self.trial_id(number), epoch, value)
+
     def is_mine(self, claim: Claim) -> bool:
         """Whether this worker still owns the trial."""
-        trial = self.storage.get_trial(self.trial_id(claim.number))
+        trial = self.trial(claim.number)
         owner = trial.user_attrs.get(OWNER) or {}
         return trial.state is TrialState.RUNNING and owner.get("name") == self.worker.name
 
@@ -215,10 +228,11 @@ class StudyStore:
             trial.set_constraint(name, violation)
         # A baseline outside of a narrowed space has no params: samplers can't use its values.
         known = bool(trial.params) and all(one.name in result.metrics for one in self.objectives)
+        ended = result.state != "pruned"
         try:
             if result.state == "failed":
                 self.study.tell(number, state=TrialState.FAIL)
-            elif known:
+            elif known and ended:
                 self.study.tell(number, [result.metrics[one.name] for one in self.objectives])
             else:
                 self.study.tell(number, state=TrialState.PRUNED)
@@ -237,6 +251,21 @@ class StudyStore:
             return
         if failure:
             self.set_attr(claim.number, FAILURES, [*claim.failures, failure])
+        self._return(claim)
+
+    def pause(self, claim: Claim, rung: int, result: TrialResult) -> None:
+        """Return the trial to the waiting ones until it is among the best of a rung.
+
+        Args:
+            claim: of this worker.
+            rung: epochs.
+            result: the trial's, should it stay there until the study's end.
+        """
+        if self.is_mine(claim):
+            self.set_attr(claim.number, PAUSED, {"rung": rung, "result": result.as_json()})
+            self._return(claim)
+
+    def _return(self, claim: Claim) -> None:
         self.set_attr(claim.number, OWNER, None)
         self.storage.set_trial_state_values(self.trial_id(claim.number), TrialState.WAITING)
 
@@ -257,6 +286,11 @@ class StudyStore:
     def set_attr(self, number: int, name: str, value: object) -> None:
         """Set a user attribute of a trial."""
         self.storage.set_trial_user_attr(self.trial_id(number), name, value)
+
+
+def is_paused(trial: FrozenTrial) -> bool:
+    """Whether the trial waits at a rung."""
+    return trial.user_attrs.get(PAUSED) is not None
 
 
 def _is_trial(trial: FrozenTrial) -> bool:

@@ -14,6 +14,7 @@ from mlflow_nas.train.recipe import (
     fine_tuning,
     named_recipe,
 )
+from mlflow_nas.train.resume import TrainingInterrupt
 from mlflow_nas.train.statistics import retake_statistics
 from mlflow_nas.train.teacher import Teacher
 from mlflow_nas.train.trainer import TrainerSettings
@@ -27,6 +28,7 @@ __all__ = [
     "Teacher",
     "TrainResult",
     "TrainerSettings",
+    "TrainingInterrupt",
     "classify",
     "default_threads",
     "fastestdet_recipe",

@@ -98,8 +98,9 @@ def fit(  # noqa: PLR0913 - the whole training is one call
         trainer: Lightning's settings; None for one device and single precision.
         threads: of one operation on the CPU; None for the cores that other processes leave free, or for those
             of the training that is continued.
-        on_epoch: called after each epoch with its number, from 1, and its metrics; its errors pass. A
-            training that continues calls it for its earlier epochs first.
+        on_epoch: called after each epoch with its number, from 1, and its metrics; its errors pass, a
+            `TrainingInterrupt` once the epoch's checkpoint is saved. A training that continues calls it for
+            its earlier epochs first.
         checkpoint_dir: where Lightning saves the training after each epoch; None for nowhere. A training of
             which it holds a checkpoint is continued, on a CPU to the same bits as one that was never
             interrupted; a checkpoint that can't be used is a warning. The caller names the folder by the

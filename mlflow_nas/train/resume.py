@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "EpochHook",
     "Progress",
+    "TrainingInterrupt",
     "UnusableCheckpointError",
     "epoch_checkpoint",
     "read_checkpoints",
@@ -29,6 +31,10 @@ EpochHook = Callable[[int, Mapping[str, float]], None]
 _log = logging.getLogger(__name__)
 _RANDOM = "mlflow_nas.random"
 _SUFFIX = ".ckpt"
+
+
+class TrainingInterrupt(BaseException):
+    """`on_epoch` raises it to end a training, once the checkpoint of that epoch is saved."""
 
 
 class UnusableCheckpointError(Exception):
@@ -160,6 +166,19 @@ class Progress(Callback):
             _check_moments(optimizer)
         self.report_earlier_epochs()
 
+    def on_train_epoch_start(self, *_: object) -> None:
+        """End a training that was interrupted after its latest epoch.
+
+        Raises:
+            TrainingInterrupt: that of `on_epoch`.
+        """
+        if self.raised is not None:
+            raise self.raised
+
+    def on_train_end(self, *_: object) -> None:
+        """End a training that was interrupted after its last epoch."""
+        self.on_train_epoch_start()
+
     def on_train_batch_end(self, *_: object) -> None:
         """Note that the restored state can be trained."""
         self.has_stepped = True
@@ -168,7 +187,8 @@ class Progress(Callback):
         """Collect the epoch's metrics and report them; Lightning saves its checkpoint after that."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.epochs.append(metrics)
-        self._report(len(self.epochs), metrics)
+        with suppress(TrainingInterrupt):  # it is raised when the checkpoint is there
+            self._report(len(self.epochs), metrics)
 
     def on_save_checkpoint(
         self,

@@ -3,7 +3,7 @@
 from mlflow_nas.trial.cache import Entry, StepCache, file_digest, fingerprint
 from mlflow_nas.trial.context import StudyContext, dataset_tag
 from mlflow_nas.trial.given import AS_GIVEN, GivenDetector, given_detector
-from mlflow_nas.trial.limits import METRICS, Metric, check_limits, parse_limits, parse_objectives
+from mlflow_nas.trial.limits import METRICS, Metric, check_limits, estimates, parse_limits, parse_objectives
 from mlflow_nas.trial.listener import Listener, Silent
 from mlflow_nas.trial.schedule import default_epochs, finishing_epochs
 from mlflow_nas.trial.steps import (
@@ -32,6 +32,7 @@ __all__ = [
     "check_limits",
     "dataset_tag",
     "default_epochs",
+    "estimates",
     "file_digest",
     "fingerprint",
     "finishing_epochs",

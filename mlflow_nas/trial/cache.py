@@ -173,7 +173,7 @@ class StepCache:
         folder.mkdir(exist_ok=True)
         try:
             yield folder
-        except Exception:
+        except BaseException:  # an interrupted training too
             if not (lock.is_locked and any(_files(folder))):
                 shutil.rmtree(folder, ignore_errors=True)
             raise

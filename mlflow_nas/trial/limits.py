@@ -10,7 +10,15 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.types import Direction, Limit, Objective
 
-__all__ = ["METRICS", "Metric", "check_limits", "parse_limits", "parse_objectives", "screening_limits"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "check_limits",
+    "estimates",
+    "parse_limits",
+    "parse_objectives",
+    "screening_limits",
+]
 
 StepName = Literal["count", "train", "export", "evaluate", "measure"]
 
@@ -93,6 +101,24 @@ def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
     if len(set(names)) != len(names) or len(names) < 2:
         raise ConfigError(f"--objectives {','.join(names)}: name two or more different metrics.")
     return tuple(Objective(name, _metric(name, "--objectives").direction) for name in names)
+
+
+def estimates(name: str) -> str:
+    """The metric that stands for another one while a training is under way.
+
+    That of the float network for the accuracy of the shipped file; counts and what a board measures of the
+    untrained network for themselves.
+
+    Raises:
+        ConfigError: it is known after a training only.
+    """
+    metric = _metric(name, "--objectives")
+    if metric.step == "train":
+        raise ConfigError(
+            f"The objective {name} is known at the end of a training only: leave it out, or give "
+            "--early-stopping none."
+        )
+    return f"{name.removesuffix('_fp32')}_fp32" if metric.step == "evaluate" else name
 
 
 def screening_limits(limits: Iterable[Limit]) -> bool:

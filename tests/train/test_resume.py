@@ -12,7 +12,7 @@ from small import EPOCHS, Small, equal, make_data, make_network, train
 
 from mlflow_nas.data import DetectionDataModule
 from mlflow_nas.errors import MachineError
-from mlflow_nas.train import Recipe, TrainResult, fastestdet_recipe
+from mlflow_nas.train import Recipe, TrainingInterrupt, TrainResult, fastestdet_recipe
 from mlflow_nas.train.resume import read_checkpoints
 
 MIXED = Recipe(freeze="backbone", augmented_copies=1)
@@ -77,6 +77,20 @@ def test_an_interrupted_training_continues_to_the_same_bits(
     _interrupt(saved, tmp_path, recipe)
     assert [path.name for path in tmp_path.iterdir()] == [f"epoch={saved - 1}.ckpt"]
     assert _continue(tmp_path, recipe) == 2 * (EPOCHS - saved)
+
+
+@pytest.mark.parametrize("epoch", [1, EPOCHS])
+def test_an_interrupt_comes_after_the_checkpoint_of_its_epoch(tmp_path: Path, epoch: int) -> None:
+    """The training continues after that epoch, not with it; what raised it is not classified as an error."""
+
+    def pause(number: int, _metrics: object) -> None:
+        if number == epoch:
+            raise TrainingInterrupt
+
+    with pytest.raises(TrainingInterrupt):
+        train(make_network(dropout=0.2), checkpoint_dir=tmp_path, on_epoch=pause)
+    assert [path.name for path in tmp_path.iterdir()] == [f"epoch={epoch - 1}.ckpt"]
+    assert _continue(tmp_path, Recipe()) == 2 * (EPOCHS - epoch)
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Collection, Container, Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import optuna
@@ -12,6 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlflow_nas.pareto import non_dominated
+from mlflow_nas.search.store import is_paused
 from mlflow_nas.space import Parameter, SearchSpace, Value
 
 __all__ = ["Proposal", "Proposer", "distributions"]
@@ -90,7 +92,7 @@ class Proposer:
             study: with the trials to learn from.
             seen: keys of the architectures that are evaluated, or being evaluated.
         """
-        trials = [one for one in study.get_trials(deepcopy=False) if one.params]
+        trials = [_as_learned(one) for one in study.get_trials(deepcopy=False) if one.params]
         self._history.trials = self._for_tpe(trials, study.directions) if self._is_tpe else trials
         proposal = self._sample(study.directions)
         if not self._is_unseen(proposal, seen):
@@ -138,6 +140,18 @@ class Proposer:
             drawn = self._space.draw(self._rng)
             if self._is_unseen(drawn, seen):
                 return dict(drawn)
+
+
+def _as_learned(trial: FrozenTrial) -> FrozenTrial:
+    """A trial as samplers read it: one that waits at a rung is pruned, and pruned ones have no curve.
+
+    TPE takes curves of one objective only; without them pruned trials rank behind all complete ones.
+    """
+    if not (is_paused(trial) or trial.state is TrialState.PRUNED):
+        return trial
+    learned = copy(trial)
+    learned.state, learned.intermediate_values = TrialState.PRUNED, {}
+    return learned
 
 
 def _best_and_latest(
