@@ -1,86 +1,30 @@
 """Which sampler finds the best front: hypervolume on NAS-Bench-201, accuracy against FLOPs, beside random.
 
 Each architecture comes once, as in a search. The table is read from --tables: nb201_full.csv.gz of the shared
-data, all 15,625 architectures on two data sets.
+data, all 15,625 architectures on two data sets. The curve of each search is kept in --results, so that an
+interrupted call continues.
 
     python benchmarks/samplers.py --tables ../shared/data/nasbench
 """
 
 import argparse
-import csv
-import gzip
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
 
 import numpy as np
 import optuna
+from common import Results, scratch_folder
+from nasbench import MAXIMIZE, REFERENCE, Table, interval, nasbench_space, read_tables
 from numpy.typing import NDArray
 from optuna.trial import TrialState, create_trial
 
 from mlflow_nas.pareto import hypervolume
 from mlflow_nas.search.samplers import SAMPLERS, Proposer, Sampling, distributions, make_sampler
-from mlflow_nas.space import FastestDet, Parameter, SearchSpace
-from mlflow_nas.types import Architecture
+from mlflow_nas.space import SearchSpace
 
-EDGES = 6
 SINGLE_OBJECTIVE = ("cmaes",)
-MAXIMIZE = (True, False)
-
-
-class Table(NamedTuple):
-    """Accuracy and FLOPs of each architecture, both scaled to 0..1 over the table."""
-
-    data: str
-    points: dict[str, tuple[float, float]]
-
-
-def _no_network(_architecture: Architecture, _classes: int) -> NoReturn:
-    raise ValueError("the table holds no networks")
-
-
-def _space() -> SearchSpace:
-    names = [f"edge{index}" for index in range(EDGES)]
-    parameters = {
-        name: Parameter(short=f"e{index}", values=("o0", "o1", "o2", "o3", "o4"))
-        for index, name in enumerate(names)
-    }
-    build: type[FastestDet] = _no_network  # type: ignore[assignment]
-    return SearchSpace(name="nb201", parameters=parameters, baseline=dict.fromkeys(names, "o0"), build=build)
-
-
-def _read(path: Path, space: SearchSpace) -> list[Table]:
-    with gzip.open(path, "rt") as file:
-        rows = list(csv.DictReader(file))
-    keys = [
-        space.key({f"edge{index}": f"o{op}" for index, op in enumerate(_operations(row["ops"]))})
-        for row in rows
-    ]
-    flops = _scaled([float(row["flops_m"]) for row in rows])
-    return [
-        Table(
-            data,
-            dict(
-                zip(
-                    keys,
-                    zip(_scaled([float(row[f"val_acc_{data}"]) for row in rows]), flops, strict=True),
-                    strict=True,
-                )
-            ),
-        )
-        for data in ("cifar10", "cifar100")
-    ]
-
-
-def _operations(text: str) -> list[int]:
-    return [int(one) for one in text.strip("()").split(",")]
-
-
-def _scaled(values: Sequence[float]) -> list[float]:
-    array = np.asarray(values)
-    return [float(one) for one in (array - array.min()) / (array.max() - array.min())]
 
 
 def _search(name: str, space: SearchSpace, table: Table, *, trials: int, seed: int) -> list[float]:
@@ -101,28 +45,52 @@ def _search(name: str, space: SearchSpace, table: Table, *, trials: int, seed: i
                 system_attrs=proposal.system_attrs,
             )
         )
-        curve.append(hypervolume([table.points[key] for key in seen], (0.0, 1.0), MAXIMIZE))
+        curve.append(hypervolume([table.points[key] for key in seen], REFERENCE, MAXIMIZE))
     return curve
 
 
-def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % of the mean over seeds, by the bootstrap."""
-    rng = np.random.default_rng(0)
-    means = rng.choice(values, (10_000, len(values))).mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
+def _run(
+    results: Results, names: Sequence[str], space: SearchSpace, table: Table, *, seed: int, trials: int
+) -> None:
+    """The searches of a seed that are missing."""
+    for name in names:
+        identity = {"data": table.data, "sampler": name, "seed": seed, "trials": trials}
+        if not results.has(identity):
+            began = time.process_time()
+            curve = _search(name, space, table, trials=trials, seed=seed)
+            results.add({**identity, "curve": curve, "cpu_s": time.process_time() - began})
 
 
 def _row(name: str, curves: NDArray[np.float64], random: NDArray[np.float64], steps: Sequence[int]) -> str:
-    low, high = _interval(curves[:, -1])
-    gain_low, gain_high = _interval(curves[:, -1] - random[:, -1])
+    low, high = interval(curves[:, -1])
+    gain_low, gain_high = interval(curves[:, -1] - random[:, -1])
     anytime = " | ".join(f"{curves[:, step - 1].mean():.4f}" for step in steps)
     return f"| {name} | {anytime} | {low:.4f} to {high:.4f} | {gain_low:+.4f} to {gain_high:+.4f} |"
 
 
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+def _report(results: Results, names: Sequence[str], table: Table, *, seeds: int, trials: int) -> str:
+    """The Markdown table of a data set."""
+    steps = [one for one in (10, 20, 40, 60, 100, 200) if one < trials] + [trials]
+    best = hypervolume(list(table.points.values()), REFERENCE, MAXIMIZE)
+    shown = " | ".join(f"{step} trials" for step in steps)
+    lines = [
+        f"\n{table.data}: hypervolume, mean of {seeds} seeds; the whole table's is {best:.4f}\n",
+        f"| sampler | {shown} | 95 % of the last | 95 % of the difference to random | CPU ms a trial |",
+        f"|---|{'---|' * (len(steps) + 3)}",
+    ]
+    random = None
+    for name in names:
+        wanted = {"data": table.data, "sampler": name, "trials": trials}
+        rows = [row for row in results if row["seed"] < seeds and wanted.items() <= row.items()]
+        curves = np.array([row["curve"] for row in sorted(rows, key=lambda row: int(row["seed"]))])
+        random = curves if random is None else random
+        spent = sum(row["cpu_s"] for row in rows) * 1000 / curves.size
+        lines.append(f"{_row(name, curves, random, steps)} {spent:.0f} |")
+    return "\n".join(lines)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 def main() -> int:
@@ -134,33 +102,17 @@ def main() -> int:
     )
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--results", type=Path, default=scratch_folder() / "samplers.jsonl")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     names = ["random", *(one for one in options.samplers.split(",") if one != "random")]
-    steps = [one for one in (10, 20, 40, 60, 100, 200) if one < options.trials] + [options.trials]
-    space = _space()
-    for table in _read(options.tables / "nb201_full.csv.gz", space):
-        best = hypervolume(list(table.points.values()), (0.0, 1.0), MAXIMIZE)
-        _write(
-            f"\n{table.data}: hypervolume, mean of {options.seeds} seeds; the whole table's is {best:.4f}\n"
-        )
-        trials = " | ".join(f"{step} trials" for step in steps)
-        _write(
-            f"| sampler | {trials} | 95 % of the last | 95 % of the difference to random | CPU ms a trial |"
-        )
-        _write(f"|---|{'---|' * (len(steps) + 3)}")
-        random = None
-        for name in names:
-            began = time.process_time()
-            curves = np.array(
-                [
-                    _search(name, space, table, trials=options.trials, seed=seed)
-                    for seed in range(options.seeds)
-                ]
-            )
-            spent = (time.process_time() - began) * 1000 / curves.size
-            random = curves if random is None else random
-            _write(f"{_row(name, curves, random, steps)} {spent:.0f} |")
+    results, space = Results(options.results, ("data", "sampler", "seed", "trials")), nasbench_space()
+    tables = read_tables(options.tables, space)
+    for seed in range(options.seeds):
+        for table in tables:
+            _run(results, names, space, table, seed=seed, trials=options.trials)
+    for table in tables:
+        _write(_report(results, names, table, seeds=options.seeds, trials=options.trials))
     return 0
 
 
