@@ -1,8 +1,9 @@
 """What MO-ASHA saves and loses: epochs and hypervolume beside full trainings, by the search's own code.
 
 The tables of NAS-Bench-201 hold final accuracies only. So accuracies at the rungs are simulated: the final
-ones with normal noise, so large that ranks at a rung have a given Kendall tau to the final ranks. A finished study,
-whose trials were all trained to the end, is replayed from its recorded curves instead, in random orders.
+ones with normal noise, so large that ranks at a rung have a given Kendall tau to the final ranks. A finished
+study, whose trials were all trained to the end, is replayed from its recorded curves instead, in random
+orders.
 
     python benchmarks/early_stopping.py --tables ../shared/data/nasbench
     python benchmarks/early_stopping.py --study full
