@@ -8,7 +8,7 @@ METRICS = {
     "map, map_50": "COCO mAP at IoU .5:.95 and at .5 of the file that ships, on val; 0..1",
     "top1": "of classifiers: share of the images of val whose class has the largest score; 0..1",
     "map/*, top1/*": "the same of each class, where there are several",
-    "map_fp32, map_50_fp32, top1_fp32": "the same of the trained float network",
+    "map_fp32, map_50_fp32, top1_fp32": "the same of the trained float network, or of a given float file",
     "map_ci_*, top1_ci_*": "of finalists: 95 % interval over images (`_low`, `_high`), and over seeds beside "
     "`map_seed_sd`",
     "map_seed_sd, top1_seed_sd": "of finalists: standard deviation over seeds, by second trainings",
@@ -18,6 +18,7 @@ METRICS = {
     "baseline; decides nothing",
     "latency_ms": "`latency_ratio` times the study's reference latency: what is optimized, compared, limited",
     "latency_ratio": "to the reference model, timed in turn; of processor time where it can be had",
+    "latency_ratio_fp32, latency_ms_fp32": "of a given float file, whose plain int8 file is the reference",
     "speedup": "latency of the detector as given (else of the reference model) over that of the file",
     "latency_raw_ms, latency_raw_ms_*, reference_latency_raw_ms": "wall-clock milliseconds: median, `_p90`, "
     "`_p99`, `_min`, `_mean`; of the reference model in the same measurement",

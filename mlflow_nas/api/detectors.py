@@ -1,7 +1,5 @@
 """The detector and the split that the options of `evaluate` name."""
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +9,8 @@ from mlflow_nas.deployments.release import fetch_release
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.export import is_quantized
 from mlflow_nas.networks import Runner, Task
-from mlflow_nas.runtime import OnnxDetector
+from mlflow_nas.runtime import OnnxDetector, class_indexes, names_of_classes, read_metadata
 from mlflow_nas.space import (
-    COCO_CLASSES,
     build_detector,
     input_size,
     load_seed_weights,
@@ -114,7 +111,9 @@ def _open_weights(config: EvaluateConfig, path: Path) -> LoadedDetector:
     return LoadedDetector(
         detector=NetworkRunner(network),
         img_size=_wanted_size(config) or space.input_size(architecture, aspect),
-        indexes=_indexes(config.data.classes, _names(num_classes, config.data.classes), str(path)),
+        indexes=class_indexes(
+            config.data.classes, names_of_classes(num_classes, config.data.classes), str(path)
+        ),
         task=get_task(space.task),
         precision="fp32",
         source=str(path),
@@ -123,12 +122,12 @@ def _open_weights(config: EvaluateConfig, path: Path) -> LoadedDetector:
 
 def _open_onnx(config: EvaluateConfig, path: Path, source: str) -> LoadedDetector:
     detector = OnnxDetector(path, img_size=_wanted_size(config))
-    written, copies = _read_metadata(detector.metadata, source)
-    names = written or _names(detector.layout.num_classes, config.data.classes)
+    written, copies = read_metadata(detector.metadata, source)
+    names = written or names_of_classes(detector.layout.num_classes, config.data.classes)
     return LoadedDetector(
         detector=detector,
         img_size=detector.img_size,
-        indexes=_indexes(config.data.classes, names, source),
+        indexes=class_indexes(config.data.classes, names, source),
         task=task_of(detector.layout),
         precision="int8" if is_quantized(path) else "fp32",
         source=source,
@@ -143,35 +142,3 @@ def _wanted_size(config: EvaluateConfig) -> tuple[int, int] | None:
     return config.img_height or input_size(config.img_width, config.space.aspect_number())[
         0
     ], config.img_width
-
-
-def _read_metadata(metadata: Mapping[str, str], source: str) -> tuple[tuple[str, ...], int]:
-    """Class names, empty where the file names none, and the copies of val that a search measured it on."""
-    try:
-        names = json.loads(metadata.get("mlflow_nas.classes", "[]"))
-        copies = int(metadata.get("mlflow_nas.eval_augmentations", "1"))
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise TypeError("mlflow_nas.classes is no list of names")  # noqa: TRY301 - one sentence for all
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(
-            f"{source} has unreadable metadata ({str(error)[:80]}): export it again, or remove its metadata "
-            "mlflow_nas.classes and mlflow_nas.eval_augmentations."
-        ) from error
-    return tuple(names), copies
-
-
-def _names(count: int, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Classes of a detector that does not name them: those of COCO, or those asked for in their order."""
-    if count == len(COCO_CLASSES):
-        return COCO_CLASSES
-    return tuple(wanted) if count == len(wanted) else tuple(f"number {index}" for index in range(count))
-
-
-def _indexes(wanted: Sequence[str], known: Sequence[str], source: str) -> tuple[int, ...]:
-    for name in wanted:
-        if name not in known:
-            raise ConfigError(
-                f"{source} detects {len(known)} classes, and {name!r} is none of them: choose --classes from "
-                f"{', '.join(known[:90])}."
-            )
-    return tuple(known.index(name) for name in wanted)

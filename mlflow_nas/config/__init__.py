@@ -45,7 +45,6 @@ from mlflow_nas.config.sections import (
     BoardSection,
     DataSection,
     QuantizationSection,
-    RegistrySection,
     SearchSection,
     StorageSection,
     TrackingSection,
@@ -53,6 +52,7 @@ from mlflow_nas.config.sections import (
 )
 from mlflow_nas.config.selection import SelectConfig, SelectionSection, TableSection
 from mlflow_nas.config.settings import Setting, as_params, given_values, section_of, settings_of, text_of
+from mlflow_nas.config.shipping import RegistrySection
 
 __all__ = [
     "VARIABLES",

@@ -13,14 +13,13 @@ from mlflow_nas.config.sections import (
     BoardSection,
     CheckedDataSection,
     DataSection,
-    FinalistsSection,
     QuantizationSection,
-    RegistrySection,
     SearchSection,
     StorageSection,
     TrackingSection,
     TrainingSection,
 )
+from mlflow_nas.config.shipping import FinalistsSection, RegistrySection
 
 __all__ = [
     "BoardsConfig",

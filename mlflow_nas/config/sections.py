@@ -22,9 +22,7 @@ __all__ = [
     "BoardSection",
     "CheckedDataSection",
     "DataSection",
-    "FinalistsSection",
     "QuantizationSection",
-    "RegistrySection",
     "SearchSection",
     "StorageSection",
     "TrackingSection",
@@ -83,8 +81,8 @@ class TrainingSection(Section):
         None,
         ge=32,
         le=4096,
-        description="Input width of the given weights, measured as they are; unset: 352 for the published "
-        "detector, else the baseline's",
+        description="Input width of the given weights, measured as they are, or of a reference file that "
+        "leaves it open; unset: 352 for the published detector, else the baseline's",
     )
     weights_img_height: int | None = Field(
         None,
@@ -205,6 +203,12 @@ class SearchSection(StorageSection):
         "after which it is violated",
         json_schema_extra=option("limit", repeatable=True, form="METRIC<=NUMBER"),
     )
+    reference: File | None = Field(
+        None,
+        description="ONNX detector that results are compared with, measured as it is and, where it is in "
+        "float, in plain int8; unset: the given weights as they are",
+        json_schema_extra=option("reference"),
+    )
     budget_s: Seconds | None = Field(
         None,
         gt=0,
@@ -237,56 +241,6 @@ class SearchSection(StorageSection):
         24, ge=10, le=100_000, description="Measured latencies that the prediction is fitted on"
     )
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
-
-
-class FinalistsSection(Section):
-    """Finalists: the best of a search, trained to the end; they are registered."""
-
-    count: int = Field(
-        4,
-        ge=0,
-        le=100,
-        description="Members of the Pareto front, beside the baseline, that are trained to the end and "
-        "registered; 0: the front is registered as it was searched",
-        json_schema_extra=option("finalists"),
-    )
-    epochs: int | None = Field(
-        None,
-        ge=1,
-        le=100_000,
-        description="Epochs of their training; unset: as many as 900 steps take, at least 3",
-    )
-    speedup: float | None = Field(
-        None,
-        gt=0,
-        description="Goal: how many times faster than the detector as given; the champion is the most "
-        "accurate that meets it",
-        json_schema_extra=option("speedup"),
-    )
-    max_latency_ms: float | None = Field(
-        None,
-        gt=0,
-        description="Goal: latency in milliseconds; the champion is the most accurate that meets it",
-        json_schema_extra=option("max_latency_ms"),
-    )
-
-
-class RegistrySection(Section):
-    """Registry: where the Pareto front is registered, and which device receives the champion."""
-
-    model: Name = Field(
-        "person-detector",
-        description="Registered model that receives the Pareto front",
-        json_schema_extra=option("model"),
-    )
-    max_drop: float = Field(
-        0.01, ge=0, le=1, description="Largest drop of the champion's accuracy below the reference's"
-    )
-    device: Name | None = Field(
-        None,
-        description="Device that receives the champion; unset: the board; none: no device",
-        json_schema_extra=option("device"),
-    )
 
 
 class TrackingSection(Section):

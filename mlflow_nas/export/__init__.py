@@ -2,7 +2,13 @@
 
 from mlflow_nas.export.calibrated import Quantization
 from mlflow_nas.export.cost import node_costs, node_modules
-from mlflow_nas.export.foreign import fix_input_shapes, is_quantized, random_images
+from mlflow_nas.export.foreign import (
+    copy_of_size,
+    fix_input_shapes,
+    is_quantized,
+    quantize_plain,
+    random_images,
+)
 from mlflow_nas.export.model_files import model_sha256
 from mlflow_nas.export.onnx import export_onnx
 from mlflow_nas.export.quantize import quantize_int8
@@ -14,6 +20,7 @@ __all__ = [
     "Quantization",
     "Repair",
     "calibrated",
+    "copy_of_size",
     "export_onnx",
     "fix_input_shapes",
     "is_quantized",
@@ -22,6 +29,7 @@ __all__ = [
     "node_costs",
     "node_modules",
     "quantize_int8",
+    "quantize_plain",
     "random_images",
     "repairs",
 ]

@@ -28,7 +28,7 @@ from mlflow_nas.export.passes import (
 )
 from mlflow_nas.types import UINT8_NHWC_RGBX, InputContract
 
-__all__ = ["CalibratedModel", "Quantization", "is_detector"]
+__all__ = ["CalibratedModel", "CalibrationImages", "Quantization", "is_detector"]
 
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators with weights."""
@@ -60,7 +60,7 @@ class Quantization:
     passes: bool = True
 
 
-class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
+class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
     """The calibration images, one by one, as ONNX Runtime reads them."""
 
     def __init__(self, input_name: str, images: NDArray[np.float32]) -> None:
@@ -129,7 +129,7 @@ class CalibratedModel:
         quantize_static(
             onnx.ModelProto.FromString(self.model.SerializeToString()),
             path,
-            _Images(self._input, self._calibration),
+            CalibrationImages(self._input, self._calibration),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             # On x86 int8 activations take twice as long; on arm64 kernels both take the same.

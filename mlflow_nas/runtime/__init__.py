@@ -1,5 +1,6 @@
 """Compiled files on this machine: opened, run, and their outputs compared with those of others."""
 
+from mlflow_nas.runtime.classes import class_indexes, names_of_classes, read_metadata
 from mlflow_nas.runtime.detector import OnnxDetector
 from mlflow_nas.runtime.drift import Drift, allowed_drift, worst_drift
 from mlflow_nas.runtime.golden import GOLDEN_FILE, Golden, read_golden, write_golden
@@ -12,8 +13,11 @@ __all__ = [
     "OnnxDetector",
     "allowed_drift",
     "check_parity",
+    "class_indexes",
+    "names_of_classes",
     "objectness_drift",
     "read_golden",
+    "read_metadata",
     "worst_drift",
     "write_golden",
 ]

@@ -155,5 +155,8 @@ def _settle_size(
             )
         return height, width
     if wanted is None:
-        raise ConfigError(f"{path} takes images of any size ({taken}): give --img-width.")
+        raise ConfigError(
+            f"{path} takes images of any size ({taken}): give --img-width; of a "
+            "--reference training.weights_img_width."
+        )
     return wanted

@@ -35,6 +35,7 @@ def answer(
     *,
     objectives: Sequence[Objective],
     goal: Goal,
+    file: str | None = None,
 ) -> list[str]:
     """Sentences for the end of a search.
 
@@ -43,12 +44,12 @@ def answer(
         reference: the detector as it was given, else the baseline.
         objectives: of the study.
         goal: of the champion.
+        file: name of the file that was given as the reference; None for weights or for the baseline.
     """
     accuracy = _accuracy(objectives)
     if reference is None or accuracy not in reference.metrics:
         return ["There is no reference to compare with: the baseline has no complete trial."]
-    name = "the detector as given" if reference.role == "reference" else f"the baseline {reference.key}"
-    lines = [f"Reference: {name}, {_figures(reference, accuracy)}."]
+    lines = [_reference_line(reference, accuracy, file)]
     complete = [one for one in shipped if one.state == "complete"]
     champion = champion_of(complete, reference, objectives=objectives, goal=goal)
     if champion is not None:
@@ -60,6 +61,24 @@ def answer(
             "These networks had the short training of a trial: --finalists 4 trains the best to the end."
         )
     return lines
+
+
+def _reference_line(reference: TrialResult, accuracy: str, file: str | None) -> str:
+    """What everything is compared with; of a float file that was quantized plainly also its own figures."""
+    if reference.role != "reference":
+        return f"Reference: the baseline {reference.key}, {_figures(reference, accuracy)}."
+    if file is None:
+        return f"Reference: the detector as given, {_figures(reference, accuracy)}."
+    name, metrics = f"the detector as given, {file}", reference.metrics
+    if not {"fp32", "int8"} <= reference.artefacts.keys():
+        return f"Reference: {name}: {_figures(reference, accuracy)}."
+    own = f"{accuracy} {metrics[f'{accuracy}_fp32']:.3f}"
+    if "latency_ms_fp32" in metrics:
+        own += f", {metrics['latency_ms_fp32']:.3g} ms"
+    return (
+        f"Reference: {name}, in int8 by ONNX Runtime's static quantization: {_figures(reference, accuracy)} "
+        f"(in float: {own})."
+    )
 
 
 def _accuracy(objectives: Sequence[Objective]) -> str:

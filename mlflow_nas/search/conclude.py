@@ -16,7 +16,7 @@ from mlflow_nas.search.seed_noise import seed_noise_of
 from mlflow_nas.search.session import Session
 from mlflow_nas.tasks import evaluate_outputs
 from mlflow_nas.tracking import connect, default_uri, view_link
-from mlflow_nas.trial.cache import file_digest
+from mlflow_nas.trial import GivenFile, file_digest
 from mlflow_nas.types import TrialResult
 
 __all__ = ["Conclusion", "conclude"]
@@ -101,7 +101,8 @@ def conclude(
         else:
             registry = _register(session, shipped, reference, model, goal)
             notes += registry.notes
-    sentences = answer(shipped, reference, objectives=context.objectives, goal=goal)
+    file = context.given.path.name if isinstance(context.given, GivenFile) else None
+    sentences = answer(shipped, reference, objectives=context.objectives, goal=goal, file=file)
     keep_outcome(
         session,
         results=results,
@@ -193,11 +194,13 @@ def _register(
 
 
 def _version_tags(session: Session, result: TrialResult, reference: TrialResult | None) -> dict[str, str]:
+    precision = "int8" if "int8" in result.artefacts else "fp32"
     tags = {
         **session.context.tags,
+        "nas.precision": precision,
         "nas.study": str(session.config.study),
         "nas.key": result.key,
-        "nas.sha256": file_digest(result.artefacts["int8"]),
+        "nas.sha256": file_digest(result.artefacts[precision]),
         **version_figures(result, session.context.objectives, reference),
     }
     return tags if result.number is None else {**tags, "nas.trial": str(result.number)}

@@ -1,9 +1,12 @@
 """From a checked configuration to the context that the trials of a study share."""
 
+from pathlib import Path
+
 from mlflow_nas.board import get_board
 from mlflow_nas.config import SearchConfig, SelectConfig, TrainConfig, find_device
 from mlflow_nas.data import load_splits
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.networks import Task
 from mlflow_nas.space import (
     COCO_CLASSES,
     PUBLISHED_IMG_WIDTH,
@@ -18,10 +21,12 @@ from mlflow_nas.tasks import check_truth, get_task
 from mlflow_nas.train import TrainerSettings, named_recipe
 from mlflow_nas.trial import (
     GivenDetector,
+    GivenFile,
     StepCache,
     StudyContext,
     default_epochs,
     given_detector,
+    open_given_file,
     parse_limits,
     parse_objectives,
 )
@@ -53,12 +58,14 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
     aspect = config.space.aspect_number(data.train.aspect)
     arch = config.arch if isinstance(config, TrainConfig) else None
     space = open_space(config.space.name, config.space.choices, aspect=aspect, arch=arch)
-    given = _given(config, weights, space, aspect) if weights else None
-    _refuse_unused(config, space, weights, given)
+    search = (config if isinstance(config, SearchConfig) else SearchConfig()).search
+    task = get_task(space.task)
+    of_weights = _given_weights(config, weights, space, aspect) if weights else None
+    _refuse_unused(config, space, weights, of_weights)
+    given = _given_file(config, search.reference, task) if search.reference else of_weights
     needs_backbone = space.shufflenet_trunk and weights is None
     backbone_weights = load_backbone_weights(training.backbone_weights) if needs_backbone else None
-    search = (config if isinstance(config, SearchConfig) else SearchConfig()).search
-    check_truth(task := get_task(space.task), data.train)
+    check_truth(task, data.train)
     return StudyContext(
         space=space,
         train=data.train,
@@ -119,7 +126,7 @@ def _refuse_unused(
         )
 
 
-def _given(
+def _given_weights(
     config: StudyConfig | TrainConfig, weights: SeedWeights, space: SearchSpace, aspect: float
 ) -> GivenDetector | None:
     """The detector of the given weights, with all of its classes, at its own input size."""
@@ -130,3 +137,10 @@ def _given(
     width = config.training.weights_img_width or own_width
     height = config.training.weights_img_height or input_size(width, own_width / own_height)[0]
     return given_detector(weights, space, classes=config.data.classes, img_size=(height, width))
+
+
+def _given_file(config: StudyConfig | TrainConfig, path: Path, task: Task) -> GivenFile:
+    """The reference file; the size of weights is that of a file which leaves it open."""
+    width, height = config.training.weights_img_width, config.training.weights_img_height
+    size = (height or width, width) if width else None
+    return open_given_file(path, task=task, classes=config.data.classes, img_size=size)

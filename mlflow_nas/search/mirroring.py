@@ -115,18 +115,24 @@ class MirrorCallback:
 
 
 def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: TrialResult) -> None:
-    """Log a trial's int8 file as an MLflow model, with golden samples and drawn detections; once per file."""
-    int8, fp32 = result.artefacts.get("int8"), result.artefacts.get("fp32")
-    if int8 is None or fp32 is None or not int8.is_file():
+    """Log a trial's int8 file as an MLflow model, with golden samples and drawn detections; once per file.
+
+    A reference is logged as the file that was measured, which may be in float.
+    """
+    shipped = result.artefacts.get("int8")
+    if shipped is None and result.role == "reference" and context.precision == "int8":
+        shipped = result.artefacts.get("fp32")
+    if shipped is None or not shipped.is_file():
         return
+    fp32 = result.artefacts.get("fp32", shipped)
     as_given = context.given if result.role == "reference" else None
     classes = as_given.classes if as_given else context.val.classes
-    opened = OnnxDetector(int8)
+    opened = OnnxDetector(shipped)
     with tempfile.TemporaryDirectory() as folder:
         mirror.log_model(
             run,
             ModelFiles(
-                onnx=int8,
+                onnx=shipped,
                 key=result.key,
                 model_type=context.tags["nas.task"],
                 img_size=opened.img_size,
@@ -137,22 +143,22 @@ def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: 
                 metrics={
                     name: value for name, value in result.metrics.items() if not name.startswith("test_")
                 },
-                golden=_golden(context, int8, fp32, Path(folder) / GOLDEN_FILE),
+                golden=_golden(context, shipped, fp32, Path(folder) / GOLDEN_FILE),
             ),
         )
-        mirror.log_artifact(run, _examples(context, int8, classes, Path(folder) / "detections.png"))
+        mirror.log_artifact(run, _examples(context, shipped, classes, Path(folder) / "detections.png"))
 
 
-def _golden(context: StudyContext, int8: Path, fp32: Path, path: Path) -> Path:
+def _golden(context: StudyContext, shipped: Path, fp32: Path, path: Path) -> Path:
     """Golden samples: the first validation images at the file's input size, and its outputs on the host."""
-    img_size, val = OnnxDetector(int8).img_size, context.val
+    img_size, val = OnnxDetector(shipped).img_size, context.val
     count = min(_GOLDEN_IMAGES, len(val))
     images = [resize_to_bytes(val[index].image, img_size).numpy() for index in range(count)]
-    return write_golden(path, int8, np.stack(images), fp32=fp32)
+    return write_golden(path, shipped, np.stack(images), fp32=fp32)
 
 
-def _examples(context: StudyContext, int8: Path, classes: Sequence[str], path: Path) -> Path:
-    model, val = OnnxDetector(int8), context.val
+def _examples(context: StudyContext, shipped: Path, classes: Sequence[str], path: Path) -> Path:
+    model, val = OnnxDetector(shipped), context.val
     drawn: list[tuple[np.ndarray, np.ndarray, Sequence[str]]] = []
     for index in range(min(_EXAMPLES, len(val))):
         image = val[index].image

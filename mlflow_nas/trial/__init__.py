@@ -3,13 +3,14 @@
 from mlflow_nas.trial.cache import Entry, StepCache, file_digest, fingerprint
 from mlflow_nas.trial.context import StudyContext, dataset_tag
 from mlflow_nas.trial.given import AS_GIVEN, GivenDetector, given_detector
+from mlflow_nas.trial.given_file import GivenFile, open_given_file
+from mlflow_nas.trial.given_measurement import measure_given
 from mlflow_nas.trial.limits import METRICS, Metric, check_limits, estimates, parse_limits, parse_objectives
 from mlflow_nas.trial.listener import Listener, Silent
 from mlflow_nas.trial.schedule import default_epochs, finishing_epochs
 from mlflow_nas.trial.steps import (
     STEPS,
     float_latency_ratio,
-    measure_given,
     reference_latency_ms,
     run_trial,
     screen,
@@ -23,6 +24,7 @@ __all__ = [
     "STEPS",
     "Entry",
     "GivenDetector",
+    "GivenFile",
     "Listener",
     "Metric",
     "Silent",
@@ -39,6 +41,7 @@ __all__ = [
     "float_latency_ratio",
     "given_detector",
     "measure_given",
+    "open_given_file",
     "open_supernet",
     "parse_limits",
     "parse_objectives",

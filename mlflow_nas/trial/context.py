@@ -21,6 +21,7 @@ from mlflow_nas.tasks import get_task
 from mlflow_nas.train import Parts, Recipe, Teacher, TrainerSettings, fine_tuning
 from mlflow_nas.trial.cache import StepCache, fingerprint
 from mlflow_nas.trial.given import GivenDetector
+from mlflow_nas.trial.given_file import GivenFile
 from mlflow_nas.trial.schedule import is_short
 from mlflow_nas.types import UINT8_NHWC_RGBX, Architecture, Board, InputContract, Limit, Objective
 
@@ -84,7 +85,7 @@ class StudyContext:
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     threads: int | None = None
     reference_ms: float | None = None
-    given: GivenDetector | None = None
+    given: GivenDetector | GivenFile | None = None
     given_ratio: float = 1.0
 
     @cached_property

@@ -9,6 +9,7 @@ from torch import nn
 from mlflow_nas.data import DetectionDataModule
 from mlflow_nas.trial.candidate import Candidate
 from mlflow_nas.trial.given import AS_GIVEN, GivenDetector
+from mlflow_nas.trial.given_file import GivenFile
 from mlflow_nas.types import Limit
 
 __all__ = ["GivenCandidate"]
@@ -19,7 +20,7 @@ class GivenCandidate(Candidate):
     """The detector as it was given: its own weights, classes and input size; no limit applies to it."""
 
     @property
-    def given(self) -> GivenDetector:
+    def given(self) -> GivenDetector | GivenFile:
         """Of the study."""
         if self.context.given is None:
             raise ValueError("the study has no given detector")
@@ -63,6 +64,8 @@ class GivenCandidate(Candidate):
     @cached_property
     def network(self) -> nn.Module:
         """With its weights."""
+        if isinstance(self.given, GivenFile):
+            raise TypeError(f"{self.given.path} is a file, no network")
         return self.given.build()
 
     @cached_property

@@ -23,7 +23,6 @@ from mlflow_nas.trial.candidate import (
 )
 from mlflow_nas.trial.context import StudyContext
 from mlflow_nas.trial.files import export, export_inputs, quantization_inputs, quantize
-from mlflow_nas.trial.given_candidate import GivenCandidate
 from mlflow_nas.trial.limits import check_limits, screening_limits
 from mlflow_nas.trial.listener import Listener, Silent
 from mlflow_nas.trial.measurement import evaluate, evaluation_inputs, measure, measurement_inputs
@@ -32,10 +31,13 @@ from mlflow_nas.trial.training import train, training_inputs
 from mlflow_nas.types import Architecture, Role, TrialResult, TrialState
 
 __all__ = [
+    "MEASURE",
     "STEPS",
     "float_latency_ratio",
-    "measure_given",
+    "make_result",
     "reference_latency_ms",
+    "reference_model",
+    "run_steps",
     "run_trial",
     "screen",
     "time_steps",
@@ -90,13 +92,12 @@ REPAIR = Step(
 )
 MEASURE = Step(
     name="measure",
-    run=lambda one, _folder: measure(one, _reference(one.context)),
-    inputs=lambda one: measurement_inputs(one, _reference(one.context)),
+    run=lambda one, _folder: measure(one, reference_model(one.context)),
+    inputs=lambda one: measurement_inputs(one, reference_model(one.context)),
     version=2,
 )
-
 STEPS = (COUNT, SCREEN, TRAIN, EXPORT, QUANTIZE, EVALUATE, REPAIR, MEASURE)
-_SEED_STEPS, _UNTRAINED_STEPS = ("count", "train"), ("screen", "train")
+_SEED_STEPS = ("count", "train")
 
 
 def run_trial(
@@ -125,32 +126,13 @@ def run_trial(
     """
     candidate = Candidate(context=context, architecture=architecture, listener=listener or Silent())
     steps = [step for step in STEPS if role != "seed" or step.name in _SEED_STEPS]
-    state, error = _run(candidate, steps)
+    state, error = run_steps(candidate, steps)
     if state == "complete" and role != "seed":
         _require_metrics(candidate)
-    return _result(candidate, state, role=role, number=number, error=error)
+    return make_result(candidate, state, role=role, number=number, error=error)
 
 
-def measure_given(context: StudyContext, listener: Listener | None = None) -> TrialResult:
-    """The detector as it was given, untrained: exported, quantized, evaluated and timed as a trial is.
-
-    Args:
-        context: of a study with a given detector.
-        listener: receives the events; None for no listener.
-
-    Raises:
-        BoardError: the board failed; MachineError: this machine failed.
-    """
-    candidate = GivenCandidate(
-        context=context, architecture=context.space.baseline, listener=listener or Silent()
-    )
-    state, error = _run(candidate, [step for step in STEPS if step.name not in _UNTRAINED_STEPS])
-    result = _result(candidate, state, role="reference", number=None, error=error)
-    own = {"speedup": 1.0} if "speedup" in result.metrics else {}  # others are relative to it
-    return replace(result, metrics={**result.metrics, **own})
-
-
-def _run(candidate: Candidate, steps: Sequence[Step]) -> tuple[TrialState, str | None]:
+def run_steps(candidate: Candidate, steps: Sequence[Step]) -> tuple[TrialState, str | None]:
     """The steps in their order, until a limit is violated; the state, and why it failed."""
     try:
         for step in steps:
@@ -163,9 +145,23 @@ def _run(candidate: Candidate, steps: Sequence[Step]) -> tuple[TrialState, str |
     return "complete", None
 
 
-def _result(
-    candidate: Candidate, state: TrialState, *, role: Role, number: int | None, error: str | None
+def make_result(
+    candidate: Candidate,
+    state: TrialState,
+    *,
+    role: Role,
+    number: int | None = None,
+    error: str | None = None,
 ) -> TrialResult:
+    """The result of a candidate's finished steps.
+
+    Args:
+        candidate: after its steps.
+        state: in which they ended.
+        role: why it was evaluated.
+        number: of the trial in its study.
+        error: why it failed.
+    """
     latency = candidate.latency
     seconds = {name: entry.seconds for name, entry in candidate.entries.items()}
     return TrialResult(
@@ -205,7 +201,7 @@ def _require_metrics(candidate: Candidate) -> None:
             )
 
 
-def _reference(context: StudyContext) -> Candidate:
+def reference_model(context: StudyContext) -> Candidate:
     """The reference model: the baseline with its first weights, exported and quantized once."""
     reference = Candidate(context=context, architecture=context.space.baseline, is_trained=False)
     for step in (EXPORT, QUANTIZE):
@@ -220,7 +216,7 @@ def reference_latency_ms(context: StudyContext) -> float:
     Raises:
         BoardError: the board failed; CandidateError: the baseline can't be exported.
     """
-    reference = _reference(context)
+    reference = reference_model(context)
     key = fingerprint(shipped=reference.shipped_digest, board=context.board.identity())
     entry = context.cache.make(
         "measure-reference",
@@ -236,7 +232,7 @@ def float_latency_ratio(context: StudyContext) -> float:
     Raises:
         BoardError: the board failed; CandidateError: the baseline can't be exported or quantized.
     """
-    reference = _reference(context)
+    reference = reference_model(context)
     key = fingerprint(
         float=reference.entries["export"].digests[FP32_FILE],
         shipped=reference.shipped_digest,
@@ -271,7 +267,7 @@ def time_steps(context: StudyContext, architecture: Architecture) -> dict[str, f
     """
     with tempfile.TemporaryDirectory() as folder:
         timed = replace(context, cache=StepCache(Path(folder)), max_int8_drop=1.0)
-        _reference(timed)
+        reference_model(timed)
         candidate = Candidate(context=timed, architecture=architecture, is_trained=False)
         for step in (EXPORT, QUANTIZE, EVALUATE, REPAIR, MEASURE):
             if step.applies(candidate):

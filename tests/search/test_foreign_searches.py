@@ -1,5 +1,8 @@
 """A search of a network that is no FastestDet, to the device."""
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 from class_images import write_class_folders
@@ -9,6 +12,7 @@ from user_folder import UserFolder
 
 from mlflow_nas.api import SearchResult
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.trial import file_digest
 
 OPTIONS = {"space": DETECTOR, "data": "synthetic:train=8,val=4,size=96", "data.eval_augmentations": 1}
 
@@ -42,6 +46,37 @@ def test_the_deployed_foreign_detector_answers(user_folder: UserFolder, searched
         client = get_deploy_client("nas-edge://fake")
         (found,) = client.predict(searched.deployed["name"], image)["predictions"]
     assert found.keys() == {"boxes", "scores", "classes"}
+
+
+def test_a_file_is_what_an_own_network_is_compared_with(
+    user_folder: UserFolder, searched: SearchResult
+) -> None:
+    """Measured once beside its float file; page and registry have its row, finalists the interval to it."""
+    file = user_folder.path / "mine.onnx"
+    shutil.copyfile(searched.trials[0].artefacts["fp32"], file)
+    options = {**OPTIONS, "trials": 1, "study": "against-a-file", "model": "against-a-file", "device": "none"}
+    result = user_folder.search(**options, reference=file, finalists=1, **{"finalists.epochs": 1})
+    given, (finalist,) = result.given, result.finalists
+    assert given is not None
+    assert given.artefacts.keys() >= {"fp32", "int8"}
+    assert re.match(
+        r"Reference: the detector as given, mine\.onnx, in int8 by ONNX Runtime's static quantization: map "
+        r"0\.\d+, .* ms \(in float: map 0\.\d+, .* ms\)\.",
+        result.answer[0],
+    )
+    assert finalist.metrics.keys() >= {"map_difference", "map_difference_ci_low", "map_difference_ci_high"}
+    ratios = [one.metrics["latency_ratio"] for one in (given, finalist)]
+    assert finalist.metrics["speedup"] == pytest.approx(ratios[0] / ratios[1])
+    versions = {
+        version.tags["nas.role"]: version.tags
+        for version in user_folder.client.search_model_versions("name='against-a-file'")
+    }
+    assert versions.keys() == {"reference", "finalist"}
+    assert versions["reference"]["nas.sha256"] == file_digest(given.artefacts["int8"])
+    assert result.report is not None
+    assert "as-given" in result.report.read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="given"):
+        user_folder.search(**options)
 
 
 @pytest.fixture(scope="module")
