@@ -1,7 +1,6 @@
 """Frames of video files, read and written by OpenCV where it is installed."""
 
 import importlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_nas.config import keep_opencv_quiet
 from mlflow_nas.errors import ConfigError
 
 __all__ = ["frames_per_s", "opencv", "read_video", "write_mp4"]
-
-_QUIET = "-8"
-"""FFmpeg's AV_LOG_QUIET."""
 
 
 def read_video(path: Path, *, most: int) -> Iterator[NDArray[np.uint8]]:
@@ -82,8 +79,7 @@ def opencv() -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    keep_opencv_quiet()
     try:
         return importlib.import_module("cv2")
     except ImportError as error:

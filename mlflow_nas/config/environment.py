@@ -15,6 +15,7 @@ __all__ = [
     "devices_file",
     "experiment_id_from_environment",
     "keep_mlflow_quiet",
+    "keep_opencv_quiet",
     "settings_from_environment",
     "take_project_run_id",
     "webhook_secret",
@@ -129,3 +130,9 @@ def keep_mlflow_quiet() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+
+def keep_opencv_quiet() -> None:
+    """Switch off the log of OpenCV and its codecs, unless the user set them; before it is imported."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's AV_LOG_QUIET
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
