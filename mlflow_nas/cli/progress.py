@@ -97,7 +97,7 @@ class Bar:
         """The trials begin; finished ones are not forecast."""
         self._epochs_of_a_trial, self._trials = epochs, trials
         self._objectives, self._results = tuple(objectives), list(known)
-        self._stage = None
+        self._stage = self._begin("start workers")
 
     def stage(self, name: str, *, epochs: int = 0) -> None:
         """Work outside of trials begins."""
@@ -106,6 +106,7 @@ class Bar:
 
     def trial_started(self, claim: NumberedTrial) -> None:
         """A worker evaluates a trial."""
+        self._stage = None
         self._running[claim.number] = self._begin(f"trial {claim.number}", self._epochs_of_a_trial)
 
     def step(self, claim: NumberedTrial | None, name: str) -> None:

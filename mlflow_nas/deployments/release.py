@@ -191,4 +191,4 @@ def run_address(client: MlflowClient, run_id: str | None) -> str | None:
     if not uri.startswith("http"):
         return f"{uri} runs:/{run_id}"
     experiment = client.get_run(run_id).info.experiment_id
-    return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"

@@ -62,6 +62,9 @@ def register_model(
 def describe_version(tags: Mapping[str, str]) -> str:
     """A version in words: speed-up, latency, board, accuracy with its interval, data set, architecture."""
     accuracy = objectives_of(tags)[0].name
+    role = tags.get("nas.role", "")
+    if role == "reference":  # not compared with itself
+        tags = {name: tags[name] for name in tags if name not in ("speedup", f"{REFERENCE}{accuracy}")}
     parts = []
     if "speedup" in tags:
         parts.append(f"{_short(tags['speedup'])} times as fast as the reference")
@@ -71,8 +74,8 @@ def describe_version(tags: Mapping[str, str]) -> str:
         parts.append(f"{accuracy} {_short(tags[accuracy])}{_interval(tags, accuracy)}")
     speed = ", ".join(parts)
     data = f" on {tags['nas.dataset'].partition('@')[0]}" if "nas.dataset" in tags else ""
-    role = {"reference": "The reference: ", "finalist": "Finalist: "}.get(tags.get("nas.role", ""), "")
-    return f"{role}{speed}{data}. Architecture {tags.get('nas.key', 'unknown')}."
+    named = {"reference": "The reference: ", "finalist": "Finalist: "}.get(role, "")
+    return f"{named}{speed}{data}. Architecture {tags.get('nas.key', 'unknown')}."
 
 
 def _interval(tags: Mapping[str, str], accuracy: str) -> str:

@@ -10,6 +10,8 @@ from mlflow_nas.types import Objective, TrialResult
 __all__ = ["study_description", "table_columns"]
 
 COMPARED = 100
+_TRAINING_VIEW = "?workflowType=machine_learning"
+"""Else MLflow's UI shows its view of traces."""
 MOST_FAILURES = 20
 
 
@@ -42,14 +44,23 @@ def study_description(
     *,
     experiment_id: str,
     charts_page: str,
+    answer: Sequence[str],
     settings: Mapping[str, object],
 ) -> str:
-    """Markdown for the study's run: its result, the Pareto front with a link to each run, failures, settings.
+    """Markdown for the study's run: what to ship, the front with a link to each run, failures, settings.
 
-    MLflow's UI folds a description after two lines, which hold the result.
+    MLflow's UI folds a description after a few lines, which hold the result.
+
+    Args:
+        results: of the study.
+        objectives: of the study.
+        experiment_id: of its run.
+        charts_page: link to MLflow's charts of the study.
+        answer: sentences: the reference, what to ship.
+        settings: of the search.
     """
     front = front_of(results, objectives)
-    lines = [*_result(results, front, objectives, experiment_id), ""]
+    lines = [*_broken(answer), "", *_result(results, front, objectives, experiment_id), ""]
     if front:
         lines += [*_front_table(front, objectives, experiment_id), "", "Report: `report.html`."]
     lines += _failures(results)
@@ -78,7 +89,12 @@ def _result(
     states = [result.state for result in results]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     lines.append(f"Trials: {counts or 'none'}; {len(front)} on the Pareto front.")
-    return [f"{line}  " for line in lines[:-1]] + lines[-1:]  # two spaces break a line of Markdown
+    return _broken(lines)
+
+
+def _broken(lines: Sequence[str]) -> list[str]:
+    """Lines of Markdown that stay lines: two spaces break one."""
+    return [*(f"{line}  " for line in lines[:-1]), *lines[-1:]]
 
 
 def _against(results: Sequence[TrialResult], objective: Objective) -> str:
@@ -122,7 +138,8 @@ def _failures(results: Sequence[TrialResult]) -> list[str]:
 def _link(result: TrialResult, experiment_id: str) -> str:
     if result.run_id is None:
         return str(result.number)
-    return f"[{result.number}](#/experiments/{experiment_id}/runs/{result.run_id})"
+    page = f"#/experiments/{experiment_id}/runs/{result.run_id}{_TRAINING_VIEW}"
+    return f"[{result.number}]({page})"
 
 
 def _value(result: TrialResult, name: str) -> str:
@@ -133,4 +150,5 @@ def _comparison(results: Sequence[TrialResult], experiment_id: str) -> str:
     """The page of MLflow's UI that compares the newest complete trials, limited by the length of its URL."""
     runs = [result.run_id for result in results if result.state == "complete" and result.run_id]
     shown = json.dumps(runs[-COMPARED:], separators=(",", ":"))
-    return f"#/compare-runs?runs={quote(shown)}&experiments={quote(json.dumps([experiment_id]))}"
+    experiments = quote(json.dumps([experiment_id]))
+    return f"#/compare-runs{_TRAINING_VIEW}&runs={quote(shown)}&experiments={experiments}"

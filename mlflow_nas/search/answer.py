@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mlflow_nas.networks import TASK_METRICS
-from mlflow_nas.registry import Goal, Version, choose_holders, first_objective
+from mlflow_nas.registry import FLOOR, Goal, Version, choose_holders, first_objective
 from mlflow_nas.report import front_of
 from mlflow_nas.types import Objective, TrialResult
 
@@ -109,7 +109,11 @@ def champion_of(
 def _nothing_gained(
     results: Sequence[TrialResult], reference: TrialResult, accuracy: str, goal: Goal
 ) -> list[str]:
-    wanted = str(goal) or f"{accuracy} at most {goal.max_drop:g} below the reference's"
+    wanted = (
+        f"{goal}, {accuracy} >= {FLOOR * reference.metrics[accuracy]:.3f}"
+        if goal.is_about_speed
+        else f"{accuracy} at most {goal.max_drop:g} below the reference's"
+    )
     lines = [f"Nothing was gained: no faster network reaches the goal ({wanted})."]
     nearest = nearest_of(results, accuracy, goal)
     if nearest is not None:

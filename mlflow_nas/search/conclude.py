@@ -92,8 +92,10 @@ def conclude(
         mirror.log_metrics(session.run_of(result), interval_metrics(result))
     front = [replace(one, run_id=mirror.run_id(session.run_of(one))) for one in front]
     run_id = mirror.run_id(None)
-    _log_report(session, _with_runs(results, front), settings, described=run_id is not None)
     reference = _reference(results, finalists, given)
+    file = context.given.path.name if isinstance(context.given, GivenFile) else None
+    sentences = answer(shipped, reference, objectives=context.objectives, goal=goal, file=file)
+    _log_report(session, _with_runs(results, front), sentences, settings, described=run_id is not None)
     registry = None
     if shipped and context.precision == "int8":
         if waiting := mirror.flush(FLUSH_S):
@@ -101,8 +103,6 @@ def conclude(
         else:
             registry = _register(session, shipped, reference, model, goal)
             notes += registry.notes
-    file = context.given.path.name if isinstance(context.given, GivenFile) else None
-    sentences = answer(shipped, reference, objectives=context.objectives, goal=goal, file=file)
     keep_outcome(
         session,
         results=results,
@@ -213,7 +213,12 @@ def _with_runs(results: Sequence[TrialResult], front: Sequence[TrialResult]) -> 
 
 
 def _log_report(
-    session: Session, results: Sequence[TrialResult], settings: Mapping[str, object], *, described: bool
+    session: Session,
+    results: Sequence[TrialResult],
+    sentences: Sequence[str],
+    settings: Mapping[str, object],
+    *,
+    described: bool,
 ) -> None:
     mirror, objectives = session.mirror, session.context.objectives
     columns = table_columns(results, objectives)
@@ -224,6 +229,7 @@ def _log_report(
             objectives,
             experiment_id=mirror.experiment_id,
             charts_page=view_link(mirror.experiment_id, str(session.config.study)),
+            answer=sentences,
             settings=settings,
         )
         mirror.describe(None, text)

@@ -58,7 +58,7 @@ def decide_sampler(config: StudyConfig, size: int) -> tuple[str, Decision]:
     name = config.search.sampler
     if name == "auto":
         return choose_sampler(size, config.search.trials)
-    return name, Decision(name, "chosen with --sampler")
+    return name, Decision(name, "as set by search.sampler")
 
 
 def number_of_trials(config: StudyConfig) -> int:

@@ -41,7 +41,7 @@ def test_a_file_is_measured_against_the_registered_reference_and_can_be_deployed
     versions = {one.version: one for one in client.search_model_versions("name='own'")}
     tags = [versions[version].tags for version in sorted(versions)]
     assert len({(one["nas.board"], one["nas.dataset"], one["nas.protocol"]) for one in tags}) == 1
-    assert versions[sorted(versions)[0]].description.startswith("The reference: 1 times as fast")
+    assert versions[sorted(versions)[0]].description.startswith("The reference: ")
     assert 1 not in client.get_registered_model("own").aliases.values()
     made = api.deploy(model="models:/own/2", device="fake", force=True)
     assert made.manifest["version"] == "2"

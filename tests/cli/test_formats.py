@@ -56,12 +56,18 @@ def test_a_search_ends_with_its_answer() -> None:
         metrics={"map": 0.6, "speedup": 1.0},
     )
     finalist = TrialResult(
-        key="k3", architecture={}, state="complete", role="finalist", metrics={"map": 0.59, "speedup": 2.0}
+        key="k3",
+        architecture={},
+        state="complete",
+        role="finalist",
+        metrics={"map": 0.59, "map_ci_low": 0.57, "map_ci_high": 0.61, "speedup": 2.0},
     )
     shown = format_search(
         _search(given=given, finalists=(finalist,), answer=("Ship k3: 2.00 times as fast.",))
     )
-    assert re.search(r"as-given +complete +0\.600 +1\.000\nk3 +complete +0\.590 +2\.000", shown)
+    assert re.search(
+        r"as-given +complete +0\.600 +- +1\.000\nk3 +complete +0\.590 +0\.570 to 0\.610 +2\.000", shown
+    )
     assert shown.index("Trained to the end") < shown.index("Ship k3: 2.00 times as fast.")
 
 

@@ -149,6 +149,9 @@ def test_work_outside_of_trials_is_named(clock: Clock) -> None:
 def test_work_after_the_trials_is_named_without_a_stage(clock: Clock) -> None:
     """`select` scores with a strategy once the trials have ended."""
     bar = _search(clock)
+    assert _lines(bar)[-1] == "start workers 00:00"
+    bar.trial_started(_trial(1))
+    bar.trial_finished(_trial(1), _result(1, 0.4, 12))
     bar.step(None, "synflow")
     assert _lines(bar)[-1] == "synflow 00:00"
 

@@ -111,7 +111,10 @@ def test_the_manifest_has_the_url_of_the_runs_page() -> None:
     """So that a browser finds the run from the device; without a run there is none."""
     run = SimpleNamespace(info=SimpleNamespace(experiment_id="7"))
     client: Any = SimpleNamespace(tracking_uri="http://host:5000/", get_run=lambda _: run)
-    assert run_address(client, "abc") == "http://host:5000/#/experiments/7/runs/abc"
+    assert (
+        run_address(client, "abc")
+        == "http://host:5000/#/experiments/7/runs/abc?workflowType=machine_learning"
+    )
     assert run_address(client, None) is None
 
 

@@ -53,7 +53,12 @@ TRIALS = [
 
 def _describe(results: list[TrialResult], objectives: tuple[Objective, ...] = OBJECTIVES) -> str:
     return study_description(
-        results, objectives, experiment_id="7", charts_page="#/charts", settings={"board": "local"}
+        results,
+        objectives,
+        experiment_id="7",
+        charts_page="#/charts",
+        answer=["Reference: the baseline k0.", "Ship k1: 1.25 times as fast."],
+        settings={"board": "local"},
     )
 
 
@@ -122,25 +127,30 @@ def test_the_champion_and_the_finalists_change_the_figure(tmp_path: Path) -> Non
 def test_a_figure_without_any_point_is_written(tmp_path: Path) -> None:
     """A study whose trials all failed has a report, too."""
     assert pareto_png([FAILED], OBJECTIVES, tmp_path / "p.png").read_bytes().startswith(PNG)
-    assert _describe([FAILED]).startswith("Trials: 1 failed; 0 on the Pareto front.")
-    assert _describe([]).startswith("Trials: none; 0 on the Pareto front.")
+    assert "\n\nTrials: 1 failed; 0 on the Pareto front." in _describe([FAILED])
+    assert "\n\nTrials: none; 0 on the Pareto front." in _describe([])
 
 
 def test_the_description_begins_with_the_result() -> None:
-    """MLflow's UI folds it after two lines: the best of each objective beside the reference."""
+    """MLflow's UI folds it after a few lines: what to ship, then the best of each objective."""
     lines = _describe(TRIALS).splitlines()
-    assert lines[0] == (
-        "**Best map 0.4** (latency_ms 5; trial [0](#/experiments/7/runs/run0), `k0`); reference 0.4  "
+    assert lines[:3] == ["Reference: the baseline k0.  ", "Ship k1: 1.25 times as fast.", ""]
+    training_view = "?workflowType=machine_learning"
+    assert lines[3] == (
+        f"**Best map 0.4** (latency_ms 5; trial [0](#/experiments/7/runs/run0{training_view}), `k0`); "
+        "reference 0.4  "
     )
-    assert lines[1].startswith("**Best latency_ms 4** (map 0.3; trial [1](#/experiments/7/runs/run1), `k1`)")
-    assert lines[2] == "Trials: 3 complete, 1 infeasible, 1 failed; 2 on the Pareto front."
+    assert lines[4].startswith(
+        f"**Best latency_ms 4** (map 0.3; trial [1](#/experiments/7/runs/run1{training_view}), `k1`)"
+    )
+    assert lines[5] == "Trials: 3 complete, 1 infeasible, 1 failed; 2 on the Pareto front."
 
 
 def test_the_description_lists_the_front_and_the_reasons_of_failures() -> None:
     """Each trial of the front with its link, each failure in one line; the settings follow."""
     text = _describe([*TRIALS, _trial(5, 0.5, 6.0, latency_unstable=True)])
     assert "| trial | architecture | map | latency_ms |" in text
-    assert "| [1](#/experiments/7/runs/run1) | `k1` | 0.3 | 4 |" in text
+    assert "| [1](#/experiments/7/runs/run1?workflowType=machine_learning) | `k1` | 0.3 | 4 |" in text
     assert "`k5` (latency unstable)" in text
     assert "- trial 4, `k4` (failed): CandidateError: it can't be exported" in text
     assert "Settings: board `local`." in text
@@ -152,7 +162,8 @@ def test_the_description_lists_the_front_and_the_reasons_of_failures() -> None:
 def test_the_description_links_the_comparison_of_the_complete_trials() -> None:
     """MLflow's page takes the runs as JSON in its address."""
     address = unquote(_describe(TRIALS).partition("[Compare the trials](")[2].partition("), ")[0])
-    assert address == '#/compare-runs?runs=["run0","run1","run2"]&experiments=["7"]'
+    training_view = "?workflowType=machine_learning"
+    assert address == f'#/compare-runs{training_view}&runs=["run0","run1","run2"]&experiments=["7"]'
 
 
 def test_detections_are_drawn(tmp_path: Path) -> None:

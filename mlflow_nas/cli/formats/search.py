@@ -16,7 +16,7 @@ __all__ = ["format_evaluate", "format_search", "format_status", "format_train"]
 
 _ACCURACIES = tuple(chain(*TASK_METRICS.values()))
 _INTERVALS = tuple(f"{names[0]}_ci_{end}" for names in TASK_METRICS.values() for end in ("low", "high"))
-_FINAL = (*_ACCURACIES, *_INTERVALS, "latency_ms", "speedup")
+_FINAL = (*_ACCURACIES, "95 %", "latency_ms", "speedup")
 _FIRST = (*_ACCURACIES, "latency_ms", "latency_ratio")
 
 
@@ -103,9 +103,15 @@ def _front(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _finalists(results: Sequence[TrialResult]) -> str:
-    rows = [one.as_row() for one in results]
+    rows = [_with_interval(one.as_row()) for one in results]
     columns = tuple(name for name in _FINAL if any(name in row for row in rows))
     return format_table([{name: row.get(name) for name in ("key", "state", *columns)} for row in rows])
+
+
+def _with_interval(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with the interval of its accuracy as one value."""
+    ends = [f"{row[name]:.3f}" for name in _INTERVALS if name in row]
+    return {**row, "95 %": " to ".join(ends)} if ends else dict(row)
 
 
 def _accuracy(row: Mapping[str, Any]) -> str:

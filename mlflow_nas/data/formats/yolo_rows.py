@@ -126,7 +126,6 @@ def _pose_length(file: Path, kpt_shape: object) -> int:
             raise ValueError  # noqa: TRY301 - one sentence for all
     except ValueError:
         raise ConfigError(
-            f"{file}: kpt_shape is {shown(kpt_shape)}, not two numbers, the second 2 or 3; "
-            "write kpt_shape: [17, 3]"
+            f"{file}: kpt_shape is {shown(kpt_shape)}, not two numbers such as [17, 3]; correct it there"
         ) from None
     return _BOX + points * values
