@@ -9,7 +9,9 @@ from mlflow_nas.pareto.dominance import Floats, checked
 __all__ = ["selection_order"]
 
 
-def selection_order(points: npt.ArrayLike, maximize: tuple[bool, ...]) -> npt.NDArray[np.int64]:
+def selection_order(
+    points: npt.ArrayLike, maximize: tuple[bool, ...], *, count: int | None = None
+) -> npt.NDArray[np.int64]:
     """Order points by non-dominated rank, and within a rank as an epsilon net.
 
     The epsilon net begins with the best of the first objective; the next is always the point farthest from
@@ -21,9 +23,10 @@ def selection_order(points: npt.ArrayLike, maximize: tuple[bool, ...]) -> npt.ND
     Args:
         points: [n, m], a row per candidate, a column per objective; n may be 0.
         maximize: m directions, True where more is better.
+        count: of the best points; None for all.
 
     Returns:
-        [n], indexes of the points, best first; of equals the first comes first.
+        [count], indexes of the points, best first; of equals the first comes first.
 
     Raises:
         ConfigError: the shape does not match the directions, or a value is NaN or infinite.
@@ -33,8 +36,13 @@ def selection_order(points: npt.ArrayLike, maximize: tuple[bool, ...]) -> npt.ND
         return np.zeros(0, dtype=np.int64)
     costs = np.where(maximize, -array, array)
     ranks = np.asarray(moocore.pareto_rank(costs))
-    fronts = [np.flatnonzero(ranks == rank) for rank in np.unique(ranks)]
-    return np.concatenate([front[_epsilon_net(costs[front])] for front in fronts])
+    wanted, order = len(array) if count is None else count, np.zeros(0, dtype=np.int64)
+    for rank in np.unique(ranks):
+        if len(order) >= wanted:
+            break
+        front = np.flatnonzero(ranks == rank)
+        order = np.concatenate([order, front[_epsilon_net(costs[front])]])
+    return order[:wanted]
 
 
 def _epsilon_net(costs: Floats) -> npt.NDArray[np.int64]:

@@ -39,6 +39,7 @@ def test_any_points_are_ordered_completely(objectives: int) -> None:
     front = set(np.flatnonzero(non_dominated(points, maximize)).tolist())
     assert sorted(order.tolist()) == list(range(30))
     assert set(order[: len(front)].tolist()) == front
+    assert selection_order(points, maximize, count=7).tolist() == order[:7].tolist()
 
 
 def test_no_points_have_no_order() -> None:
