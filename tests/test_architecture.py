@@ -1,12 +1,14 @@
 """The layout of the project, read from its sources: rows, owners of heavy libraries, sizes, cycles."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -146,7 +148,8 @@ def test_heavy_libraries_stay_with_their_owners() -> None:
 def test_every_third_party_import_is_a_declared_dependency() -> None:
     """Nothing is imported that is there only because another package brought it."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {line.split(">")[0].split("=")[0].strip() for line in project["dependencies"]}
+    lines = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    declared = {re.split(r"[\[>=]", line)[0].strip() for line in lines}
     distributions = packages_distributions()
     wrong = [
         f"{name} imports {library}"

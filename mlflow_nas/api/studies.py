@@ -19,7 +19,7 @@ _FLUSH_S = 10.0
 def tracked(config: SearchConfig | SelectConfig, progress: "Progress | None") -> Iterator["Search"]:
     """A study, prepared for trials; its run ends as the block does."""
     from mlflow_nas.api.project_run import params_for
-    from mlflow_nas.search import LocalExecutor, NoProgress, ProcessExecutor, Search, open_session
+    from mlflow_nas.search import NoProgress, Search, make_executor, open_session
     from mlflow_nas.tracking import connect, default_uri
 
     shown = progress or NoProgress()
@@ -27,10 +27,8 @@ def tracked(config: SearchConfig | SelectConfig, progress: "Progress | None") ->
     params = params_for(connect(default_uri()), config, run_id) if run_id else None
     session = open_session(config, project_run=run_id, params=params)
     session.mirror.start_study()
-    workers = config.search.workers if isinstance(config, SearchConfig) else 1
-    executor = ProcessExecutor(config, workers, shown) if workers > 1 else LocalExecutor(session, shown)
     try:
-        search = Search(session=session, executor=executor, display=shown)
+        search = Search(session=session, executor=make_executor(config, session, shown), display=shown)
         search.prepare()
         yield search
     except BaseException as error:

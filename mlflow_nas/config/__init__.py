@@ -36,6 +36,7 @@ from mlflow_nas.config.environment import (
     keep_mlflow_quiet,
     keep_opencv_quiet,
     take_project_run_id,
+    variables_for_workers,
     webhook_secret,
     work_root,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "settings_of",
     "take_project_run_id",
     "text_of",
+    "variables_for_workers",
     "webhook_secret",
     "work_root",
 ]

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlflow_nas.config.fields import Section, option
+from mlflow_nas.config.fields import Section, Text, option
 
-__all__ = ["EarlyStoppingSection"]
+__all__ = ["EarlyStoppingSection", "ExecutorSection"]
 
 
 class EarlyStoppingSection(Section):
@@ -30,4 +30,19 @@ class EarlyStoppingSection(Section):
         le=100,
         description="Reduction factor: 1 / reduction of the trials continues beyond a rung; the next rung is "
         "at reduction times its epochs",
+    )
+
+
+class ExecutorSection(Section):
+    """Executor: where trials are evaluated, and what each of them takes."""
+
+    engine: Text = Field(
+        "local",
+        description="local: processes of this machine; ray: tasks on its Ray cluster; your own engine: "
+        "FILE.py:NAME, MODULE:NAME or an entry point",
+        json_schema_extra=option("executor", form="local|ray|ray://HOST:PORT|FILE.py:NAME"),
+    )
+    cpus: float = Field(1.0, gt=0, le=1024, description="CPUs of a trial on an engine")
+    gpus: float = Field(
+        0.0, ge=0, le=64, description="GPUs of a trial on an engine; a fraction shares one with other trials"
     )

@@ -18,6 +18,7 @@ __all__ = [
     "keep_opencv_quiet",
     "settings_from_environment",
     "take_project_run_id",
+    "variables_for_workers",
     "webhook_secret",
     "work_root",
 ]
@@ -40,6 +41,7 @@ VARIABLES = {
 }
 """Documented in docs/reference/configuration.md."""
 
+_SECRET = {"MLFLOW_NAS_STORAGE", "MLFLOW_NAS_WEBHOOK_SECRET"}
 _OPTIONS = {"storage": "MLFLOW_NAS_STORAGE", "experiment": "MLFLOW_EXPERIMENT_NAME"}
 
 
@@ -47,6 +49,11 @@ def settings_from_environment() -> dict[str, tuple[str, str]]:
     """Option to the variable that gives it and its value, of the variables that are set."""
     values = {option: (variable, os.environ.get(variable, "")) for option, variable in _OPTIONS.items()}
     return {option: found for option, found in values.items() if found[1]}
+
+
+def variables_for_workers() -> dict[str, str]:
+    """Our variables that are set, for workers that an engine starts; without those that hold a secret."""
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ and name not in _SECRET}
 
 
 def take_project_run_id() -> str | None:

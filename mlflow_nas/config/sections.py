@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlflow_nas.config.engine import EarlyStoppingSection
+from mlflow_nas.config.engine import EarlyStoppingSection, ExecutorSection
 from mlflow_nas.config.fields import (
     File,
     LimitTexts,
@@ -179,8 +179,8 @@ class SearchSection(StorageSection):
     workers: int = Field(
         1,
         ge=1,
-        le=64,
-        description="Processes on this machine that evaluate trials",
+        le=4096,
+        description="Trials evaluated at once: processes on this machine, or tasks of --executor",
         json_schema_extra=option("workers"),
     )
     sampler: Text = Field(
@@ -237,10 +237,9 @@ class SearchSection(StorageSection):
     latency: Literal["predict", "measure"] = Field(
         "predict", description="Latency of candidates: predicted from measured ones, or measured for each"
     )
-    latency_samples: int = Field(
-        24, ge=10, le=100_000, description="Measured latencies that the prediction is fitted on"
-    )
+    latency_samples: int = Field(24, ge=10, le=100_000, description="Measured latencies of the prediction")
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
+    executor: ExecutorSection = ExecutorSection()
 
 
 class TrackingSection(Section):

@@ -3,6 +3,7 @@
 from mlflow_nas.search.conclude import Conclusion, conclude
 from mlflow_nas.search.context import StudyConfig, open_context
 from mlflow_nas.search.dataset_links import dataset_links
+from mlflow_nas.search.engines import LOST, Engine, make_executor
 from mlflow_nas.search.estimation import (
     EstimatedResult,
     EstimateOptions,
@@ -10,7 +11,7 @@ from mlflow_nas.search.estimation import (
     full_cost,
     search_estimated,
 )
-from mlflow_nas.search.executors import Executor, LocalExecutor, ProcessExecutor
+from mlflow_nas.search.executors import Executor
 from mlflow_nas.search.finalists import choose_finalists
 from mlflow_nas.search.float_reference import no_faster_in_int8
 from mlflow_nas.search.focus import Coverage, Focus, ParameterSaving, coverage, focus, most_covering
@@ -35,22 +36,22 @@ from mlflow_nas.search.study_report import load_study_report
 from mlflow_nas.search.training_batch import log_training_batch
 
 __all__ = [
+    "LOST",
     "Callback",
     "Claim",
     "Conclusion",
     "Coverage",
     "Decision",
+    "Engine",
     "EstimateOptions",
     "EstimatedResult",
     "Evaluate",
     "Executor",
     "Focus",
-    "LocalExecutor",
     "Loop",
     "NoProgress",
     "ParameterSaving",
     "Plan",
-    "ProcessExecutor",
     "Progress",
     "Search",
     "Session",
@@ -68,6 +69,7 @@ __all__ = [
     "load_store",
     "load_study_report",
     "log_training_batch",
+    "make_executor",
     "most_covering",
     "no_faster_in_int8",
     "open_cache",

@@ -117,6 +117,21 @@ class Claims:
                 self.store.study.tell(trial.number, state=TrialState.FAIL)  # its worker died while asking
         return None
 
+    def release_stale(self) -> int:
+        """Return trials of dead workers to the waiting ones; their number."""
+        stale = [
+            one for one in self.store.unfinished() if one.state is TrialState.RUNNING and self._is_stale(one)
+        ]
+        for trial in stale:
+            self.store.release_of(trial.number)
+        return len(stale)
+
+    def others_work(self, skip: Collection[int] = ()) -> bool:
+        """Whether a trial is being evaluated, but for those of these numbers."""
+        return any(
+            one.number not in skip and one.state is TrialState.RUNNING for one in self.store.unfinished()
+        )
+
     def prune(self) -> list[tuple[Claim, TrialResult]]:
         """End the paused trials of a study that has ended; none while a worker may still add to a rung."""
         with self._one_claims():

@@ -95,8 +95,10 @@ class SuccessiveHalving:
             if str(rung) in one.user_attrs.get(RUNGS, {})
         }
         numbers, maximize = list(reached), tuple(one.maximize for one in self.store.objectives)
-        order = selection_order([reached[number] for number in numbers], maximize) if numbers else ()
-        return {numbers[index] for index in order[: len(numbers) // self.reduction]}
+        if not numbers:
+            return set()
+        points, count = [reached[number] for number in numbers], len(numbers) // self.reduction
+        return {numbers[index] for index in selection_order(points, maximize, count=count)}
 
     def held(self, trials: Sequence[FrozenTrial]) -> set[int]:
         """Numbers of the paused trials that are not among the best of their rung."""

@@ -1,6 +1,6 @@
 """Where trials are evaluated: in this process, or in several on this machine.
 
-Another engine is one more class with the method `run`; its workers need the study's storage and nothing else.
+Other machines are reached by an engine (`search/engines/`).
 """
 
 import logging

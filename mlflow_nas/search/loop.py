@@ -84,6 +84,7 @@ class Loop:
         callbacks: receive the events.
         may_begin: whether there is time for one more trial; takes the number that this call has evaluated.
         board: its name, for messages.
+        waits: whether it waits for trials of other workers, which may die.
     """
 
     claims: Claims
@@ -91,6 +92,7 @@ class Loop:
     callbacks: Sequence[Callback] = ()
     may_begin: Callable[[int], bool] = lambda _evaluated: True
     board: str = ""
+    waits: bool = True
     _failures: dict[int, int] = field(default_factory=dict, init=False)
     _in_a_row: int = field(default=0, init=False)
 
@@ -114,7 +116,7 @@ class Loop:
             if claim is not None:
                 self._work(claim)
                 evaluated += 1
-            elif self._others_work():
+            elif self.waits and self.claims.others_work(self._failures):
                 time.sleep(_POLL_S)  # one of them may die before its trial has a result
             else:
                 self._prune()
@@ -131,12 +133,6 @@ class Loop:
         """Trials that the board failed to measure: postponed until another is evaluated, at most twice."""
         most = 0 if self._in_a_row else MAX_BOARD_FAILURES - 1
         return {number for number, times in self._failures.items() if times > most}
-
-    def _others_work(self) -> bool:
-        return any(
-            trial.number not in self._failures and trial.state.name == "RUNNING"
-            for trial in self.claims.store.unfinished()
-        )
 
     def _work(self, claim: Claim) -> None:
         store = self.claims.store

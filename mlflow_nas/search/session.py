@@ -135,20 +135,19 @@ class Session:
         self.mirror.log_step(run, "train", result.artefacts["weights"].parent)
         self.mirror.finish_trial(run, result)
 
-    def loop(self, callbacks: Sequence[Callback] = (), *, may_begin: Callable[[int], bool]) -> Loop:
+    def loop(
+        self, callbacks: Sequence[Callback] = (), *, may_begin: Callable[[int], bool], waits: bool = True
+    ) -> Loop:
         """A worker of the study in this process."""
         mirroring = MirrorCallback(context=self.context, store=self.store, mirror=self.mirror)
+        stopping = callbacks_of(self.context, self.claims.halving)
         return Loop(
             claims=self.claims,
             evaluate=self._evaluate,
-            callbacks=[
-                mirroring,
-                *self._checks(),
-                *callbacks,
-                *callbacks_of(self.context, self.claims.halving),
-            ],
+            callbacks=[mirroring, *self._checks(), *callbacks, *stopping],
             may_begin=may_begin,
             board=self.context.board.name,
+            waits=waits,
         )
 
     def _checks(self) -> list[Callback]:

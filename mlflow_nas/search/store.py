@@ -251,7 +251,7 @@ class StudyStore:
             return
         if failure:
             self.set_attr(claim.number, FAILURES, [*claim.failures, failure])
-        self._return(claim)
+        self.release_of(claim.number)
 
     def pause(self, claim: Claim, rung: int, result: TrialResult) -> None:
         """Return the trial to the waiting ones until it is among the best of a rung.
@@ -263,11 +263,12 @@ class StudyStore:
         """
         if self.is_mine(claim):
             self.set_attr(claim.number, PAUSED, {"rung": rung, "result": result.as_json()})
-            self._return(claim)
+            self.release_of(claim.number)
 
-    def _return(self, claim: Claim) -> None:
-        self.set_attr(claim.number, OWNER, None)
-        self.storage.set_trial_state_values(self.trial_id(claim.number), TrialState.WAITING)
+    def release_of(self, number: int) -> None:
+        """Return a running trial, whoever owned it, to the waiting ones."""
+        self.set_attr(number, OWNER, None)
+        self.storage.set_trial_state_values(self.trial_id(number), TrialState.WAITING)
 
     @property
     def storage(self) -> BaseStorage:

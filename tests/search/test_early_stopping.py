@@ -173,7 +173,7 @@ def test_a_worker_that_dies_at_a_rung_leaves_no_trial_behind(tmp_path: Path) -> 
     claim = killed.claims.next(limit=4)
     assert claim is not None
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(type(killed.claims.store), "_return", lambda *_: None)
+        patched.setattr(type(killed.claims.store), "release_of", lambda *_: None)
         killed._work(claim)
     loop = _loop(trainings, journal)
     loop.run(4)

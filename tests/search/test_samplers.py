@@ -62,7 +62,7 @@ def test_what_a_sampler_cant_do_is_one_sentence() -> None:
     [
         ("tbe", OWN, "There is no sampler 'tbe': choose auto, grid, random, tpe"),
         ("nowhere.py:Mine", OWN, r"The file nowhere.py of the sampler does not exist"),
-        ("{file}:Other", OWN, r"There is no class or function .*:Other of a sampler"),
+        ("{file}:Other", OWN, r"The sampler .*:Other is no class or function"),
         ("{file}:Mine", "def Mine():\n    pass\n", r"can't be made with seed=0: TypeError"),
         ("{file}:Mine", "def Mine(seed):\n    return seed\n", r"is a int: give a class or function"),
         ("{file}:Mine", "import sys\nsys.exit(3)\n", r"can't be run: SystemExit: 3"),

@@ -1,12 +1,9 @@
 """Samplers by name: Optuna's, regularized evolution, and a user's own."""
 
-import importlib
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
@@ -22,8 +19,9 @@ from optuna.samplers import (
 )
 
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.search.factories import load_factory
 from mlflow_nas.search.samplers.evolution import RegularizedEvolutionSampler
-from mlflow_nas.space import SearchSpace, run_file
+from mlflow_nas.space import SearchSpace
 
 __all__ = ["ENTRY_POINTS", "SAMPLERS", "Sampling", "make_sampler"]
 
@@ -113,7 +111,7 @@ def make_sampler(name: str, of: Sampling) -> BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # NSGA-III, QMC: pinned with Optuna
             return SAMPLERS[name](of)
-    factory = _user_factory(name)
+    factory = load_factory(name, what="sampler", group=ENTRY_POINTS, known=("auto", *SAMPLERS))
     try:
         sampler = factory(seed=of.seed)
     except (Exception, SystemExit) as error:  # a user's class may do anything
@@ -126,33 +124,3 @@ def make_sampler(name: str, of: Sampling) -> BaseSampler:
             "and returns an optuna.samplers.BaseSampler."
         )
     return sampler
-
-
-def _user_factory(name: str) -> Callable[..., Any]:
-    for point in entry_points(group=ENTRY_POINTS, name=name):
-        return _callable(_loaded(name, point.load), point.value)
-    place, colon, attribute = name.rpartition(":")
-    if not colon:
-        raise ConfigError(
-            f"There is no sampler {name!r}: choose auto, {', '.join(SAMPLERS)}, or give a class of yours, "
-            "such as samplers.py:MySampler or package.module:MySampler."
-        )
-    if place.endswith(".py"):
-        module = run_file(Path(place), "sampler")
-    else:
-        module = _loaded(name, lambda: importlib.import_module(place))
-    return _callable(getattr(module, attribute, None), name)
-
-
-def _callable(found: Any, name: str) -> Callable[..., Any]:
-    if not callable(found):
-        raise ConfigError(f"There is no class or function {name} of a sampler: define it there.")
-    factory: Callable[..., Any] = found
-    return factory
-
-
-def _loaded(name: str, load: Callable[[], Any]) -> Any:
-    try:
-        return load()
-    except (Exception, SystemExit) as error:  # a user's module may do anything
-        raise ConfigError(f"The sampler {name} can't be imported: {error!r}; fix its module.") from error
