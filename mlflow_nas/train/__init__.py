@@ -3,6 +3,7 @@
 from mlflow_nas.train.failures import classify
 from mlflow_nas.train.features import fit_in_memory
 from mlflow_nas.train.fit import TrainResult, fit
+from mlflow_nas.train.kept_norms import kept_norms
 from mlflow_nas.train.module import NetworkModule
 from mlflow_nas.train.processor import default_threads, free_cores, torch_threads, training_processor
 from mlflow_nas.train.recipe import (
@@ -36,6 +37,7 @@ __all__ = [
     "fit",
     "fit_in_memory",
     "free_cores",
+    "kept_norms",
     "named_recipe",
     "retake_statistics",
     "torch_threads",

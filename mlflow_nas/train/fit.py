@@ -21,6 +21,7 @@ from mlflow_nas.space import part_at
 from mlflow_nas.tasks import DETECTION
 from mlflow_nas.train.failures import classify
 from mlflow_nas.train.features import CachedFeatures, cached_features, fit_in_memory
+from mlflow_nas.train.kept_norms import kept_norms
 from mlflow_nas.train.module import NetworkModule
 from mlflow_nas.train.processor import default_threads, torch_threads
 from mlflow_nas.train.recipe import Parts, Recipe
@@ -171,6 +172,7 @@ class _Training:
             frozen=self.parts.frozen(self.recipe.freeze),
             steps_per_epoch=self.settings.steps,
             unchanged=self.unchanged,
+            kept=self._kept_norms(),
         )
         trained_params = sum(part.numel() for part in self.network.parameters() if part.requires_grad)
         with torch_threads(threads):
@@ -182,6 +184,11 @@ class _Training:
         network = self.network.to("cpu").to(memory_format=torch.contiguous_format)
         network.requires_grad_(True).eval()
         return TrainResult(tuple(progress.epochs), progress.seconds, trained_params)
+
+    def _kept_norms(self) -> Collection[nn.Module]:
+        if not self.recipe.keeps_statistics:
+            return ()
+        return kept_norms(self.network, unchanged=self.unchanged, trunk=self.parts.trunk).values()
 
     def _train(self, module: NetworkModule, progress: Progress, checkpoint: Checkpoint | None) -> None:
         trainer = self._trainer(progress)
@@ -211,7 +218,8 @@ class _Training:
         """Take the BatchNorm statistics anew that still depend on their first values."""
         frozen = part_at(self.network, self.parts.frozen(self.recipe.freeze))
         steps = self.settings.steps(len(self.data.train_dataloader())) * self.epochs
-        layers = stale_norms(self.network, steps=steps, frozen=frozen)
+        kept = set(self._kept_norms())
+        layers = [one for one in stale_norms(self.network, steps=steps, frozen=frozen) if one not in kept]
         if layers:
             device = next(self.network.parameters()).device
             take_statistics(

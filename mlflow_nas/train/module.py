@@ -29,6 +29,7 @@ class NetworkModule(LightningModule):
         frozen: path of the part that is not trained; None for none.
         steps_per_epoch: number of batches of an epoch to steps of the optimizer.
         unchanged: names of the parameters that equal the seed network's.
+        kept: BatchNorm layers that keep their statistics.
 
     Attributes:
         teacher: soft targets of a batch's images, for the network's `distilled_loss`; None for none.
@@ -48,6 +49,7 @@ class NetworkModule(LightningModule):
         frozen: str | None = None,
         steps_per_epoch: Callable[[int], int] = int,
         unchanged: Collection[str] = (),
+        kept: Collection[nn.Module] = (),
     ) -> None:
         super().__init__()
         # Convolutions on CPU and GPU are fastest with channels last: 46 against 31 images/s on two x86 cores.
@@ -56,10 +58,11 @@ class NetworkModule(LightningModule):
         self._meter, self._steps_per_epoch = task.meter(), steps_per_epoch
         # In a list, so that it is not counted among the module's own parts once more.
         self._frozen = [] if frozen is None else [_part_of(network, frozen).requires_grad_(False)]
+        self._kept = list(kept)
 
     def on_train_epoch_start(self) -> None:
         """A frozen part keeps its BatchNorm statistics as well."""
-        for part in self._frozen:
+        for part in (*self._frozen, *self._kept):
             part.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature

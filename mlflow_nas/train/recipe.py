@@ -64,6 +64,8 @@ class Recipe:
         distillation: weight of the loss against the seed network's soft targets (arXiv:1503.02531), where
             there is one; 0 for none.
         freeze: the frozen part: none, or a space's stem or trunk ("backbone").
+        keeps_statistics: BatchNorm layers of parts that equal the seed network keep its statistics
+            (arXiv:1512.03385, appendix A).
         augmented_copies: with a frozen trunk whose outputs are cached, number of augmented copies of each
             image.
     """
@@ -81,6 +83,7 @@ class Recipe:
     augmentation: Augmentation = "flip-zoom"
     distillation: float = 0.3
     freeze: Freeze = "none"
+    keeps_statistics: bool = True
     augmented_copies: int = 4
 
 
@@ -97,8 +100,8 @@ def fine_tuning(recipe: Recipe | None = None) -> Recipe:
 def fastestdet_recipe() -> Recipe:
     """FastestDet's own training (github.com/dog-qiuqiu/FastestDet): SGD, steps, crop or shrink, no average.
 
-    Without distillation. Its 300 epochs begin with 5 of warm-up; in a shorter training the warm-up takes
-    the same share. It was published with batches of 96.
+    Without distillation, and with statistics of its batches. Its 300 epochs begin with 5 of warm-up; in a
+    shorter training the warm-up takes the same share. It was published with batches of 96.
     """
     return Recipe(
         optimizer="sgd",
@@ -113,6 +116,7 @@ def fastestdet_recipe() -> Recipe:
         gradient_clip=0.0,
         augmentation="crop-shrink",
         distillation=0.0,
+        keeps_statistics=False,
     )
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from mlflow_nas.space import save_weights
 from mlflow_nas.tasks import NetworkRunner, evaluate_outputs
-from mlflow_nas.train import default_threads, fit, retake_statistics, torch_threads
+from mlflow_nas.train import default_threads, fit, kept_norms, retake_statistics, torch_threads
 from mlflow_nas.trial.candidate import WEIGHTS_FILE, Candidate
 
 __all__ = ["train", "training_inputs"]
@@ -47,7 +47,12 @@ def _unchanged(candidate: Candidate) -> list[str]:
 
 def train(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
     """Train in place, from the checkpoint of an interrupted training if the folder has one."""
-    context = candidate.context
+    context, unchanged = candidate.context, _unchanged(candidate)
+    kept = (
+        kept_norms(candidate.network, unchanged=unchanged, trunk=context.parts.trunk)
+        if context.recipe.keeps_statistics
+        else ()
+    )
     found = fit(
         candidate.network,
         candidate.data,
@@ -57,22 +62,28 @@ def train(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
         task=context.task,
         parts=context.parts,
         trainer=context.trainer,
-        unchanged=_unchanged(candidate),
+        unchanged=unchanged,
         teacher=context.teacher(candidate.architecture),
         on_epoch=candidate.listener.epoch,
         checkpoint_dir=folder / "checkpoint",
         threads=context.threads,
     )
     began = time.perf_counter()
-    metrics = {**found.metrics, **(_retake_statistics(candidate) if context.retakes_statistics else {})}
+    retaken = _retake_statistics(candidate, kept) if context.retakes_statistics else {}
+    metrics = {**found.metrics, **retaken}
     save_weights(candidate.network, folder / WEIGHTS_FILE)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     seconds = found.train_s + time.perf_counter() - began
     return {"metrics": metrics, "history": list(found.history), "seconds": seconds}
 
 
-def _retake_statistics(candidate: Candidate) -> dict[str, float]:
-    """BatchNorm statistics of the final weights, kept where the accuracy on train is higher with them."""
+def _retake_statistics(candidate: Candidate, kept: Collection[str]) -> dict[str, float]:
+    """BatchNorm statistics of the final weights, used where the accuracy on train is higher with them.
+
+    Args:
+        candidate: after its training.
+        kept: paths of the layers that have the seed network's.
+    """
     task = candidate.context.task
 
     def quality(network: nn.Module) -> float:
@@ -80,5 +91,5 @@ def _retake_statistics(candidate: Candidate) -> dict[str, float]:
         return evaluate_outputs(NetworkRunner(network), batches, task=task)[task.metrics[0]]
 
     with torch_threads(candidate.context.threads or default_threads()):
-        kept = retake_statistics(candidate.network, candidate.data, quality=quality)
-    return {"statistics_retaken": float(kept)}
+        retaken = retake_statistics(candidate.network, candidate.data, quality=quality, kept=kept)
+    return {"statistics_retaken": float(retaken)}
