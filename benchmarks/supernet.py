@@ -59,12 +59,14 @@ def measure(options: argparse.Namespace, results: Results, seed: int) -> None:
         "seed": seed,
         "distillation": context.recipe.distillation,
     }
-    for architecture in spread(context.space, options.architectures):
+    chosen = spread(context.space, options.architectures)
+    for architecture in chosen:
         row = {**own, "key": context.space.key(architecture)}
         if results.has(row):
             continue
         supernet = supernet or open_supernet(context, listener=_Epochs())
-        first_s, _ = _timed(supernet, {**context.space.baseline, **_size(architecture)})
+        other = next(one for one in chosen if one != architecture)
+        first_s, _ = _timed(supernet, {**other, **_size(architecture)})
         query_s, quality = _timed(supernet, architecture)
         row |= {
             "map_fp32": round(quality, 4),
