@@ -1,4 +1,4 @@
-"""A space with fewer choices, and an architecture from text."""
+"""A space with other choices, mostly fewer, and an architecture from text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)(?::(\d+))?")
 
 
 def narrow(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
-    """The space with fewer choices; its baseline stays the same, also where it is outside of them.
+    """The space with these choices, mostly fewer; its baseline stays, also where it is outside of them.
 
     Args:
         space: any space.
@@ -30,7 +30,7 @@ def narrow(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
         if name in narrowed:
             raise ConfigError(f"space.{name} is given twice: put its values into one list, space.{name}=A,B.")
         chosen = {value for word in words for value in _values(name, parameter, word)}
-        values = tuple(value for value in parameter.values if value in chosen)
+        values = tuple(value for value in parameter.legal if value in chosen)
         narrowed[name] = replace(parameter, values=values)
     return replace(space, parameters={**space.parameters, **narrowed})
 
@@ -63,7 +63,7 @@ def _values(name: str, parameter: Parameter, word: str) -> Sequence[Value]:
         )
     if step:
         return [_legal(name, parameter, str(value)) for value in range(first, last + 1, int(step))]
-    between = [value for value in parameter.values if isinstance(value, int) and first <= value <= last]
+    between = [value for value in parameter.legal if isinstance(value, int) and first <= value <= last]
     if not between:
         raise ConfigError(
             f"The range space.{name}={word} holds no value: {name} is one of {parameter.describe()}."

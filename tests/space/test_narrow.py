@@ -25,6 +25,15 @@ def test_a_range_or_a_list_narrows_a_parameter(setting: str, name: str, values: 
     assert narrowed.encode(SPACE.baseline) == SPACE.encode(SPACE.baseline)
 
 
+def test_a_width_beyond_the_default_ones_may_be_asked_for() -> None:
+    """Such as the published detector's own, 352; the default space does not have it."""
+    widened = narrow(SPACE, ["img_width=320..352:16"])
+    assert widened.parameters["img_width"].values == (320, 336, 352)
+    assert widened.offers({**SPACE.baseline, "img_width": 352})
+    assert not SPACE.offers({**SPACE.baseline, "img_width": 352})
+    assert widened.input_size({**SPACE.baseline, "img_width": 352}) == (352, 352)
+
+
 def test_words_are_narrowed_and_keep_their_columns() -> None:
     """One-hot columns are those of the full space."""
     space = load_space("multi-branch")

@@ -29,7 +29,7 @@ def test_encoding_is_one_number_per_parameter() -> None:
     [
         ({"kernel_size": 4}, r"kernel_size=4 is not in the space fastestdet-head: choose one of 3, 5"),
         ({"channels": 25}, r"channels=25 is not .*: choose one of 24\.\.96 step 8"),
-        ({"img_width": 324}, r"img_width=324 is not .*: choose one of 220\.\.320 step 4"),
+        ({"img_width": 322}, r"img_width=322 is not .*: choose one of 128\.\.512 step 4"),
         ({"groups": True}, r"groups=True is not"),
         ({"kernel_sise": 3}, r"no parameter 'kernel_sise': did you mean kernel_size\?"),
     ],

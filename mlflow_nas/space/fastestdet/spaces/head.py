@@ -26,8 +26,12 @@ def _is_five(kernel_size: int) -> float:
 
 
 def img_width() -> Parameter:
-    """The input's width in pixels: every layer costs less in a smaller image."""
-    return Parameter(short="w", values=tuple(range(220, 321, 4)), encode=math.log, acts_on=("",))
+    """The input's width in pixels: every layer costs less in a smaller image.
+
+    Larger ones can be asked for, such as 352, that of the published detector.
+    """
+    widths, legal = (tuple(range(first, last + 1, 4)) for first, last in ((220, 320), (128, 512)))
+    return Parameter(short="w", values=widths, encode=math.log, acts_on=("",), legal=legal)
 
 
 def head_channels() -> Parameter:
