@@ -13,10 +13,21 @@ from mlflow_nas.search.progress import Progress
 from mlflow_nas.search.seed import seed_seconds
 from mlflow_nas.search.session import Session
 from mlflow_nas.search.store import ORIGIN
-from mlflow_nas.trial import StudyContext, Supernet, open_supernet, run_trial, screen
+from mlflow_nas.trial import (
+    FROM_SUPERNET,
+    StudyContext,
+    Supernet,
+    open_supernet,
+    run_trial,
+    screen,
+    start_of,
+)
 from mlflow_nas.types import Architecture, Role, TrialResult
 
 __all__ = ["Search", "StageListener"]
+
+_HAS_SUPERNET = "nas.supernet"
+"""Attribute of the study: a strategy has trained the space's supernet."""
 
 _log = logging.getLogger(__name__)
 
@@ -142,6 +153,7 @@ class Search:
             ConfigError: the weights don't fit the space; MachineError: this machine failed.
         """
         self.display.stage("supernet")
+        self.set(_HAS_SUPERNET, value=True)
         return open_supernet(self.context, listener=self.progress)
 
     def results(self) -> list[TrialResult]:
@@ -181,19 +193,34 @@ class Search:
         Raises:
             BoardError: the board failed; MachineError: this machine can't evaluate.
         """
-        context = self.context.finishing(epochs)
-        return [
-            self._train_again(one, context, "finalist", f"finalist {place} of {len(results)}, {one.key}")
-            for place, one in enumerate(results, start=1)
-        ]
+        found = []
+        for place, one in enumerate(results, start=1):
+            stage = f"finalist {place} of {len(results)}, {one.key}"
+            found.append(self.finished(one) or self._finish(one, epochs, stage))
+        return found
+
+    def _finish(self, result: TrialResult, epochs: int, stage: str) -> TrialResult:
+        context, added = self.context.finishing(epochs), {}
+        if self.get(_HAS_SUPERNET):
+            self.display.stage(f"start of {stage}")
+            context = replace(context, starts=start_of(self.context, result, listener=self.progress))
+            added = {FROM_SUPERNET: float(bool(context.starts))}
+        return self._train_again(result, context, "finalist", stage, added)
 
     def finished(self, result: TrialResult) -> TrialResult | None:
         """The training to the end of a trial's architecture; None before it."""
         known = self.get(f"nas.finalist.{result.key}")
         return None if known is None else TrialResult.from_json(known)
 
-    def _train_again(self, result: TrialResult, context: StudyContext, role: Role, stage: str) -> TrialResult:
-        """A further training of a trial's architecture; once per study."""
+    def _train_again(
+        self,
+        result: TrialResult,
+        context: StudyContext,
+        role: Role,
+        stage: str,
+        added: Mapping[str, float] | None = None,
+    ) -> TrialResult:
+        """A further training of a trial's architecture, with further metrics; once per study."""
         name = f"nas.{role}.{result.key}"
         known = self.get(name)
         if known is not None:
@@ -209,6 +236,7 @@ class Search:
         except BaseException:
             mirror.interrupt_trial(run)
             raise
+        found = replace(found, metrics={**found.metrics, **(added or {})})
         mirror.finish_trial(run, found)
         self.set(name, found.as_json())
         return found

@@ -33,6 +33,7 @@ from mlflow_nas.trial import (
     StudyContext,
     measure_given,
     reference_latency_ms,
+    run_again,
     run_trial,
 )
 from mlflow_nas.types import Architecture, Role, TrialResult
@@ -174,10 +175,7 @@ class Session:
         """A result with its files on this machine; missing ones are computed again."""
         if result.state != "complete" or all(path.is_file() for path in result.artefacts.values()):
             return result
-        if result.role == "reference":
-            return replace(result, artefacts=measure_given(self.context).artefacts)
-        context = self.context.finishing(len(result.history)) if result.role == "finalist" else self.context
-        return replace(result, artefacts=run_trial(context, result.architecture, role=result.role).artefacts)
+        return replace(result, artefacts=run_again(self.context, result).artefacts)
 
     def publish(self, result: TrialResult) -> None:
         """Log the model of a finished trial, unless it is logged."""

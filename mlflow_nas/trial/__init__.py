@@ -7,6 +7,7 @@ from mlflow_nas.trial.given_file import GivenFile, open_given_file
 from mlflow_nas.trial.given_measurement import measure_given
 from mlflow_nas.trial.limits import METRICS, Metric, check_limits, estimates, parse_limits, parse_objectives
 from mlflow_nas.trial.listener import Listener, Silent
+from mlflow_nas.trial.rerun import run_again
 from mlflow_nas.trial.schedule import default_epochs, finishing_epochs
 from mlflow_nas.trial.steps import (
     STEPS,
@@ -16,10 +17,17 @@ from mlflow_nas.trial.steps import (
     screen,
     time_steps,
 )
-from mlflow_nas.trial.supernet import Supernet, open_supernet, supernet_steps
+from mlflow_nas.trial.supernet import (
+    FROM_SUPERNET,
+    Supernet,
+    open_supernet,
+    start_of,
+    supernet_steps,
+)
 
 __all__ = [
     "AS_GIVEN",
+    "FROM_SUPERNET",
     "METRICS",
     "STEPS",
     "Entry",
@@ -46,8 +54,10 @@ __all__ = [
     "parse_limits",
     "parse_objectives",
     "reference_latency_ms",
+    "run_again",
     "run_trial",
     "screen",
+    "start_of",
     "supernet_steps",
     "time_steps",
 ]

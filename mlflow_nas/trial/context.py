@@ -1,10 +1,11 @@
 """The context that all trials of a study share: space, data, board, first weights, recipe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from mlflow_nas.data import DetectionDataModule, DetectionDataset
 from mlflow_nas.networks import Task
@@ -60,6 +61,7 @@ class StudyContext:
         reference_ms: latency of the reference model, milliseconds, measured once per study; None before.
         given: the detector as it was given, to compare with; None for none.
         given_ratio: its latency, relative to the reference model's; 1 without one.
+        starts: key of an architecture to the first weights of its training, where they are not transferred.
     """
 
     space: SearchSpace
@@ -87,6 +89,7 @@ class StudyContext:
     reference_ms: float | None = None
     given: GivenDetector | GivenFile | None = None
     given_ratio: float = 1.0
+    starts: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
     @cached_property
     def dataset_tag(self) -> str:
@@ -135,7 +138,7 @@ class StudyContext:
         Raises:
             CandidateError: the space can't build it.
         """
-        return build_detector(
+        network = build_detector(
             architecture,
             num_classes=len(self.val.classes),
             space=self.space,
@@ -143,6 +146,9 @@ class StudyContext:
             weights=self.weights,
             seed=self.seed,
         )
+        if self.starts and (start := self.starts.get(self.space.key(architecture))):
+            network.load_state_dict(start)
+        return network
 
     def with_seed_network(self, weights: SeedWeights) -> "StudyContext":
         """The context whose architectures start from a whole trained network: lower rates, frozen parts."""

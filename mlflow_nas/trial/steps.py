@@ -33,6 +33,7 @@ from mlflow_nas.types import Architecture, Role, TrialResult, TrialState
 __all__ = [
     "MEASURE",
     "STEPS",
+    "TRAIN",
     "float_latency_ratio",
     "make_result",
     "reference_latency_ms",

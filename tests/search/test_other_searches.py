@@ -431,8 +431,12 @@ def test_a_search_by_the_supernet_trains_its_best_candidates(user_folder: UserFo
         "search.candidates": 4,
         "search.top_k": 1,
         "search.latency": "measure",
+        "finalists": 1,
+        "finalists.epochs": 1,
     }
     result = user_folder.search(**options)
+    assert {one.metrics["from_supernet"] for one in result.finalists} <= {0.0, 1.0}
+    assert result.finalists[0].metrics["from_supernet"] == 0.0, "the baseline starts from the seed network"
     estimate = result.estimate
     assert estimate is not None
     assert (estimate["estimator"], len(estimate["chosen"])) == ("supernet", 1)

@@ -1,5 +1,6 @@
 """The supernet of a study: cached, resumable, a source of scores."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,16 @@ from contexts import SMALL, Recorder, entries, open_context
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.space import SeedWeights
 from mlflow_nas.tasks import evaluate_network
-from mlflow_nas.trial import StudyContext, Supernet, open_supernet, parse_objectives
+from mlflow_nas.trial import (
+    StudyContext,
+    Supernet,
+    open_supernet,
+    parse_objectives,
+    run_again,
+    run_trial,
+    start_of,
+)
+from mlflow_nas.types import Architecture, TrialResult
 
 MIDDLE = {"channels": 16, "kernel_size": 3, "img_width": 96}
 
@@ -107,3 +117,36 @@ def test_architectures_of_one_input_size_are_scored_together(trained: Path) -> N
     supernet = open_supernet(_open(trained))
     widths = [{**MIDDLE, "img_width": width} for width in (128, 64, 128, 96)]
     assert supernet.ordered(widths) == [1, 3, 0, 2]
+
+
+def _trial(accuracy: float, architecture: Architecture = MIDDLE) -> TrialResult:
+    """A finished trial whose network had this mAP after its last epoch."""
+    return TrialResult(
+        key="middle", architecture=architecture, state="complete", history=({"map_fp32": accuracy},)
+    )
+
+
+def test_a_finalist_starts_from_the_supernet_where_a_trial_from_it_ends_better(trained: Path) -> None:
+    """By the same short training, which is cached; the seed network itself starts as it is."""
+    context, key = _open(trained), "c16-k3-w96"
+    starts = start_of(context, _trial(-1.0))
+    assert starts.keys() == {key}
+    own, transferred = replace(context, starts=starts).build(MIDDLE), context.build(MIDDLE)
+    assert all(torch.equal(value, starts[key][name]) for name, value in own.state_dict().items())
+    assert not torch.equal(own.state_dict()["head.0.weight"], transferred.state_dict()["head.0.weight"])
+    heard = Recorder()
+    assert start_of(context, _trial(2.0), listener=heard) == {}
+    assert (heard.steps, heard.epochs) == (["supernet", "train"], [])
+    assert start_of(context, _trial(-1.0, context.space.baseline), listener=(unheard := Recorder())) == {}
+    assert not unheard.steps
+
+
+def test_a_finalist_of_the_supernet_is_computed_again_from_its_start(trained: Path) -> None:
+    """Where its files are gone; one that started from transferred weights is another training."""
+    context = _open(trained)
+    starts = start_of(context, _trial(-1.0, SMALL))
+    found = run_trial(replace(context.finishing(1), starts=starts), SMALL, role="finalist")
+    stored = replace(found, metrics={**found.metrics, "from_supernet": 1.0}, artefacts={})
+    assert run_again(context, stored).artefacts == found.artefacts
+    plain = replace(stored, metrics={**found.metrics, "from_supernet": 0.0})
+    assert run_again(context, plain).artefacts["weights"] != found.artefacts["weights"]
