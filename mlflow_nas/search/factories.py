@@ -50,4 +50,4 @@ def _loaded(name: str, what: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except (Exception, SystemExit) as error:  # a user's module may do anything
-        raise ConfigError(f"The {what} {name} can't be imported: {error!r}.") from error
+        raise ConfigError(f"The {what} {name} can't be imported: {error!r}; fix its module.") from error
