@@ -45,7 +45,7 @@ generate: setup ## write MLproject and docs/reference from the configuration
 docs: setup ## build the site of the documentation in build/site; a broken link fails
 	$(BIN)/python tools/build_docs.py
 
-pictures: setup ## draw the pictures of README and tutorial anew (needs chromium and a study: STUDY=NAME)
+pictures: setup ## draw the pictures of the documentation anew (needs ../shared; those of a study also chromium: STUDY=NAME)
 	$(BIN)/python tools/make_pictures.py $(STUDY)
 
 lint: setup ## ruff and mypy

@@ -1,12 +1,13 @@
 """The client behind `mlflow deployments -t nas-edge://DEVICE`."""
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import mlflow
-from click import ClickException
+from click import ClickException, echo
 from mlflow import MlflowClient
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 from mlflow.exceptions import MlflowException
@@ -194,7 +195,8 @@ class EdgeDeploymentClient(BaseDeploymentClient):
         if target.is_group:
             names = ", ".join(device.name for device in target.devices)
             raise ConfigError(f"predict runs on one device, {target.name} has {names}: give one of them.")
-        return PredictionsResponse({"predictions": predict(target.devices[0], deployment_name, inputs)})
+        found = predict(target.devices[0], deployment_name, inputs, on_step=_show_step)
+        return PredictionsResponse({"predictions": found})
 
     def _deploy(
         self, name: str, model_uri: str, flavor: str | None, options: Options, mode: Mode
@@ -208,8 +210,15 @@ class EdgeDeploymentClient(BaseDeploymentClient):
             options=options,
             mode=mode,
             trigger=_TRIGGER,
+            on_step=_show_step,
         )
         return _with_flavor(manifest)
+
+
+def _show_step(name: str) -> None:
+    """A step on standard error, where somebody waits for it: MLflow's command line shows none."""
+    if sys.stderr.isatty():
+        echo(name, err=True)
 
 
 def _client() -> MlflowClient:

@@ -1,6 +1,6 @@
 """Answers of a deployed model for images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -19,13 +19,16 @@ IMAGES_PER_CALL = 16
 """16 images of 352 x 352 are 24 MB."""
 
 
-def predict(device: Device, name: str, inputs: Any) -> list[dict[str, Any]]:
+def predict(
+    device: Device, name: str, inputs: Any, *, on_step: Callable[[str], None] = lambda _step: None
+) -> list[dict[str, Any]]:
     """Run the deployed model on the device.
 
     Args:
         device: of the inventory.
         name: of the deployment.
         inputs: images, as `read_images` takes them.
+        on_step: called with the name of each step.
 
     Returns:
         One mapping per image: scores and classes; of a detector also boxes (xyxy, its own pixels).
@@ -35,9 +38,11 @@ def predict(device: Device, name: str, inputs: Any) -> list[dict[str, Any]]:
         BoardError: the device can't be reached, or its file is damaged.
     """
     images = read_images(inputs)
+    on_step(f"open {name} on {device.name}")
     with closing(get_board(device)) as board:
         models = DeployedModels(board)
         manifest = models.get(name).manifest
+        on_step(f"run {len(images)} images on {device.name}")
         outputs = _outputs(models, name, images, manifest["input_size"])
         return [_answer(output, image, manifest) for output, image in zip(outputs, images, strict=True)]
 

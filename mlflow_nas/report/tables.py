@@ -76,7 +76,7 @@ def _result(
     objectives: Sequence[Objective],
     experiment_id: str,
 ) -> list[str]:
-    """The front's best of each objective, the reference, and the number of trials by state."""
+    """The front's best of each objective, the baseline, and the number of trials by state."""
     lines = []
     for objective in objectives if front else ():
         best = (max if objective.maximize else min)(front, key=lambda one: one.metrics[objective.name])
@@ -98,11 +98,11 @@ def _broken(lines: Sequence[str]) -> list[str]:
 
 
 def _against(results: Sequence[TrialResult], objective: Objective) -> str:
-    """The reference's value."""
-    reference = next((one for one in results if one.role == "baseline"), None)
-    if reference is None or objective.name not in reference.metrics:
+    """The baseline's value."""
+    baseline = next((one for one in results if one.role == "baseline"), None)
+    if baseline is None or objective.name not in baseline.metrics:
         return ""
-    return f"; reference {_value(reference, objective.name)}"
+    return f"; baseline {_value(baseline, objective.name)}"
 
 
 def _front_table(

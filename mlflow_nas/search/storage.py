@@ -47,7 +47,8 @@ class _Journal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        lock = _SystemLock(path.with_name(f"{path.name}.lock"))
+        # Not Optuna's own ".lock": a reader such as optuna-dashboard would wait for it, and then delete it.
+        lock = _SystemLock(path.with_name(f"{path.name}.flock"))
         super().__init__(str(path), lock_obj=lock)  # type: ignore[arg-type]  # the base class is private
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:

@@ -124,3 +124,29 @@ def test_many_images_take_few_calls(client: MlflowClient, monkeypatch: pytest.Mo
     found = get_deploy_client("nas-edge://fake").predict("door", shades)["predictions"]
     assert sizes == [16, 2]
     assert [bool(one["boxes"]) for one in found] == [False] * 17 + [True]
+
+
+class _Terminal(io.StringIO):
+    """A terminal that keeps what was written."""
+
+    def isatty(self) -> bool:
+        """Whether it is one."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "shown"),
+    [(_Terminal, ["open door on fake", "run 1 images on fake"]), (io.StringIO, [])],
+)
+def test_the_steps_are_shown_on_a_terminal(
+    client: MlflowClient,
+    monkeypatch: pytest.MonkeyPatch,
+    stream: Callable[[], io.StringIO],
+    shown: list[str],
+) -> None:
+    """Somebody waits there; elsewhere nothing is written beside the answer."""
+    deploy(client, "person-detector", device="fake", name="door")
+    written = stream()
+    monkeypatch.setattr("sys.stderr", written)
+    get_deploy_client("nas-edge://fake").predict("door", [PIXELS])
+    assert written.getvalue().splitlines() == shown

@@ -138,7 +138,7 @@ def test_the_description_begins_with_the_result() -> None:
     training_view = "?workflowType=machine_learning"
     assert lines[3] == (
         f"**Best map 0.4** (latency_ms 5; trial [0](#/experiments/7/runs/run0{training_view}), `k0`); "
-        "reference 0.4  "
+        "baseline 0.4  "
     )
     assert lines[4].startswith(
         f"**Best latency_ms 4** (map 0.3; trial [1](#/experiments/7/runs/run1{training_view}), `k1`)"

@@ -416,6 +416,7 @@ def test_an_unstable_reference_is_measured_anew(user_folder: UserFolder, tmp_pat
     assert result.given is not None
     assert not result.given.latency_unstable
     assert result.given.metrics["latency_ratio"] == pytest.approx(shaky.metrics["latency_ratio"])
+    assert result.given.metrics["speedup"] == 1.0, "of all others it is relative to this one"
     for one in result.trials:
         expected = result.given.metrics["latency_ratio"] / one.metrics["latency_ratio"]
         assert one.metrics["speedup"] == pytest.approx(expected)

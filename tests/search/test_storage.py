@@ -4,12 +4,15 @@ import errno
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from filelock import FileLock
-from optuna.storages import RDBStorage
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from sqlalchemy.exc import IntegrityError, OperationalError
 from studies import OBJECTIVES, open_loop
@@ -26,6 +29,19 @@ def test_the_default_is_a_journal_in_the_studys_folder(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "optuna.journal").is_file()
     again = open_storage(None, tmp_path / "new")
     assert [one.study_name for one in again.get_all_studies()] == ["test"]
+
+
+def test_optunas_own_journal_opens_the_study(tmp_path: Path) -> None:
+    """As optuna-dashboard does: it waits for none of our locks, and writes a note at once."""
+    journal = tmp_path / "journal"
+    open_loop(journal).run(2)
+    began = time.monotonic()
+    plain = optuna.load_study(study_name="test", storage=JournalStorage(JournalFileBackend(str(journal))))
+    plain.set_user_attr("note", "a good one")
+    assert time.monotonic() - began < 10, "Optuna's grace period is 30 s"
+    assert [trial.number for trial in plain.trials] == [0, 1]
+    open_loop(journal).run(3)
+    assert len(open_loop(journal).claims.store.results()) == 3
 
 
 def test_a_torn_last_line_is_cut_off_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -61,7 +77,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _die_with_the_lock(journal: Path) -> None:
-    FileLock(f"{journal}.lock").acquire()
+    FileLock(f"{journal}.flock").acquire()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
