@@ -120,8 +120,9 @@ def _option(setting: Setting) -> click.Option:
 def _complete(_ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
     """The choices of an option that has some, else files; what a user writes for itself is in capitals."""
     choices = str(param.metavar).split("|")
-    if len(choices) > 1:
-        return [CompletionItem(one) for one in choices if one.startswith(typed) and one == one.lower()]
+    found = [CompletionItem(one) for one in choices if one.startswith(typed) and one == one.lower()]
+    if len(choices) > 1 and (found or not any(one.startswith("FILE") for one in choices)):
+        return found
     return [CompletionItem(typed, type="file")]
 
 

@@ -15,7 +15,7 @@ class NetworkSection(Section):
         "fastestdet-head",
         description="Search space: fastestdet-head, chain, multi-branch, cell, or FILE.py:NAME; search: auto "
         "takes what `focus` suggests",
-        json_schema_extra=option("space"),
+        json_schema_extra=option("space", form="fastestdet-head|chain|multi-branch|cell|auto|FILE.py:NAME"),
     )
     aspect: Aspect = Field(
         "square",

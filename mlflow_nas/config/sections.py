@@ -219,7 +219,9 @@ class SearchSection(StorageSection):
     estimator: Text = Field(
         "full",
         description="full: train every trial; a strategy: train its best candidates; auto: select one first",
-        json_schema_extra=option("estimator"),
+        json_schema_extra=option(
+            "estimator", form="full|auto|macs|params|zen|synflow|nwot|supernet|STRATEGY"
+        ),
     )
     samples: int = Field(40, ge=8, le=10_000, description="With estimator auto: trials to select it on")
     candidates: int = Field(

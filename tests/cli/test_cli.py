@@ -251,13 +251,17 @@ def test_a_result_is_typed_and_plain_as_json() -> None:
         (["search"], "--fin", ["--finalists"]),
         (["search", "--sampler"], "n", ["nsga2", "nsga3"]),
         (["evaluate", "--split"], "t", ["train", "test"]),
+        (["evaluate", "--split"], "z", []),
+        (["search", "--space"], "c", ["chain", "cell"]),
+        (["search", "--estimator"], "s", ["synflow", "supernet"]),
     ],
 )
 def test_the_shell_completes_commands_options_and_choices(
     words: list[str], typed: str, wanted: list[str]
 ) -> None:
-    """An option without choices completes files."""
+    """An option without choices completes files, and so does one of which a file is a choice."""
     complete = ShellComplete(main, {}, "mlflow_nas", "_MLFLOW_NAS_COMPLETE")
     assert [one.value for one in complete.get_completions(words, typed)] == wanted
-    (file,) = complete.get_completions(["evaluate", "--onnx"], "model")
-    assert file.type == "file"
+    for option in (["evaluate", "--onnx"], ["search", "--space"]):
+        (file,) = complete.get_completions(option, "model")
+        assert file.type == "file"
