@@ -1,5 +1,6 @@
 """Results as text."""
 
+import io
 import re
 
 import pytest
@@ -23,6 +24,14 @@ BAD = TrialResult(key="k3", architecture={"k": 3}, state="failed", number=1, err
 MANIFEST = {"model": "m", "version": "2", "name": "door", "sha256": "a" * 64, "previous": {"version": "1"}}
 
 
+class _Terminal(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """Whether it is one."""
+        return True
+
+
 def _search(**changed: object) -> SearchResult:
     values = {
         "study": "demo",
@@ -44,6 +53,30 @@ def test_a_table_shows_why_a_trial_failed() -> None:
     assert "k3 failed: no memory" in format_train(
         TrialResult(key="k3", architecture={}, state="failed", error="no memory")
     )
+
+
+@pytest.mark.parametrize(("columns", "height"), [("40", 3), ("200", 2)])
+def test_a_terminals_table_wraps_sentences(
+    columns: str, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between words, to the width that COLUMNS has; numbers are whole."""
+    monkeypatch.setattr("sys.stdout", _Terminal())
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = format_table([{"found": "a sentence of several words, which is long", "value": 1.25}])
+    lines = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+    assert len(lines) == height
+    assert max(len(line) for line in lines) <= int(columns)
+    assert lines[1].endswith(" 1.250")
+
+
+def test_a_table_that_does_not_fit_is_uncut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is broken, and no column is lost; into a pipe a row is a line, however wide."""
+    row = {"key": "k" * 50, "found": "a sentence", "value": 1.25}
+    piped = format_table([row])
+    assert piped.splitlines()[1] == f"{'k' * 50}  a sentence  1.250"
+    monkeypatch.setattr("sys.stdout", _Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    assert re.sub(r"\x1b\[\d*m", "", format_table([row])).splitlines()[1] == piped.splitlines()[1]
 
 
 def test_a_search_ends_with_its_answer() -> None:

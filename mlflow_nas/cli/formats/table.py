@@ -22,17 +22,19 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of the same columns, aligned; "(none)" without a row.
 
-    A terminal gets it as wide as it is, where long texts wrap; a file or a pipe gets a line per row.
+    On a terminal sentences wrap between words, where that makes the table fit; else a row is one line, uncut.
     """
     if not rows:
         return "(none)"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
     for name in rows[0]:
         is_text = any(isinstance(row[name], str) for row in rows)
-        table.add_column(Text(name), overflow="fold", no_wrap=not is_text)
+        table.add_column(Text(name), no_wrap=not is_text)
     for row in rows:
         table.add_row(*(Text(format_value(value)) for value in row.values()))
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    terminal, uncut = Console(), Console(width=_UNLIMITED)
+    fits = sys.stdout.isatty() and uncut.measure(table).minimum <= terminal.width
+    console = terminal if fits else uncut
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
