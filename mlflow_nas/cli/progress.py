@@ -198,9 +198,14 @@ class Bar:
         trials = self._trials - len(self._results)
         if trials <= 0:
             return {}
-        begun = sum(min(len(one.epochs_s), one.epochs) for one in self._running.values())
-        epochs = max(trials * self._epochs_of_a_trial - begun, 0)
-        return self._time.of(epochs=epochs, trials=trials, workers=len(self._running))
+        own = [max(one.epochs - len(one.epochs_s), 0) for _, one in sorted(self._running.items())]
+        epochs = sum(own) + max(trials - len(own), 0) * self._epochs_of_a_trial
+        left = self._time.of(epochs=epochs, trials=trials, workers=len(own))
+        if left:  # the last worker ends it
+            each = [self._time.of(epochs=count, trials=1, workers=1)["all"] for count in own]
+            low, high = zip(left["all"], *each, strict=True)
+            left["all"] = (max(low), max(high))
+        return left
 
     def _begin(self, name: str, epochs: int = 0) -> _Work:
         now_s = time.monotonic()

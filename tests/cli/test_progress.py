@@ -124,6 +124,19 @@ def test_each_worker_has_a_line(clock: Clock) -> None:
     assert _lines(bar)[2:] == ["trial 2 train 00:10"]
 
 
+def test_the_last_worker_ends_the_search(clock: Clock) -> None:
+    """Two trials of two workers: one has an epoch left, the other two; they don't share them."""
+    bar = Bar(_terminal(), _opened_s=clock.now_s)
+    bar.study(trials=2, epochs=2, objectives=OBJECTIVES, known=[])
+    for number in (0, 1):
+        bar.trial_started(_trial(number))
+        bar.step(_trial(number), "train")
+    clock.now_s += 20
+    bar.epoch(_trial(0), 1, {})
+    # Two epochs of 20 s and what follows them, as long as three epochs.
+    assert _lines(bar)[1] == "about 01:40 left: training about 00:30, export to latency about 01:00"
+
+
 def test_of_many_workers_the_first_ones_are_shown(clock: Clock) -> None:
     """The number of the others stands below them."""
     bar = _search(clock, trials=20)
