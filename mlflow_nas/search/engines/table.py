@@ -91,7 +91,7 @@ def _of_the_user(name: str, cpus: float, gpus: float) -> Engine:
         engine = factory(cpus=cpus, gpus=gpus)
     except (Exception, SystemExit) as error:  # a user's class may do anything
         raise ConfigError(
-            f"The engine {name} can't be made with cpus={cpus}, gpus={gpus}: {error!r}."
+            f"The engine {name} can't be made with cpus={cpus}, gpus={gpus}: {error!r}; fix its code."
         ) from error
     missing = [method for method in ("start", "wait", "stop") if not callable(getattr(engine, method, None))]
     if missing:
