@@ -16,6 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from mlflow_nas.errors import ConfigError
+from mlflow_nas.search.fixed_inputs import refuse_other_inputs
 from mlflow_nas.search.worker import Worker, heartbeat, this_worker
 from mlflow_nas.types import Architecture, Objective, TrialResult
 
@@ -138,13 +139,8 @@ class StudyStore:
         known = self.value(_FIXED)
         if known is None:
             self.keep(_FIXED, plain)
-            return
-        for name in sorted({*known, *plain}):
-            if known.get(name) != plain.get(name):
-                raise ConfigError(
-                    f"The study {self.study.study_name!r} was made with {name} {known.get(name)!r}, this "
-                    f"call has {plain.get(name)!r}: give the earlier value, or another --study."
-                )
+        else:
+            refuse_other_inputs(self.study.study_name, known, plain)
 
     def trials(self) -> list[FrozenTrial]:
         """The trials of architectures, by number; without void ones and those that have none."""
