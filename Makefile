@@ -3,9 +3,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 VOC := --data voc:../shared/data/voc-persons/VOCdevkit
-BENCH_SPEED := start_up.py data_reading.py bookkeeping.py registry_scale.py trial_start.py "trial_start.py --freeze backbone" evaluation_speed.py \
+BENCH_SPEED := start_up.py data_reading.py bookkeeping.py overhead.py scale_simulation.py registry_scale.py trial_start.py "trial_start.py --freeze backbone" evaluation_speed.py \
 	training_throughput.py selection_protocol.py estimator_throughput.py latency_repeats.py
-BENCH_ACCURACY := samplers.py "ranking.py --long 70" "ranking.py --long 20 $(VOC)" supernet.py "supernet.py --long 20 --trial 4 $(VOC)" \
+BENCH_ACCURACY := samplers.py early_stopping.py "ranking.py --long 70" "ranking.py --long 20 $(VOC)" supernet.py "supernet.py --long 20 --trial 4 $(VOC)" \
 	int8_accuracy.py "int8_accuracy.py $(VOC)" \
 	"recipes.py --epochs 10,30,60" "recipes.py --epochs 10,30,60 --measure-last $(VOC)"
 

@@ -25,7 +25,7 @@ from mlflow_nas.types import TrialResult
 ray = pytest.importorskip("ray", reason="Ray is missing (pip install 'mlflow-nas[ray]')")
 pytestmark = pytest.mark.services
 
-TRIALS, TRIAL_S = 8, 1.0
+TRIALS = 6
 HERE = Path(__file__).parent
 
 
@@ -37,7 +37,7 @@ def cluster() -> Iterator[Any]:
     paths = os.pathsep.join([str(HERE.parents[1]), str(HERE), str(HERE.parent)])
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", paths)
-        patched.setenv("RAY_DEDUP_LOGS", "0")
+        patched.setenv("RAY_worker_niceness", "0")  # Ray's is 15: a busy machine would starve the workers
         started = Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": 1, "resources": {"board:fake": 1}, "include_dashboard": False},
@@ -50,10 +50,11 @@ def cluster() -> Iterator[Any]:
 
 
 class Trial:
-    """A call that evaluates a trial by a formula, in a second."""
+    """A call that evaluates a trial by a formula; on one node it never ends, and the others wait for it."""
 
-    def __init__(self, journal: Path, folder: Path, plan: Plan, index: int) -> None:
-        self.journal, self.folder, self.plan, self.index = journal, folder, plan, index
+    def __init__(self, journal: Path, folder: Path, stuck: str, plan: Plan, index: int) -> None:
+        self.journal, self.folder, self.stuck = journal, folder, stuck
+        self.plan, self.index = plan, index
 
     def __call__(self) -> Report:
         """Evaluate it; a file says on which node."""
@@ -62,7 +63,10 @@ class Trial:
 
         def slowly(claim: Claim, listener: Listener) -> TrialResult:
             (self.folder / f"{node}-{claim.number}").touch()
-            time.sleep(TRIAL_S)
+            if node == self.stuck:
+                time.sleep(3600)
+            while not list(self.folder.glob(f"{self.stuck}-*")):
+                time.sleep(0.02)
             return evaluate(claim, listener)
 
         loop = open_loop(self.journal, seed=self.index, callbacks=[recorder], evaluate=slowly, waits=False)
@@ -121,18 +125,18 @@ def test_a_whole_trial_runs_as_a_task(cluster: Any, user_folder: UserFolder) -> 
 
 
 def test_a_node_that_dies_costs_no_trial(cluster: Any, tmp_path: Path) -> None:
-    """The other one evaluates its trial: each once in the study, nothing stays running."""
+    """The other one evaluates the trial that died with it, and nothing stays running."""
     journal, folder = tmp_path / "journal", tmp_path / "nodes"
     folder.mkdir()
     claims = open_loop(journal, grace_s=3.0).claims
+    second = cluster.second.node_id
     executor = EngineExecutor(
         _engine(),
         claims,
-        lambda plan, index: Trial(journal, folder, plan, index),
+        lambda plan, index: Trial(journal, folder, second, plan, index),
         workers=2,
         progress=NoProgress(),
     )
-    second = cluster.second.node_id
 
     def kill_when_it_works() -> None:
         while not list(folder.glob(f"{second}-*")):
@@ -146,5 +150,6 @@ def test_a_node_that_dies_costs_no_trial(cluster: Any, tmp_path: Path) -> None:
     results = open_loop(journal).claims.store.results()
     assert [one.number for one in results] == list(range(TRIALS))
     assert not open_loop(journal).claims.store.unfinished()
-    nodes = {one.name.partition("-")[0] for one in folder.iterdir()}
-    assert len(nodes) == 2
+    places = [one.name.partition("-") for one in folder.iterdir()]
+    (lost,) = [number for node, _, number in places if node == second]
+    assert [node for node, _, number in places if number == lost and node != second]
