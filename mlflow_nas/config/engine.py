@@ -25,7 +25,7 @@ class EarlyStoppingSection(Section):
         description="Epochs of the first rung; unset: of two rungs, a training divided by reduction twice",
     )
     reduction: int = Field(
-        3,
+        2,
         ge=2,
         le=100,
         description="Reduction factor: 1 / reduction of the trials continues beyond a rung; the next rung is "
