@@ -255,7 +255,7 @@ def on_study(results: Sequence[TrialResult], space: SearchSpace, *, seeds: int) 
     lines = [
         f"After {rung} of {epochs} epochs ranks of accuracy have a Kendall tau of "
         f"{kendalltau(curves[:, rung - 1], curves[:, -1]).statistic:.2f} to the last."
-        for rung in rungs_of(epochs, reduction=3)
+        for rung in sorted({*rungs_of(epochs, reduction=2), *rungs_of(epochs, reduction=3)})
     ]
     rows: list[tuple[object, ...]] = [_all_trained(list(trainings.values()), corner)]
     for reduction in (2, 3, 4):

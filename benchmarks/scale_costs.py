@@ -4,7 +4,9 @@ CPU time of a local PostgreSQL for claiming, storing and heartbeats, by the numb
 an MLflow server in front of it for a trial's run with its curve. CPU time, so that other work of the machine
 does not count.
 
-    python benchmarks/scale_costs.py --database postgresql+psycopg2://USER:PASSWORD@localhost/EMPTY
+    python benchmarks/scale_costs.py --postgres "postgres.*-p 5432"
+        --database postgresql+psycopg2://USER:PASSWORD@localhost/ONE
+        --tracking postgresql+psycopg2://USER:PASSWORD@localhost/OTHER
 """
 
 import argparse
@@ -37,20 +39,25 @@ from mlflow_nas.types import Architecture, Objective, TrialResult
 
 OBJECTIVES = (Objective("map", "maximize"), Objective("latency_ms", "minimize"))
 EPOCHS, VALUES, TRIALS = 14, 30, 20
-POSTGRES, SERVER = r"postgres", r"mlflow.*server|uvicorn"
 START_S = 300.0
 
 
 def cpu_s(pattern: str) -> float:
-    """CPU seconds of all local processes whose command line matches, and of their ended children."""
-    total = 0
+    """CPU seconds of the local processes whose command line matches, of their children, and of ended ones."""
+    ticks, parents, matching = dict[int, int](), dict[int, int](), set[int]()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if int(folder.name) != os.getpid() and re.search(pattern, command):
-                fields = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2]
-                total += sum(map(int, fields.split()[11:15]))
-    return total / os.sysconf("SC_CLK_TCK")
+            fields = (
+                (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            )
+            pid = int(folder.name)
+            ticks[pid], parents[pid] = sum(map(int, fields[11:15])), int(fields[1])
+            if pid != os.getpid() and re.search(pattern, command):
+                matching.add(pid)
+    for _ in range(3):  # generations
+        matching |= {pid for pid, parent in parents.items() if parent in matching}
+    return sum(ticks[pid] for pid in matching) / os.sysconf("SC_CLK_TCK")
 
 
 def result_of(number: int, key: str, architecture: Architecture) -> TrialResult:
@@ -107,34 +114,36 @@ class Database:
         self.store.set_attr(claim.number, BEAT, time.time_ns())
 
 
-def spent(work: Callable[[], None], repeat: int) -> tuple[float, float]:
+def spent(work: Callable[[], None], repeat: int, postgres: str) -> tuple[float, float]:
     """Milliseconds of CPU, of this process and of PostgreSQL, of one call."""
-    before = time.process_time(), cpu_s(POSTGRES)
+    before = time.process_time(), cpu_s(postgres)
     for _ in range(repeat):
         work()
-    after = time.process_time(), cpu_s(POSTGRES)
+    after = time.process_time(), cpu_s(postgres)
     return 1000 * (after[0] - before[0]) / repeat, 1000 * (after[1] - before[1]) / repeat
 
 
-def storage_rows(url: str, *, finished: int, running: tuple[int, ...]) -> list[tuple[object, ...]]:
+def storage_rows(
+    url: str, postgres: str, *, finished: int, running: tuple[int, ...]
+) -> list[tuple[object, ...]]:
     """Costs by the number of running trials."""
     database, rows, there = Database(url, load_space("chain")), list[tuple[object, ...]](), 0
     database.add(finished, TrialState.COMPLETE)
     for count in running:
         database.add(count - there, TrialState.RUNNING)
         there = count
-        mine, its = spent(lambda: database.evaluate(10**6), TRIALS)
+        mine, its = spent(lambda: database.evaluate(10**6), TRIALS, postgres)
         rows.append(("claim and store a trial", finished, count, round(mine, 1), round(its, 1)))
     claim = database.claims.next(limit=10**6)
     if claim is not None:
-        mine, its = spent(lambda: database.beat(claim), 10 * TRIALS)
+        mine, its = spent(lambda: database.beat(claim), 10 * TRIALS, postgres)
         rows.append(("a heartbeat", finished, there, round(mine, 2), round(its, 2)))
     return rows
 
 
 @contextmanager
-def mlflow_server(url: str) -> Iterator[str]:
-    """A server with one worker on the database."""
+def mlflow_server(url: str) -> Iterator[tuple[str, str]]:
+    """A server with one worker on the database: its address, and a pattern of its command line."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     store = f"{scratch_folder()}/artifacts"
@@ -143,20 +152,20 @@ def mlflow_server(url: str) -> Iterator[str]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_S
     try:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and server.poll() is None:
             with suppress(URLError, OSError):
                 urllib.request.urlopen(f"{address}/health", timeout=5).close()  # noqa: S310 - this machine's
                 break
             time.sleep(1)
-        yield address
+        yield address, f"server .*--port {port}"
     finally:
         server.terminate()
         server.wait()
 
 
-def tracking_row(url: str) -> tuple[object, ...]:
+def tracking_row(url: str, postgres: str) -> tuple[object, ...]:
     """Costs of the runs of trials, with a point of the curve an event."""
-    with mlflow_server(url) as address:
+    with mlflow_server(url) as (address, server_pattern):
         study = StudyRun(experiment="costs", study="costs", uid=f"{time.time_ns()}", params={})
         mirror = Mirror(
             tracking_uri=address,
@@ -166,7 +175,7 @@ def tracking_row(url: str) -> tuple[object, ...]:
         )
         mirror.start_study()
         mirror.flush(60)
-        before = cpu_s(SERVER), cpu_s(POSTGRES), time.process_time()
+        before = cpu_s(server_pattern), cpu_s(postgres), time.process_time()
         for number in range(TRIALS):
             result = result_of(number, f"key-{number}", load_space("chain").baseline)
             run = TrialRun(
@@ -184,7 +193,7 @@ def tracking_row(url: str) -> tuple[object, ...]:
                 mirror.flush(60)  # an epoch takes longer than a request
             mirror.finish_trial(run, result)
             mirror.flush(60)
-        after = cpu_s(SERVER), cpu_s(POSTGRES), time.process_time()
+        after = cpu_s(server_pattern), cpu_s(postgres), time.process_time()
         mirror.close()
     server, database, mine = (
         1000 * (late - early) / TRIALS for early, late in zip(before, after, strict=True)
@@ -196,16 +205,18 @@ def main() -> int:
     """Print the costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--database", required=True, help="URL of an empty database on this machine")
+    parser.add_argument("--tracking", required=True, help="URL of another one, for MLflow")
+    parser.add_argument("--postgres", required=True, help="pattern of its server's command line")
     parser.add_argument("--finished", type=int, default=300)
     parser.add_argument("--running", default="1,50,200")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     running = tuple(int(part) for part in options.running.split(","))
-    rows = storage_rows(options.database, finished=options.finished, running=running)
+    rows = storage_rows(options.database, options.postgres, finished=options.finished, running=running)
     head = ("", "ended trials", "running trials", "worker, CPU ms", "service, CPU ms")
     sys.stdout.write(table(head, rows))
     sys.stdout.flush()
-    sys.stdout.write(table(head, [tracking_row(options.database)]))
+    sys.stdout.write(table(head, [tracking_row(options.tracking, options.postgres)]))
     return 0
 
 

@@ -118,7 +118,7 @@ def open_halving(config: StudyConfig, context: StudyContext, store: StudyStore) 
 
     Raises:
         ConfigError: no rung fits the trainings, an objective is known after a training only, or an estimator
-            chooses what is trained.
+            or a budget chooses what is trained.
     """
     if not isinstance(config, SearchConfig) or config.search.early_stopping.method == "none":
         return None
@@ -126,6 +126,11 @@ def open_halving(config: StudyConfig, context: StudyContext, store: StudyStore) 
         raise ConfigError(
             f"--early-stopping mo-asha stops trials of a sampler, and --estimator {config.search.estimator} "
             "chooses what is trained: leave one of them out."
+        )
+    if config.search.budget_s is not None:
+        raise ConfigError(
+            f"--budget {config.search.budget_s:g} follows a forecast of whole trainings, and "
+            "--early-stopping mo-asha ends them early: leave one of them out."
         )
     for one in context.objectives:
         estimates(one.name)

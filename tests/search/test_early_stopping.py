@@ -207,6 +207,7 @@ def test_rungs_are_spaced_by_the_reduction() -> None:
     ("options", "message"),
     [
         ({"estimator": "params"}, "stops trials of a sampler, and --estimator params chooses"),
+        ({"budget": "1h"}, "--budget 3600 follows a forecast of whole trainings"),
         ({"objectives": "map,train_s"}, "train_s is known at the end of a training only"),
     ],
 )
