@@ -3,7 +3,7 @@
 A worker claims a trial and stores its result in the database, trains, has its files timed on a board, and
 writes its run to an MLflow server and, of members of the front, files to the artifact store. A service has
 places, a queue in order of arrival, and a service time; parameters are those of scale_costs.py and of real
-trials. The database's time grows with the trials that run, because each claim reads them.
+trials. A worker's time for a claim grows with the trials that run, because it reads them.
 
     python benchmarks/scale_simulation.py --workers 10,100,1000 --boards 50
 """
@@ -20,6 +20,8 @@ from typing import NamedTuple
 from common import table
 
 DATABASE, TRACKING, BOARDS, ARTIFACTS = "database", "tracking server", "boards", "artifact store"
+TRAINING, WORKER = "training", "worker"
+"""What a worker does alone."""
 
 
 class Costs(NamedTuple):
@@ -29,7 +31,8 @@ class Costs(NamedTuple):
         train_s: of training, export, quantization, evaluation; the mean of a lognormal distribution.
         train_cv: its coefficient of variation.
         board_s: a measurement.
-        claim_s, claim_running_s: of a claim and a result in the database, and for each running trial more.
+        claim_s: of a claim and a result in the database.
+        reading_s, reading_running_s: of the worker while it claims, and for each running trial more.
         beat_s: a heartbeat, every ten seconds of a trial.
         tracking_s: a trial's run with its curve.
         artifact_s: an upload; share: of the trials that have one.
@@ -39,10 +42,11 @@ class Costs(NamedTuple):
     train_s: float = 1200.0
     train_cv: float = 0.3
     board_s: float = 20.0
-    claim_s: float = 0.02
-    claim_running_s: float = 0.0005
-    beat_s: float = 0.002
-    tracking_s: float = 0.3
+    claim_s: float = 0.04
+    reading_s: float = 0.14
+    reading_running_s: float = 0.0011
+    beat_s: float = 0.004
+    tracking_s: float = 0.76
     artifact_s: float = 0.1
     share: float = 0.02
 
@@ -118,11 +122,13 @@ def simulate(costs: Costs, places: Places, *, workers: int, trials: int, seed: i
                 heapq.heappush(events, (now, worker))
             continue
         service, seconds = step
-        if service == "":
-            trained_s += seconds
+        if service in (TRAINING, WORKER):
+            trained_s += seconds if service == TRAINING else 0.0
             heapq.heappush(events, (now + seconds, worker))
         else:
-            heapq.heappush(events, (services[service].serve(now, seconds), worker))
+            done = services[service].serve(now, seconds)
+            # Events for MLflow wait in the outbox on disk, not the worker.
+            heapq.heappush(events, (now if service == TRACKING else done, worker))
     return Result(
         hours=ended_s / 3600,
         efficiency=trained_s / (workers * ended_s),
@@ -132,13 +138,14 @@ def simulate(costs: Costs, places: Places, *, workers: int, trials: int, seed: i
 
 
 def _trial(costs: Costs, running: int, rng: random.Random) -> Iterator[tuple[str, float]]:
-    """The steps of a trial: service and seconds; "" for the worker's own time, which ends in a heartbeat."""
-    yield DATABASE, costs.claim_s + costs.claim_running_s * running
+    """The steps of a trial: what it is done by, and seconds."""
+    yield WORKER, costs.reading_s + costs.reading_running_s * running
+    yield DATABASE, costs.claim_s
     sigma = math.log(1 + costs.train_cv**2) ** 0.5
     left_s = costs.train_s * rng.lognormvariate(-(sigma**2) / 2, sigma)
     while left_s > 0:
         span_s = min(left_s, 60.0)
-        yield "", span_s
+        yield TRAINING, span_s
         yield DATABASE, costs.beat_s * span_s / 10
         left_s -= span_s
     yield BOARDS, costs.board_s
