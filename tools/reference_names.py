@@ -15,8 +15,8 @@ METRICS = {
     "statistics_retaken": "of finalists: 1 where BatchNorm statistics were taken anew and kept",
     "from_supernet": "of finalists of a supernet's search: 1 where the training started from its weights",
     "map_difference*, top1_difference*": "of finalists: to the detector as given, with its 95 % interval",
-    "test_map, test_map_50, test_top1, test_map/*, test_top1/*": "on the test split, of the front and the "
-    "baseline; decides nothing",
+    "test_map, test_map_50, test_top1, test_map/*, test_top1/*": "on the test split, of the front, the "
+    "baseline, the finalists and the detector as given; decides nothing",
     "latency_ms": "`latency_ratio` times the study's reference latency: what is optimized, compared, limited",
     "latency_ratio": "to the reference model, timed in turn; of processor time where it can be had",
     "latency_ratio_fp32, latency_ms_fp32": "of a given float file, whose plain int8 file is the reference",

@@ -56,6 +56,7 @@ def answer(
         lines.append(f"Ship {champion.key}: {_compared(champion, reference, accuracy)}.")
     else:
         lines += _nothing_gained(complete, reference, accuracy, goal)
+    lines += _on_test(champion or nearest_of(complete, accuracy, goal), reference, accuracy)
     if shipped and all(one.role != "finalist" for one in shipped):
         lines.append(
             "These networks had the short training of a trial: --finalists 4 trains the best to the end."
@@ -130,6 +131,18 @@ def nearest_of(results: Sequence[TrialResult], accuracy: str, goal: Goal) -> Tri
     faster = [one for one in results if one.metrics.get("speedup", 0.0) > 1]
     name = "speedup" if goal.is_about_speed else accuracy
     return max(faster, key=lambda one: one.metrics[name], default=None)
+
+
+def _on_test(shown: TrialResult | None, reference: TrialResult, accuracy: str) -> list[str]:
+    """Both accuracies on the test split, where there is one."""
+    name = f"test_{accuracy}"
+    if shown is None or name not in shown.metrics or name not in reference.metrics:
+        return []
+    own, given = shown.metrics[name], reference.metrics[name]
+    return [
+        f"On the test split, which decided nothing, {shown.key} has {accuracy} {own:.3f}, the reference "
+        f"{given:.3f} ({own - given:+.3f})."
+    ]
 
 
 def _figures(result: TrialResult, accuracy: str) -> str:

@@ -4,17 +4,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mlflow_nas.data import DetectionDataset, in_order
 from mlflow_nas.registry import Goal, Reconciliation, reconcile, register_model
 from mlflow_nas.report import front_of, study_description, table_columns
-from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.search.answer import answer, version_figures
 from mlflow_nas.search.float_reference import int8_note
+from mlflow_nas.search.held_out import tested, with_test_metrics
 from mlflow_nas.search.intervals import interval_metrics, with_intervals
 from mlflow_nas.search.outcome import keep_outcome
 from mlflow_nas.search.seed_noise import seed_noise_of
 from mlflow_nas.search.session import Session
-from mlflow_nas.tasks import evaluate_outputs
 from mlflow_nas.tracking import connect, default_uri, view_link
 from mlflow_nas.trial import GivenFile, file_digest
 from mlflow_nas.types import TrialResult
@@ -76,8 +74,8 @@ def conclude(
     """
     context, mirror = session.context, session.mirror
     known = session.given()
-    given = known and session.with_files(known)
-    results = _with_test_metrics(session, [_with_speedup(one, given) for one in session.store.results()])
+    given = known and tested(session, session.with_files(known))
+    results = with_test_metrics(session, [_with_speedup(one, given) for one in session.store.results()])
     front = front_of(results, context.objectives)
     finalists = _measured(session, results, finalists, given)
     complete = [one for one in finalists if one.state == "complete"]
@@ -133,7 +131,7 @@ def _measured(
     given: TrialResult | None,
 ) -> list[TrialResult]:
     """The finalists with their files, their speed-up as it is known now, and intervals."""
-    with_files = [session.with_files(_with_speedup(one, given)) for one in finalists]
+    with_files = [tested(session, session.with_files(_with_speedup(one, given))) for one in finalists]
     noise = seed_noise_of(session.store, session.context.task.metrics[0])
     reference = _reference(results, with_files, given)
     return with_intervals(session.context, with_files, reference, seed_sd=noise)
@@ -241,32 +239,3 @@ def _with_speedup(result: TrialResult, given: TrialResult | None) -> TrialResult
     if own is None or reference is None:
         return result
     return replace(result, metrics={**result.metrics, "speedup": reference / own})
-
-
-def _with_test_metrics(session: Session, results: Sequence[TrialResult]) -> list[TrialResult]:
-    """The results, with `test_*` metrics of the front and the baseline, which decide nothing."""
-    test = session.context.test
-    if test is None:
-        return list(results)
-    chosen = {one.number for one in front_of(results, session.context.objectives)}
-    return [
-        _tested(session, one, test) if one.number in chosen or one.role == "baseline" else one
-        for one in results
-    ]
-
-
-def _tested(session: Session, result: TrialResult, test: DetectionDataset) -> TrialResult:
-    shipped = result.artefacts.get("int8") or result.artefacts.get("fp32")
-    task = session.context.task
-    if f"test_{task.metrics[0]}" in result.metrics or result.state != "complete" or shipped is None:
-        return result
-    if not shipped.is_file():
-        _log.warning("%s is not on this machine: trial %s has no test metrics.", shipped, result.number)
-        return result
-    detector = OnnxDetector(shipped)
-    batches = in_order(test, img_size=detector.img_size)
-    accuracy = evaluate_outputs(detector, batches, task=task, names=test.classes)
-    metrics = {f"test_{name}": value for name, value in accuracy.items()}
-    session.store.add_metrics(int(result.number or 0), metrics)
-    session.mirror.log_metrics(session.run_of(result), metrics)
-    return replace(result, metrics={**result.metrics, **metrics})

@@ -1,5 +1,7 @@
 """Which networks are trained to the end, and what a search answers."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +127,37 @@ def test_the_answer_says_that_nothing_was_gained() -> None:
     assert answer([], None, objectives=OBJECTIVES, goal=Goal()) == [
         "There is no reference to compare with: the baseline has no complete trial."
     ]
+
+
+def test_a_test_split_is_beside_what_is_shipped() -> None:
+    """Of both networks; nothing is said without one."""
+    made = _result("a", 0.6, 2.0, test_map=0.5)
+    reference = _result("as-given", 0.60, 1.0, role="reference", test_map=0.52)
+    (line,) = [
+        one
+        for one in answer([made], reference, objectives=OBJECTIVES, goal=Goal(max_drop=0.01))
+        if "test" in one
+    ]
+    assert line == "On the test split, which decided nothing, a has map 0.500, the reference 0.520 (-0.020)."
+    assert not any(
+        "test" in one for one in answer([made], GIVEN, objectives=OBJECTIVES, goal=Goal(max_drop=0.01))
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        (
+            ("fp32", "int8"),
+            "Reference: the detector as given, mine.onnx, in int8 by ONNX Runtime's static quantization: map "
+            "0.600, 12 ms (in float: map 0.610, 24 ms).",
+        ),
+        (("fp32",), "Reference: the detector as given, mine.onnx: map 0.600, 12 ms."),
+    ],
+)
+def test_a_given_file_is_named_with_what_was_measured_of_it(files: tuple[str, ...], line: str) -> None:
+    """Its plain int8 file and itself, or itself alone."""
+    given = _result("as-given", 0.60, 1.0, role="reference", map_fp32=0.61, latency_ms_fp32=24.0)
+    given = replace(given, artefacts=dict.fromkeys(files, Path("mine.onnx")))
+    goal = Goal(max_drop=0.01)
+    assert answer([BASELINE], given, objectives=OBJECTIVES, goal=goal, file="mine.onnx")[0] == line

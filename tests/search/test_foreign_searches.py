@@ -54,7 +54,9 @@ def test_a_file_is_what_an_own_network_is_compared_with(
     """Measured once beside its float file; page and registry have its row, finalists the interval to it."""
     file = user_folder.path / "mine.onnx"
     shutil.copyfile(searched.trials[0].artefacts["fp32"], file)
-    options = {**OPTIONS, "trials": 1, "study": "against-a-file", "model": "against-a-file", "device": "none"}
+    data = "synthetic:train=8,val=4,test=3,size=96"
+    options = {**OPTIONS, "data": data, "trials": 1, "study": "against-a-file", "device": "none"}
+    options["model"] = "against-a-file"
     result = user_folder.search(**options, reference=file, finalists=1, **{"finalists.epochs": 1})
     given, (finalist,) = result.given, result.finalists
     assert given is not None
@@ -65,6 +67,7 @@ def test_a_file_is_what_an_own_network_is_compared_with(
         result.answer[0],
     )
     assert finalist.metrics.keys() >= {"map_difference", "map_difference_ci_low", "map_difference_ci_high"}
+    assert all(one.metrics.keys() >= {"test_map", "test_map_50"} for one in (given, finalist))
     ratios = [one.metrics["latency_ratio"] for one in (given, finalist)]
     assert finalist.metrics["speedup"] == pytest.approx(ratios[0] / ratios[1])
     versions = {
