@@ -13,6 +13,7 @@ METRICS = {
     "`map_seed_sd`",
     "map_seed_sd, top1_seed_sd": "of finalists: standard deviation over seeds, by second trainings",
     "statistics_retaken": "of finalists: 1 where BatchNorm statistics were taken anew and kept",
+    "kept_trial": "of finalists: 1 where the trial's network is more accurate on val, and is what ships",
     "from_supernet": "of finalists of a supernet's search: 1 where the training started from its weights",
     "map_difference*, top1_difference*": "of finalists: to the detector as given, with its 95 % interval",
     "test_map, test_map_50, test_top1, test_map/*, test_top1/*": "on the test split, of the front, the "

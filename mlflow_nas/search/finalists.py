@@ -1,14 +1,19 @@
-"""Finalists: which members of the front are trained to the end."""
+"""Finalists: which members of the front are trained to the end, and which network of each is kept."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mlflow_nas.registry import FLOOR, first_objective
 from mlflow_nas.report import front_of
+from mlflow_nas.trial import KEPT_TRIAL
 from mlflow_nas.types import Objective, TrialResult
 
-__all__ = ["choose_finalists"]
+__all__ = ["choose_finalists", "keep_better"]
+
+_log = logging.getLogger(__name__)
 
 
 def choose_finalists(
@@ -48,3 +53,35 @@ def choose_finalists(
         return []
     places = np.unique(np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(int))
     return [*baseline, *(members[place] for place in places)]
+
+
+def keep_better(trial: TrialResult, finished: TrialResult, objectives: Sequence[Objective]) -> TrialResult:
+    """The network that was trained to the end, or the trial's where that is more accurate on val.
+
+    A long training of few images may overfit. A warning says so.
+
+    Args:
+        trial: with its short training.
+        finished: the same architecture, trained to the end.
+        objectives: of the study; the first maximized one is the accuracy.
+
+    Returns:
+        A finalist; its metric `kept_trial` is 1 where it has the trial's network.
+    """
+    objective = first_objective(objectives, maximize=True)
+    if objective is None or finished.state != "complete" or objective.name not in trial.metrics:
+        return finished
+    own, before = finished.metrics[objective.name], trial.metrics[objective.name]
+    if own >= before:
+        return replace(finished, metrics={**finished.metrics, KEPT_TRIAL: 0.0})
+    _log.warning(
+        "Trained to the end %s has %s %.3f, after its trial it had %.3f: the trial's network is kept. More "
+        "training images, or fewer epochs (finalists.epochs), may help.",
+        trial.key,
+        objective.name,
+        own,
+        before,
+    )
+    spent = {"trial_s": finished.metrics["trial_s"]}
+    metrics = {**trial.metrics, **spent, KEPT_TRIAL: 1.0}
+    return replace(trial, role=finished.role, metrics=metrics, seconds=finished.seconds)

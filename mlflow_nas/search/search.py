@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlflow_nas.search.executors import Executor
+from mlflow_nas.search.finalists import keep_better
 from mlflow_nas.search.mirroring import trial_run
 from mlflow_nas.search.plan import Plan
 from mlflow_nas.search.progress import Progress
@@ -237,6 +238,8 @@ class Search:
             mirror.interrupt_trial(run)
             raise
         found = replace(found, metrics={**found.metrics, **(added or {})})
+        if role == "finalist":
+            found = keep_better(result, found, context.objectives)
         mirror.finish_trial(run, found)
         self.set(name, found.as_json())
         return found

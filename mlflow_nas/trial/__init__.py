@@ -7,7 +7,7 @@ from mlflow_nas.trial.given_file import GivenFile, open_given_file
 from mlflow_nas.trial.given_measurement import measure_given
 from mlflow_nas.trial.limits import METRICS, Metric, check_limits, estimates, parse_limits, parse_objectives
 from mlflow_nas.trial.listener import Listener, Silent
-from mlflow_nas.trial.rerun import run_again
+from mlflow_nas.trial.rerun import KEPT_TRIAL, run_again
 from mlflow_nas.trial.schedule import default_epochs, finishing_epochs
 from mlflow_nas.trial.steps import (
     STEPS,
@@ -28,6 +28,7 @@ from mlflow_nas.trial.supernet import (
 __all__ = [
     "AS_GIVEN",
     "FROM_SUPERNET",
+    "KEPT_TRIAL",
     "METRICS",
     "STEPS",
     "Entry",

@@ -8,7 +8,10 @@ from mlflow_nas.trial.steps import run_trial
 from mlflow_nas.trial.supernet import FROM_SUPERNET, supernet_weights
 from mlflow_nas.types import TrialResult
 
-__all__ = ["run_again"]
+__all__ = ["KEPT_TRIAL", "run_again"]
+
+KEPT_TRIAL = "kept_trial"
+"""Metric of a finalist: 1 where it has its trial's network, which is more accurate."""
 
 
 def run_again(context: StudyContext, result: TrialResult) -> TrialResult:
@@ -24,7 +27,7 @@ def run_again(context: StudyContext, result: TrialResult) -> TrialResult:
     if result.role == "reference":
         return measure_given(context)
     own = context
-    if result.role == "finalist":
+    if result.role == "finalist" and not result.metrics.get(KEPT_TRIAL):
         from_supernet = result.metrics.get(FROM_SUPERNET)
         starts = supernet_weights(context, result.architecture) if from_supernet else {}
         own = replace(context.finishing(len(result.history)), starts=starts)

@@ -9,7 +9,7 @@ import pytest
 from mlflow_nas.registry import Goal
 from mlflow_nas.search.answer import answer
 from mlflow_nas.search.baseline_check import short_training_note
-from mlflow_nas.search.finalists import choose_finalists
+from mlflow_nas.search.finalists import choose_finalists, keep_better
 from mlflow_nas.search.seed_noise import seed_noise
 from mlflow_nas.trial import parse_objectives
 from mlflow_nas.types import Role, TrialResult
@@ -161,3 +161,17 @@ def test_a_given_file_is_named_with_what_was_measured_of_it(files: tuple[str, ..
     given = replace(given, artefacts=dict.fromkeys(files, Path("mine.onnx")))
     goal = Goal(max_drop=0.01)
     assert answer([BASELINE], given, objectives=OBJECTIVES, goal=goal, file="mine.onnx")[0] == line
+
+
+def test_a_training_to_the_end_that_overfits_ships_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The trial's network does, with the seconds that were spent; a warning says so."""
+    trial = _result("a", 0.5, 2.0, trial_s=10.0)
+    worse = _result("a", 0.4, 2.0, role="finalist", trial_s=90.0)
+    kept = keep_better(trial, worse, OBJECTIVES)
+    assert (kept.role, kept.metrics["map"]) == ("finalist", 0.5)
+    assert (kept.metrics["trial_s"], kept.metrics["kept_trial"]) == (90.0, 1.0)
+    assert "a has map 0.400, after its trial it had 0.500: the trial's network is kept" in caplog.text
+    better = keep_better(trial, _result("a", 0.6, 2.0, role="finalist", trial_s=90.0), OBJECTIVES)
+    assert (better.metrics["map"], better.metrics["kept_trial"]) == (0.6, 0.0)
+    failed = replace(worse, state="failed", metrics={})
+    assert keep_better(trial, failed, OBJECTIVES) is failed
