@@ -22,6 +22,7 @@ from common import Goal, Results, end, make_parser, open_study, spread, table
 from ranking import FRESH, TRANSFERRED, column, tau
 
 from mlflow_nas.space import INPUT_SIZES
+from mlflow_nas.tasks import evaluate_network
 from mlflow_nas.trial import StepCache, StudyContext, Supernet, open_supernet
 from mlflow_nas.types import Architecture
 
@@ -74,6 +75,8 @@ def measure(options: argparse.Namespace, results: Results, seed: int) -> None:
             "query_s": round(query_s, 2),
             "train_s": round(supernet.train_s, 1),
         }
+        if options.adapted:
+            row["map_fp32_adapted"] = round(_adapted(supernet, context, architecture, options.adapted), 4)
         results.add(row)
         sys.stderr.write(f"{row}\n")
 
@@ -87,6 +90,11 @@ def _timed(supernet: Supernet, architecture: Architecture) -> tuple[float, float
     began = time.process_time()
     score = supernet.score(architecture)
     return time.process_time() - began, score.quality
+
+
+def _adapted(supernet: Supernet, context: StudyContext, architecture: Architecture, epochs: int) -> float:
+    network = supernet.adapted(architecture, epochs=epochs)
+    return evaluate_network(network, context.data(architecture))["map_fp32"]
 
 
 def means(
@@ -105,6 +113,7 @@ def make_options() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("--architectures", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=2, help="supernets")
+    parser.add_argument("--adapted", type=int, default=2, help="epochs of a candidate's own; 0 for none")
     parser.add_argument("--long", type=float, default=70, help="epochs of the long trainings")
     parser.add_argument("--trial", type=float, default=14, help="epochs of a trial, for comparison")
     parser.add_argument("--eval-augmentations", type=int, help="of each image; unset: those of a search")
@@ -140,6 +149,12 @@ def main() -> None:
     train_s, query_s = (statistics.fmean(itertools.chain(*of_seeds(name))) for name in ("train_s", "query_s"))
     mean = [statistics.fmean(values) for values in zip(*scores, strict=True)]
     rows = [(f"supernet, seed {seed}", tau(values, long)) for seed, values in enumerate(scores)]
+    if options.adapted:
+        adapted = of_seeds("map_fp32_adapted")
+        rows += [
+            (f"seed {seed} after {options.adapted} epochs of its own", tau(values, long))
+            for seed, values in enumerate(adapted)
+        ]
     rows.append((f"mean of {options.seeds} supernets", tau(mean, long)))
     if trial is not None:
         rows.append((f"trials of {options.trial:g} epochs, mean of 2 seeds", tau(trial, long)))

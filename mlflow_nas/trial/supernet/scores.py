@@ -13,8 +13,8 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.estimate import SupernetScore
 from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import OnnxDetector
-from mlflow_nas.tasks import evaluate_outputs
-from mlflow_nas.train import torch_threads
+from mlflow_nas.tasks import NetworkRunner, evaluate_outputs
+from mlflow_nas.train import fit, torch_threads
 from mlflow_nas.train.supernet import MemberBatches, evaluate_member, with_statistics
 from mlflow_nas.trial.cache import Entry, StepCache, fingerprint
 from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, WEIGHTS_FILE
@@ -22,6 +22,9 @@ from mlflow_nas.trial.supernet.parts import SupernetParts
 from mlflow_nas.types import Architecture
 
 __all__ = ["Supernet"]
+
+ADAPTED_EPOCHS = 2
+"""Of a candidate's own training before it is compared as it ships (docs/results/supernet.md)."""
 
 
 class Supernet:
@@ -57,8 +60,8 @@ class Supernet:
 
         Args:
             architecture: a member of the space.
-            shipped: of the file that ships, int8 where the study's trials ship that; else of the float
-                network, which takes less time.
+            shipped: of the file that ships, int8 where the study's trials ship that, of the network after a
+                few epochs of its own (`adapted`); else of the float network as it is, which takes less time.
 
         Raises:
             CandidateError: it can't be built, exported or quantized.
@@ -68,15 +71,18 @@ class Supernet:
         objective = context.objectives[0]
         name = objective.name.removesuffix("_fp32")
         int8 = shipped and context.precision == "int8" and name == objective.name
-        measure = self._measure_int8 if int8 else self._measure
+        measure = self._measure_adapted if shipped else self._measure
         key = fingerprint(
             supernet=self._entry.fingerprint,
             architecture=dict(architecture),
             val=context.val.digest,
             precision="int8" if int8 else "fp32",
+            epochs=ADAPTED_EPOCHS if shipped else 0,
         )
         with torch_threads(context.threads or torch.get_num_threads()):
-            entry = self._scores.make("supernet-score", key, lambda folder: measure(architecture, folder))
+            entry = self._scores.make(
+                "supernet-score", key, lambda folder: measure(architecture, folder, int8=int8)
+            )
         if name not in entry.values:
             raise ConfigError(
                 f"The strategy supernet estimates {', '.join(entry.values)}, and the first objective is "
@@ -85,23 +91,27 @@ class Supernet:
         value = float(entry.values[name])
         return SupernetScore(value if objective.maximize else -value, entry.seconds)
 
-    def _measure(self, architecture: Architecture, _folder: Path) -> Mapping[str, float]:
+    def _measure(self, architecture: Architecture, _folder: Path, *, int8: bool) -> Mapping[str, float]:  # noqa: ARG002 - as the other
         parts = self._parts
         batches = self._at_size(architecture)
         return evaluate_member(
             parts.members[architecture], self._shared, batches, meter=parts.context.task.meter()
         )
 
-    def _measure_int8(self, architecture: Architecture, folder: Path) -> Mapping[str, float]:
+    def _measure_adapted(
+        self, architecture: Architecture, folder: Path, *, int8: bool
+    ) -> Mapping[str, float]:
         context, size = self._parts.context, self._parts.context.input_size(architecture)
+        network, data = self.adapted(architecture), context.data(architecture)
+        if not int8:
+            return evaluate_outputs(NetworkRunner(network), data.batches("val"), task=context.task)
         images = calibration_images(context.train, img_size=size, count=CALIBRATION_IMAGES, seed=context.seed)
-        fp32 = export_onnx(self.network(architecture), folder / FP32_FILE, img_size=size, metadata={})
+        fp32 = export_onnx(network, folder / FP32_FILE, img_size=size, metadata={})
         choices = Quantization(float_modules=context.space.float_modules)
-        int8 = quantize_int8(fp32, folder / INT8_FILE, calibration=images, choices=choices)
-        batches = context.data(architecture).batches("val")
-        found = evaluate_outputs(OnnxDetector(int8), batches, task=context.task)
-        fp32.unlink()  # of thousands of candidates only the numbers are kept
-        int8.unlink()
+        file = quantize_int8(fp32, folder / INT8_FILE, calibration=images, choices=choices)
+        found = evaluate_outputs(OnnxDetector(file), data.batches("val"), task=context.task)
+        fp32.unlink()  # of many candidates only the numbers are kept
+        file.unlink()
         return found
 
     def _at_size(self, architecture: Architecture) -> MemberBatches:
@@ -126,6 +136,31 @@ class Supernet:
         parts.seed.transfer_weights(whole, parts.transfer)
         whole.load_state_dict(measured.state_dict(), strict=False)
         return whole.eval()
+
+    def adapted(self, architecture: Architecture, *, epochs: int = ADAPTED_EPOCHS) -> nn.Module:
+        """The network after a few epochs of its own, trained as a trial: shared weights fit no member best.
+
+        Args:
+            architecture: a member of the space.
+            epochs: of its own.
+
+        Raises:
+            CandidateError: it can't be built or trained.
+        """
+        context, network = self._parts.context, self.network(architecture).cpu().train()
+        fit(
+            network,
+            context.data(architecture),
+            epochs=epochs,
+            seed=context.seed,
+            recipe=context.recipe,
+            task=context.task,
+            parts=context.parts,
+            teacher=context.teacher(architecture),
+            trainer=context.trainer,
+            threads=context.threads,
+        )
+        return network
 
     def ordered(self, architectures: Sequence[Architecture]) -> list[int]:
         """The order in which they are scored fastest: those of one input size one after the other."""
