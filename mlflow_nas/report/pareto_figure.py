@@ -74,6 +74,7 @@ def pareto_png(
     *,
     finalists: Sequence[TrialResult] = (),
     champion: str | None = None,
+    given: TrialResult | None = None,
 ) -> Path:
     """Write the results as points and the front of two objectives as a step line, as a PNG.
 
@@ -83,6 +84,7 @@ def pareto_png(
         path: of the file.
         finalists: drawn with the 95 % interval of the first objective.
         champion: key of the network to ship, which is marked; None for none.
+        given: the detector as it was given; None for none.
     """
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
@@ -105,6 +107,8 @@ def pareto_png(
             edgecolors=group.colour if group.marker != "x" else None,
             facecolors="none" if hollow else group.colour,
         )
+    if given is not None and is_measured(given, objectives):
+        axes.scatter(*_xy(given, objectives), s=50, label="as given", marker="^", color="#000000", zorder=4)
     _draw_finalists(axes, [one for one in finalists if is_measured(one, objectives)], objectives, champion)
     x_label, y_label = _axes(objectives)
     axes.set(xlabel=x_label, ylabel=y_label, title=_title(results, objectives))

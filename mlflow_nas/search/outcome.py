@@ -68,6 +68,7 @@ def keep_outcome(
             Path(folder) / "pareto.png",
             finalists=finalists,
             champion=champion.key if champion else None,
+            given=reference if reference is not None and reference.role == "reference" else None,
         )
         session.mirror.log_artifact(None, figure)
 

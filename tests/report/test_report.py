@@ -110,7 +110,7 @@ def test_the_figure_is_a_png(tmp_path: Path, count: int) -> None:
         assert image.format == "PNG"
 
 
-def test_the_champion_and_the_finalists_change_the_figure(tmp_path: Path) -> None:
+def test_champion_finalists_and_the_given_detector_change_the_figure(tmp_path: Path) -> None:
     """Their intervals, the mark of the champion, and the ratio above the latency are drawn."""
     timed = [replace(one, metrics={**one.metrics, "latency_ratio": 0.5}) for one in TRIALS]
     ends = {"map_ci_low": 0.2, "map_ci_high": 0.4}
@@ -120,8 +120,9 @@ def test_the_champion_and_the_finalists_change_the_figure(tmp_path: Path) -> Non
         pareto_png(timed, OBJECTIVES, tmp_path / "b.png"),
         pareto_png(timed, OBJECTIVES, tmp_path / "c.png", finalists=[best]),
         pareto_png(timed, OBJECTIVES, tmp_path / "d.png", finalists=[best], champion="k1"),
+        pareto_png(timed, OBJECTIVES, tmp_path / "e.png", given=replace(best, role="reference")),
     ]
-    assert len({figure.read_bytes() for figure in figures}) == 4
+    assert len({figure.read_bytes() for figure in figures}) == 5
 
 
 def test_a_figure_without_any_point_is_written(tmp_path: Path) -> None:
