@@ -18,9 +18,11 @@ MOST_FAILURES = 20
 def table_columns(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> dict[str, list[object]]:
     """Column name to values, one per result: the objectives first, then the choices and all other metrics.
 
-    MLflow's UI reads a dot in a column's name as a path, so that there is none.
+    The detector as given may be among the results; it is on no front. MLflow's UI reads a dot in a column's
+    name as a path, so that there is none.
     """
-    front = {id(result) for result in front_of(results, objectives)}
+    trials = [one for one in results if one.role != "reference"]
+    front = {id(result) for result in front_of(trials, objectives)}
     columns: dict[str, list[object]] = {
         "trial": [result.number for result in results],
         "key": [result.key for result in results],

@@ -93,7 +93,8 @@ def conclude(
     reference = _reference(results, finalists, given)
     file = context.given.path.name if isinstance(context.given, GivenFile) else None
     sentences = answer(shipped, reference, objectives=context.objectives, goal=goal, file=file)
-    _log_report(session, _with_runs(results, front), sentences, settings, described=run_id is not None)
+    shown = _with_runs(results, front)
+    _log_report(session, shown, given, sentences, settings, described=run_id is not None)
     registry = None
     if shipped and context.precision == "int8":
         if waiting := mirror.flush(FLUSH_S):
@@ -213,13 +214,14 @@ def _with_runs(results: Sequence[TrialResult], front: Sequence[TrialResult]) -> 
 def _log_report(
     session: Session,
     results: Sequence[TrialResult],
+    given: TrialResult | None,
     sentences: Sequence[str],
     settings: Mapping[str, object],
     *,
     described: bool,
 ) -> None:
     mirror, objectives = session.mirror, session.context.objectives
-    columns = table_columns(results, objectives)
+    columns = table_columns([*results, *([given] if given else [])], objectives)
     mirror.log_table(None, list(columns), list(zip(*columns.values(), strict=True)), "trials.json")
     if described:  # its links need the experiment's id
         text = study_description(

@@ -85,6 +85,8 @@ def test_the_front_follows_the_objectives(objectives: tuple[Objective, ...], fro
 def test_the_columns_begin_with_the_objectives_and_have_no_dots() -> None:
     """MLflow's UI reads a dot as a path and shows an empty column."""
     columns = table_columns(TRIALS, OBJECTIVES)
+    best = replace(TRIALS[1], role="reference", metrics={**TRIALS[1].metrics, "map": 0.99})
+    assert table_columns([*TRIALS, best], OBJECTIVES)["front"] == [*columns["front"], False]
     assert list(columns)[:8] == [
         "trial",
         "key",
