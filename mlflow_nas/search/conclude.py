@@ -93,8 +93,7 @@ def conclude(
     reference = _reference(results, finalists, given)
     file = context.given.path.name if isinstance(context.given, GivenFile) else None
     sentences = answer(shipped, reference, objectives=context.objectives, goal=goal, file=file)
-    shown = _with_runs(results, front)
-    _log_report(session, shown, given, sentences, settings, described=run_id is not None)
+    _log_report(session, _with_runs(results, front), given, sentences, settings, described=bool(run_id))
     registry = None
     if shipped and context.precision == "int8":
         if waiting := mirror.flush(FLUSH_S):
