@@ -118,6 +118,7 @@ def variants_of(context: StudyContext) -> dict[str, Variant]:
     images = calibration_images(context.train, img_size=size, count=32, seed=context.seed)
     plain = export_onnx(network, folder / "plain.onnx", img_size=size, metadata={}, passes=False)
     folded = export_onnx(network, folder / "folded.onnx", img_size=size, metadata={})
+    decoding = export_onnx(network, folder / "decoding.onnx", img_size=size, metadata={}, boxes=True)
 
     def quantized(source: Path, **choices: Any) -> Path:
         path = folder / f"int8-{len(list(folder.iterdir()))}.onnx"
@@ -135,6 +136,7 @@ def variants_of(context: StudyContext) -> dict[str, Variant]:
         "the same without x64quantprecision": ort_variant(before, {}),
         "int8, all passes, float input": ort_variant(floats, here),
         SHIPS: ort_variant(quantized(folded), here),
+        f"{SHIPS}, boxes decoded inside": ort_variant(quantized(decoding), here),
     }
     if find_spec("openvino"):
         found["OpenVINO, int8 as it shipped before"] = openvino_variant(before)

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
+    "CLASS_POWER",
+    "OBJECTNESS_POWER",
     "TASK_METRICS",
     "THRESHOLD",
     "DistilledNetwork",
+    "FileOutput",
     "Layout",
     "LayoutKind",
     "Meter",
@@ -28,6 +31,12 @@ __all__ = [
 LayoutKind: TypeAlias = Literal["boxes", "cells", "scores"]
 """boxes: [b, n, 4 + N], corners x1, y1, x2, y2 relative to the image, then a score per class, before
 non-maximum suppression. cells: [b, 5 + N, h, w], FastestDet's undecoded map. scores: [b, N], class logits."""
+
+FileOutput: TypeAlias = Literal["network", "boxes"]
+"""What a file of a detector gives: the network's own output, or its boxes decoded."""
+
+OBJECTNESS_POWER, CLASS_POWER = 0.6, 0.4
+"""Of the layout "cells": a box's score is objectness^.6 x class^.4."""
 
 TASK_METRICS: Mapping[str, tuple[str, ...]] = {"detection": ("map", "map_50"), "classification": ("top1",)}
 """Task to the names of its metrics, the objective first: 0..1, higher is better."""

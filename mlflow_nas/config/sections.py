@@ -5,17 +5,9 @@ from typing import Literal
 from pydantic import Field
 
 from mlflow_nas.config.engine import EarlyStoppingSection, ExecutorSection
-from mlflow_nas.config.fields import (
-    File,
-    LimitTexts,
-    Name,
-    Names,
-    Seconds,
-    Section,
-    Text,
-    option,
-)
+from mlflow_nas.config.fields import File, LimitTexts, Name, Names, Seconds, Section, Text, option
 from mlflow_nas.config.trainer import TrainerSection
+from mlflow_nas.networks import FileOutput
 from mlflow_nas.types import InputContract
 
 __all__ = [
@@ -140,6 +132,11 @@ class QuantizationSection(Section):
         "uint8-nhwc-rgbx",
         description="Input of the int8 file: a camera's bytes [1, H, W, 4] (RGB and an ignored byte), or "
         "floats [1, 3, H, W] in 0..1",
+    )
+    output: FileOutput = Field(
+        "network",
+        description="Output of both files: the network's own, or boxes and a score per class, which the file "
+        "decodes itself; only suppression is left to the application",
     )
 
 

@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from mlflow_nas.errors import CandidateError
 from mlflow_nas.export.model_files import INPUT, PRECISION, set_metadata, write_model
 from mlflow_nas.export.naming import name_graph, strip_provenance
-from mlflow_nas.export.passes import copy_shared_weights, fold_shuffles
+from mlflow_nas.export.passes import copy_shared_weights, decode_cells, fold_shuffles
 from mlflow_nas.types import FLOAT_NCHW
 
 __all__ = ["export_onnx"]
@@ -31,6 +31,7 @@ def export_onnx(
     metadata: Mapping[str, str],
     output: str = "detections",
     passes: bool = True,
+    boxes: bool = False,
 ) -> Path:
     """Write a network as ONNX with input "images" [1, 3, H, W] and one output.
 
@@ -46,6 +47,7 @@ def export_onnx(
             "float-nchw".
         output: name of the output.
         passes: fold the shuffles; without, the graph is the exporter's.
+        boxes: decode FastestDet's map of cells in the file; another output stays.
 
     Raises:
         CandidateError: a weight is not finite, or torch can't export the network.
@@ -56,6 +58,8 @@ def export_onnx(
     if passes:
         model = fold_shuffles(copy_shared_weights(model))
     name_graph(model.graph)
+    if boxes:
+        model = decode_cells(model)
     strip_provenance(model)
     set_metadata(model, {**metadata, PRECISION: "fp32", INPUT: FLOAT_NCHW})
     return write_model(model, path)

@@ -1,12 +1,13 @@
 """Parity of files: the float one with torch, the int8 one with the float one."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from mlflow_nas.errors import CandidateError
 from mlflow_nas.runtime.detector import OnnxDetector
@@ -14,8 +15,22 @@ from mlflow_nas.runtime.detector import OnnxDetector
 __all__ = ["check_parity", "objectness_drift"]
 
 
-def check_parity(network: nn.Module, path: Path, images: NDArray[np.float32], *, atol: float) -> float:
+def check_parity(
+    network: nn.Module,
+    path: Path,
+    images: NDArray[np.float32],
+    *,
+    atol: float,
+    decode: Callable[[Tensor], Tensor] | None = None,
+) -> float:
     """Compare torch and ONNX Runtime on the same images, float32 [n, 3, H, W].
+
+    Args:
+        network: that was exported.
+        path: of the file.
+        images: float32 [n, 3, H, W] in 0..1.
+        atol: largest absolute difference.
+        decode: what the file does after the network; None for nothing.
 
     Returns:
         The largest absolute difference of the outputs.
@@ -26,7 +41,8 @@ def check_parity(network: nn.Module, path: Path, images: NDArray[np.float32], *,
     """
     actual = OnnxDetector(path)(images)
     with torch.inference_mode():
-        expected = copy.deepcopy(network).cpu().eval()(torch.from_numpy(images)).numpy()
+        output = copy.deepcopy(network).cpu().eval()(torch.from_numpy(images))
+    expected = (decode(output) if decode else output).numpy()
     difference = float(np.abs(actual - expected).max())
     if not difference <= atol:
         raise CandidateError(

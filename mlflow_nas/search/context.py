@@ -18,7 +18,7 @@ from mlflow_nas.space import (
     open_space,
 )
 from mlflow_nas.tasks import check_truth, get_task
-from mlflow_nas.train import TrainerSettings, named_recipe
+from mlflow_nas.train import Recipe, TrainerSettings, named_recipe
 from mlflow_nas.trial import (
     GivenDetector,
     GivenFile,
@@ -66,6 +66,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
     needs_backbone = space.shufflenet_trunk and weights is None
     backbone_weights = load_backbone_weights(training.backbone_weights) if needs_backbone else None
     check_truth(task, data.train)
+    _refuse_boxes(config, task)
     return StudyContext(
         space=space,
         train=data.train,
@@ -76,11 +77,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         epochs=training.epochs or default_epochs(len(data.train), training.batch_size),
         batch_size=training.batch_size,
         seed=config.seed,
-        recipe=named_recipe(
-            training.recipe,
-            freeze="none" if training.freeze == "auto" else training.freeze,
-            distillation=training.distillation,
-        ),
+        recipe=_recipe(config),
         objectives=parse_objectives(search.objectives or (task.metrics[0], "latency_ms")),
         limits=parse_limits(search.limits),
         aspect=aspect,
@@ -88,6 +85,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         backbone_weights=backbone_weights,
         precision=config.quantization.precision,
         int8_input=config.quantization.input,
+        file_output=config.quantization.output,
         max_int8_drop=config.quantization.max_drop,
         # FastestDet's recipe is for comparison, and trains everything.
         freeze_unchanged=training.freeze == "auto" and training.recipe == "default",
@@ -95,6 +93,12 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         threads=training.threads,
         given=given if not isinstance(config, TrainConfig) else None,
     )
+
+
+def _recipe(config: StudyConfig | TrainConfig) -> Recipe:
+    training = config.training
+    frozen = "none" if training.freeze == "auto" else training.freeze
+    return named_recipe(training.recipe, freeze=frozen, distillation=training.distillation)
 
 
 def _find_board(config: StudyConfig | TrainConfig) -> Device:
@@ -123,6 +127,13 @@ def _refuse_unused(
         raise ConfigError(
             f"training.backbone_weights={config.training.backbone_weights} are shufflenet_v2_x0_5's, which "
             f"the space {space.name} does not have: load pretrained weights in its build function."
+        )
+
+
+def _refuse_boxes(config: StudyConfig | TrainConfig, task: Task) -> None:
+    if config.quantization.output == "boxes" and "boxes" not in task.layouts:
+        raise ConfigError(
+            f"quantization.output=boxes: networks of the task {task.name} give no boxes: leave it out."
         )
 
 

@@ -4,9 +4,7 @@ from mlflow_nas.space.build import build_detector, is_whole, keeps_trunk, part_a
 from mlflow_nas.space.catalogue import SPACES, load_space, run_file
 from mlflow_nas.space.elastic import elastic
 from mlflow_nas.space.fastestdet import (
-    CLASS_POWER,
     COCO_CLASSES,
-    OBJECTNESS_POWER,
     PUBLISHED_IMG_WIDTH,
     FastestDet,
     LossTerms,
@@ -34,10 +32,8 @@ from mlflow_nas.space.weights import (
 )
 
 __all__ = [
-    "CLASS_POWER",
     "COCO_CLASSES",
     "INPUT_SIZES",
-    "OBJECTNESS_POWER",
     "OUTPUT_BRANCHES",
     "PUBLISHED_IMG_WIDTH",
     "SPACES",

@@ -8,6 +8,7 @@ from mlflow_nas.tasks.detection import (
     bootstrap_map,
     decode,
     image_boxes,
+    to_boxes,
 )
 from mlflow_nas.tasks.evaluate import NetworkRunner, evaluate_network, evaluate_outputs
 from mlflow_nas.tasks.own_loss import checked_loss
@@ -33,4 +34,5 @@ __all__ = [
     "image_classes",
     "interval",
     "task_of",
+    "to_boxes",
 ]

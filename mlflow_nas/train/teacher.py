@@ -9,14 +9,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from mlflow_nas.space import (
-    CLASS_POWER,
-    OBJECTNESS_POWER,
-    TeacherTargets,
-    boxes_of_cells,
-    part_at,
-    state_digest,
-)
+from mlflow_nas.networks import CLASS_POWER, OBJECTNESS_POWER
+from mlflow_nas.space import TeacherTargets, boxes_of_cells, part_at, state_digest
 from mlflow_nas.train.fusion import fuse_batch_norms
 
 __all__ = ["Soft", "Teacher"]

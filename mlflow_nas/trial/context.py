@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from mlflow_nas.data import DetectionDataModule, DetectionDataset
-from mlflow_nas.networks import Task
+from mlflow_nas.networks import FileOutput, Task
 from mlflow_nas.space import (
     INPUT_SIZES,
     BackboneWeights,
@@ -55,6 +55,7 @@ class StudyContext:
         backbone_weights: ImageNet weights, used without a seed network; or None.
         precision: of the file that is measured; float files are for comparison.
         int8_input: what the int8 file takes.
+        file_output: what both files give: the network's own output, or decoded boxes.
         max_int8_drop: largest drop of accuracy by int8; an architecture above it fails.
         trainer: Lightning's settings of a training.
         threads: of a training; None for the cores that are free.
@@ -82,6 +83,7 @@ class StudyContext:
     test: DetectionDataset | None = None
     precision: Literal["int8", "fp32"] = "int8"
     int8_input: InputContract = UINT8_NHWC_RGBX
+    file_output: FileOutput = "network"
     max_int8_drop: float = 0.02
     freeze_unchanged: bool = False
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
@@ -211,6 +213,7 @@ class StudyContext:
             "choices": self.space.describe(),
             "objectives": [f"{one.name} ({one.direction})" for one in self.objectives],
             "input": self.int8_input,
+            "output": self.file_output,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "recipe": repr(self.recipe),

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlflow_nas.export import Quantization, export_onnx, quantize_int8
 from mlflow_nas.runtime import check_parity
+from mlflow_nas.tasks import to_boxes
 from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, Candidate
 
 __all__ = ["export", "export_inputs", "quantization_choices", "quantization_inputs", "quantize"]
@@ -24,6 +25,7 @@ def export_inputs(candidate: Candidate) -> Mapping[str, object]:
         "weights": candidate.trained_digest,
         "img_size": candidate.img_size,
         "metadata": _metadata(candidate),
+        "output": candidate.context.file_output,
         "onnx": version("onnx"),
     }
 
@@ -47,8 +49,10 @@ def export(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
         img_size=candidate.img_size,
         metadata=_metadata(candidate),
         output=candidate.context.task.output,
+        boxes=(boxes := candidate.context.file_output == "boxes"),
     )
-    difference = check_parity(network, fp32, candidate.calibration[:PARITY_IMAGES], atol=PARITY_ATOL)
+    images, decode = candidate.calibration[:PARITY_IMAGES], to_boxes if boxes else None
+    difference = check_parity(network, fp32, images, atol=PARITY_ATOL, decode=decode)
     return {"parity": difference}
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mlflow_nas.board import DeployedModels, FakeBoard
 from mlflow_nas.deployments.predict import predict
+from mlflow_nas.export.passes import decode_cells
 from mlflow_nas.tasks import CLASSIFICATION, image_boxes
 from mlflow_nas.types import Device
 
@@ -45,7 +46,7 @@ def images(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def _model(path: Path, seed: int, classes: list[str]) -> Path:
+def _model(path: Path, seed: int, classes: list[str], *, decoded: bool = False) -> Path:
     """A random detector of 32 x 48 pixels with many overlapping boxes; bytes only, or floats."""
     channels = 5 + (len(classes) if len(classes) > 1 else 0)
     rng = np.random.default_rng(seed)
@@ -73,21 +74,21 @@ def _model(path: Path, seed: int, classes: list[str]) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, {"mlflow_nas.classes": json.dumps(classes)})
-    onnx.save(model, path)
+    onnx.save(decode_cells(model) if decoded else model, path)
     return path
 
 
-Deploy = Callable[[int, list[str]], Device]
+Deploy = Callable[..., Device]
 
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Deploy:
     """Deploys a random detector as `door` on a fake device."""
 
-    def make(seed: int, classes: list[str]) -> Device:
+    def make(seed: int, classes: list[str], *, decoded: bool = False) -> Device:
         device = Device(name="fake", transport="fake", directory=str(tmp_path / "device"))
         manifest = {"input_size": [32, 48], "classes": classes}
-        model = _model(tmp_path / f"{seed}.onnx", seed, classes)
+        model = _model(tmp_path / f"{seed}.onnx", seed, classes, decoded=decoded)
         DeployedModels(FakeBoard(tmp_path / "device")).install("door", model, manifest)
         return device
 
@@ -103,12 +104,15 @@ def test_images_are_resized_as_by_pillow(detect: ModuleType) -> None:
         assert np.array_equal(detect.resize(image, size), np.asarray(expected))
 
 
-@pytest.mark.parametrize("classes", [CLASSES[:1], CLASSES])
+@pytest.mark.parametrize(("classes", "decoded"), [(CLASSES[:1], False), (CLASSES, False), (CLASSES, True)])
 def test_it_finds_what_predict_finds(
-    tmp_path: Path, images: list[Path], deploy: Deploy, classes: list[str]
+    tmp_path: Path, images: list[Path], deploy: Deploy, classes: list[str], decoded: bool
 ) -> None:
-    """The same boxes to a thousandth of a pixel, scores and classes, for a folder of images."""
-    expected = predict(deploy(0, classes), "door", images)
+    """The same boxes to a thousandth of a pixel, scores and classes, for a folder of images.
+
+    Also of a file that decodes itself.
+    """
+    expected = predict(deploy(0, classes, decoded=decoded), "door", images)
     assert min(len(one["boxes"]) for one in expected) > 2
     command = [sys.executable, str(SCRIPT), str(tmp_path / "device/deployed/door"), str(tmp_path / "images")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -136,3 +136,6 @@ def test_data_of_another_task_is_refused(user_folder: UserFolder, classified: Se
     data = {"data": f"folder:{user_folder.path / 'colours'}", "classes": "red,green"}
     with pytest.raises(ConfigError, match=r"has classes, and detection needs boxes: give annotated boxes"):
         user_folder.search(**{**OPTIONS, **data}, study="none")
+    boxes = {"space": CLASSIFIER, **data, "quantization.output": "boxes"}
+    with pytest.raises(ConfigError, match=r"networks of the task classification give no boxes: leave it out"):
+        user_folder.search(**boxes, study="none")

@@ -38,6 +38,7 @@ def made(user_folder: UserFolder) -> UserFolder:
         ({"space.aspect": 2.0}, r"aspect 1\.0, this call has 2\.0"),
         ({"board.threads": 2}, "nas.protocol '"),
         ({"quantization.input": "float-nchw"}, "input 'uint8-nhwc-rgbx', this call has 'float-nchw'"),
+        ({"quantization.output": "boxes"}, "output 'network', this call has 'boxes'"),
         ({"quantization.precision": "fp32"}, "nas.precision 'int8', this call has 'fp32'"),
         ({"set": "space.channels=8"}, "choices 'channels: 8..24 step 8.*this call has 'channels: 8;"),
         ({"objectives": "map,macs"}, "objectives map, latency_ms, this call has map, macs"),

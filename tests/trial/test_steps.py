@@ -372,6 +372,20 @@ def test_the_int8_files_input_can_be_chosen(tmp_path: Path) -> None:
     assert kinds == {"uint8-nhwc-rgbx": [1, 64, 64, 4], "float-nchw": [1, 3, 64, 64]}
 
 
+def test_a_file_can_give_boxes(tmp_path: Path) -> None:
+    """Both files decode; trained and evaluated once, the accuracy is the same."""
+    from mlflow_nas.runtime import OnnxDetector
+
+    found = {}
+    for output in ("network", "boxes"):
+        context = open_context(tmp_path, file_output=output)
+        result = run_trial(replace(context, epochs=1), SMALL)
+        kinds = [OnnxDetector(result.artefacts[name]).layout.kind for name in ("fp32", "int8")]
+        found[output] = (kinds, result.metrics["map"], result.metrics["map_fp32"])
+    assert found["network"] == (["cells"] * 2, *found["network"][1:])
+    assert found["boxes"] == (["boxes"] * 2, *(pytest.approx(one) for one in found["network"][1:]))
+
+
 def test_a_screening_trains_nothing(tmp_path: Path) -> None:
     """Counts, and the board's metrics of the file of untrained weights."""
     context = open_context(tmp_path, reference_ms=2.0)

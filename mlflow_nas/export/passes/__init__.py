@@ -3,6 +3,7 @@
 A pass that does not find its pattern changes nothing.
 """
 
+from mlflow_nas.export.passes.decode import decode_cells
 from mlflow_nas.export.passes.input_contract import BYTE_SCALE, accept_bytes
 from mlflow_nas.export.passes.pools import pools_as_convolutions
 from mlflow_nas.export.passes.shared_weights import copy_shared_weights
@@ -14,6 +15,7 @@ __all__ = [
     "PADDED",
     "accept_bytes",
     "copy_shared_weights",
+    "decode_cells",
     "fold_shuffles",
     "pad_stem",
     "pools_as_convolutions",

@@ -2,7 +2,7 @@
 
 from mlflow_nas.space.fastestdet.backbone import STAGE_DEPTHS, STAGE_WIDTHS, ShuffleNetBackbone
 from mlflow_nas.space.fastestdet.blocks import depthwise, pointwise
-from mlflow_nas.space.fastestdet.cells import CLASS_POWER, OBJECTNESS_POWER, boxes_of_cells
+from mlflow_nas.space.fastestdet.cells import boxes_of_cells
 from mlflow_nas.space.fastestdet.distillation import TeacherTargets, distillation_loss
 from mlflow_nas.space.fastestdet.head import DetectionHead
 from mlflow_nas.space.fastestdet.loss import LossTerms, detection_loss
@@ -13,9 +13,7 @@ from mlflow_nas.space.fastestdet.siou import siou
 from mlflow_nas.space.fastestdet.transfer import slice_weights
 
 __all__ = [
-    "CLASS_POWER",
     "COCO_CLASSES",
-    "OBJECTNESS_POWER",
     "PUBLISHED_IMG_WIDTH",
     "STAGE_DEPTHS",
     "STAGE_WIDTHS",

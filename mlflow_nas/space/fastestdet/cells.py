@@ -1,4 +1,4 @@
-"""Decoding of a cell's outputs: its box, and the exponents of its score.
+"""Decoding of a cell's box terms.
 
 Shapes: b batch, h x w cells.
 """
@@ -6,10 +6,7 @@ Shapes: b batch, h x w cells.
 import torch
 from torch import Tensor
 
-__all__ = ["CLASS_POWER", "OBJECTNESS_POWER", "boxes_of_cells"]
-
-OBJECTNESS_POWER, CLASS_POWER = 0.6, 0.4
-"""A box's score is objectness^.6 x class^.4."""
+__all__ = ["boxes_of_cells"]
 
 
 def boxes_of_cells(terms: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Boxes are relative to the image; ignore is 1 for difficult boxes and crowds, whi
 Answer: `Detections` of each image. Metric: COCO mAP at IoU .5:.95 (`map`) and at .5 (`map_50`), 0..1.
 """
 
-from mlflow_nas.tasks.detection.answer import Detections, decode, image_boxes
+from mlflow_nas.tasks.detection.answer import Detections, decode, image_boxes, to_boxes
 from mlflow_nas.tasks.detection.bootstrap import bootstrap_map
 from mlflow_nas.tasks.detection.metric import CocoMap
 from mlflow_nas.tasks.detection.task import DETECTION, DetectionTask
@@ -19,4 +19,5 @@ __all__ = [
     "bootstrap_map",
     "decode",
     "image_boxes",
+    "to_boxes",
 ]

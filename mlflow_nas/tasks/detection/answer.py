@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
-from mlflow_nas.networks import Layout
-from mlflow_nas.space import CLASS_POWER, OBJECTNESS_POWER, boxes_of_cells
+from mlflow_nas.networks import CLASS_POWER, OBJECTNESS_POWER, Layout
+from mlflow_nas.space import boxes_of_cells
 
-__all__ = ["Detections", "decode", "describe_output", "image_boxes"]
+__all__ = ["Detections", "decode", "describe_output", "image_boxes", "to_boxes"]
 
 IOU_THRESHOLD, MAX_DETECTIONS = 0.45, 100
 MAX_CANDIDATES = 3000
@@ -70,6 +70,21 @@ def decode(
             candidates = _best(candidates)
         found.append(_suppress(candidates, iou_threshold, max_detections, several=len(own_scores) > 1))
     return found
+
+
+def to_boxes(output: Tensor) -> Tensor:
+    """An output of either layout in the layout "boxes", as a file gives it that decodes by itself.
+
+    Args:
+        output: float32 [b, n, 4 + N] or [b, 5 + N, h, w].
+
+    Returns:
+        [b, n, 4 + N]; n is h w.
+    """
+    if output.dim() == 3:
+        return output
+    boxes, scores = _of_cells(output, None)
+    return torch.cat([boxes, scores.transpose(1, 2)], dim=2)
 
 
 def _of_boxes(output: Tensor, classes: Sequence[int] | None) -> tuple[Tensor, Tensor]:
