@@ -121,8 +121,7 @@ class Latency:
     Attributes:
         p50_ms: median wall-clock time of one inference, milliseconds; p90_ms, p99_ms, min_ms, mean_ms alike.
         cv: coefficient of variation of the single times (standard deviation / mean).
-        runs: number of timed inferences.
-        board: name of the board in the device inventory.
+        runs: number of timed inferences; board: its name in the device inventory.
         spread: coefficient of variation of the ratio (of the median without a reference) between the loads
             of the model, from their median absolute deviation: how well the measurement repeats.
         attempts: number of measurements until the spread was small enough.
@@ -133,11 +132,10 @@ class Latency:
         ratio: to the reference model, of the medians of processor time, so that other processes add nothing
             to it (of wall-clock time where an accelerator computes); median over the loads; None without a
             reference.
-        power_w: mean power while the model ran; None without a sensor.
-        energy_mj: energy of one inference, millijoules; None without a sensor.
+        power_w: mean power while the model ran; energy_mj: of one inference; None without a sensor.
         load_ms: loading the file, milliseconds; first_run_ms: the inference after it; None if not measured.
-        peak_memory_bytes: RAM that loading and the first inference take at most, beyond the process's own;
-            None where the device's system does not tell.
+        pipeline_ms: from an image file to the answer, milliseconds; None where the file takes no images.
+        peak_memory_bytes: RAM that loading and the first inference add; None where the system does not tell.
         emulated: the board emulates another processor: this is no latency.
         facts: the board's hardware, governor, threads and versions, for the run's tags.
     """
@@ -160,6 +158,7 @@ class Latency:
     energy_mj: float | None = None
     load_ms: float | None = None
     first_run_ms: float | None = None
+    pipeline_ms: float | None = None
     peak_memory_bytes: float | None = None
     emulated: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -193,6 +192,7 @@ class Latency:
             "energy_mj": self.energy_mj,
             "load_ms": self.load_ms,
             "first_run_ms": self.first_run_ms,
+            "pipeline_ms": self.pipeline_ms,
             "peak_memory_bytes": self.peak_memory_bytes,
         }
         prefix = "emulated_" if self.emulated else ""

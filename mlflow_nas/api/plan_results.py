@@ -24,6 +24,9 @@ class ProfileResult(Result):
         nodes: times by node.
         int8_missing: why there is no int8 file; None when there is one.
         facts: of the board.
+        threads: median times of each file by the number of threads.
+        sustained: of a load without a pause: `precision`, `runs_per_s` at the end and at first, `drop`,
+            `throttling`, and `windows` over time; None without one.
         chart, run_id, tracking_uri: PNG file, MLflow run and MLflow; None when the profile was not logged.
     """
 
@@ -35,6 +38,8 @@ class ProfileResult(Result):
     nodes: tuple[Row, ...]
     int8_missing: str | None
     facts: Mapping[str, str]
+    threads: tuple[Row, ...] = ()
+    sustained: Row | None = None
     chart: Path | None = None
     run_id: str | None = None
     tracking_uri: str | None = None

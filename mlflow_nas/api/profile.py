@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.api.plan_results import ProfileResult
+from mlflow_nas.api.profile_timing import time_scaling, timing_metrics
 from mlflow_nas.api.settings import read_settings
 from mlflow_nas.config import ProfileConfig, find_device, take_project_run_id, work_root
 
@@ -41,6 +42,8 @@ def profile(
     """
     chosen = read_settings(ProfileConfig, settings, options, config)
     result = make_profile(chosen, on_step)
+    files = {precision: Path(file["path"]) for precision, file in result.files.items()}
+    result = replace(result, **time_scaling(chosen, files, on_step))
     on_step("log the profile")
     return _log(chosen, result, _folder(chosen))
 
@@ -145,8 +148,11 @@ def _log(config: ProfileConfig, result: ProfileResult, folder: Path) -> ProfileR
     )
     for file in (chart, folder / "profile.json"):
         log_file(client, run_id, file)
-    for name in ("modules", "operators", "nodes"):
-        rows = getattr(result, name)
+    tables = {name: getattr(result, name) for name in ("modules", "operators", "nodes", "threads")}
+    tables["sustained"] = (result.sustained or {}).get("windows", ())
+    for name, rows in tables.items():
+        if not rows:
+            continue
         log_table(client, run_id, list(rows[0]), [list(row.values()) for row in rows], f"{name}.json")
     return replace(result, chart=chart, run_id=run_id, tracking_uri=client.tracking_uri)
 
@@ -158,6 +164,9 @@ def _metrics(result: ProfileResult) -> dict[str, float]:
         f"{prefix}profile_{precision}_{what}_ms": file[f"{what}_ms"]
         for precision, file in result.files.items()
         for what in ("run", "nodes")
+    }
+    found |= {
+        f"{prefix}{name}": value for name, value in timing_metrics(result.threads, result.sustained).items()
     }
     for row in result.modules:
         module = str(row["module"]).strip("()")

@@ -14,6 +14,7 @@ from mlflow_nas.board.profiling import (
     pair_nodes,
     profile_files,
 )
+from mlflow_nas.board.runtime.facts import throttling
 from mlflow_nas.board.runtime.signature import NAMESPACE, canonical
 from mlflow_nas.board.ssh import SshTransport
 from mlflow_nas.board.status import device_status
@@ -51,4 +52,5 @@ __all__ = [
     "get_board",
     "pair_nodes",
     "profile_files",
+    "throttling",
 ]

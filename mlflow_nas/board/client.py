@@ -19,7 +19,20 @@ __all__ = ["RuntimeClient"]
 
 _CALL_S = 120.0  # a slow board imports onnxruntime and loads a model within this time
 _FETCH_S = 1800.0  # 4 MB over 20 kbit/s
-_REPEATABLE = ("facts", "inspect", "time", "profile", "infer", "fetch", "get", "list")  # change nothing
+_REPEATABLE = (
+    "facts",
+    "inspect",
+    "time",
+    "profile",
+    "by_threads",
+    "sustained",
+    "infer",
+    "fetch",
+    "get",
+    "list",
+)
+"""Commands that change nothing."""
+
 _DETACHED = ("install", "rollback", "delete")  # must not stop halfway
 _ERRORS: Mapping[str, type[NasError]] = {
     "model": CandidateError,

@@ -167,6 +167,26 @@ class DeviceBoard:
             wait_s=self._wait_s + _BUDGETS * self._timing["budget_s"],
         )
 
+    def threads_remote(self, models: Sequence[str], *, threads: Sequence[int]) -> list[dict[str, Any]]:
+        """`threads` and `ms`, the median time of each file on the device, for each number of threads."""
+        rows: list[dict[str, Any]] = self.client.call(
+            "by_threads",
+            models=list(models),
+            session=self.session,
+            lock=self.lock,
+            threads=list(threads),
+            budget_s=self._timing["budget_s"] / 2,
+            min_runs=self._timing["min_runs"],
+            max_runs=self._timing["max_runs"],
+            wait_s=self._wait_s + _BUDGETS * self._timing["budget_s"],
+        )["rows"]
+        return rows
+
+    def sustained_remote(self, model: str, *, seconds: float) -> dict[str, Any]:
+        """`windows` of a load without a pause, and the device's facts before and after it."""
+        load = {"session": self.session, "lock": self.lock, "seconds": seconds}
+        return self.client.call("sustained", model=model, **load, wait_s=self._wait_s + 2 * seconds)
+
     def infer(self, model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a model file on images [n, 3, H, W], one by one, on the device; its outputs [n, ...].
 

@@ -21,7 +21,7 @@ __all__ = ["FakeBoard", "fake_latency_ms"]
 
 _FACTORS = {"p50_ms": 1.0, "p90_ms": 1.05, "p99_ms": 1.1, "min_ms": 0.95, "mean_ms": 1.01}
 _CONSTANTS = {"cv": 0.01, "runs": 100, "spread": 0.0, "attempts": 1}
-_LOADS, _FIRST_RUN, _MEMORY = 10, 2, 4  # to the latency, the latency, and the file's size
+_LOADS, _FIRST_RUN, _PIPELINE, _MEMORY = 10, 2, 3, 4  # to the latency; the last one to the file's size
 
 
 def fake_latency_ms(size_bytes: int, input_height: int, input_width: int) -> float:
@@ -103,6 +103,7 @@ class FakeBoard(DeviceBoard):
         model_ms = _file_latency_ms(model)
         answer: dict[str, Any] = {name: self.speed * factor * model_ms for name, factor in _FACTORS.items()}
         answer |= {"load_ms": _LOADS * model_ms, "first_run_ms": _FIRST_RUN * model_ms}
+        answer["pipeline_ms"] = _PIPELINE * model_ms
         answer["peak_memory_bytes"] = _MEMORY * Path(model).stat().st_size
         if reference:
             reference_ms = _file_latency_ms(reference)

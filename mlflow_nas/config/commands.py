@@ -20,6 +20,7 @@ from mlflow_nas.config.sections import (
     TrainingSection,
 )
 from mlflow_nas.config.shipping import FinalistsSection, RegistrySection
+from mlflow_nas.config.timing import TimingSection
 
 __all__ = [
     "BoardsConfig",
@@ -159,9 +160,7 @@ class ProfileConfig(CommandConfig):
     """Configuration of `profile`."""
 
     model: File | None = Field(
-        None,
-        description="Any ONNX file; unset: the detector of the architecture",
-        json_schema_extra=option("model"),
+        None, description="ONNX file; unset: the architecture's detector", json_schema_extra=option("model")
     )
     int8: File | None = Field(
         None,
@@ -188,6 +187,7 @@ class ProfileConfig(CommandConfig):
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of fresh weights")
     space: NetworkSection = NetworkSection()
     board: BoardSection = BoardSection()
+    timing: TimingSection = TimingSection()
     tracking: TrackingSection = TrackingSection()
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ __all__ = [
     "option",
     "read_choices",
     "read_limit",
+    "split",
     "written",
 ]
 
@@ -68,7 +69,7 @@ def written(form: str) -> dict[str, JsonValue]:
     return {"form": form}
 
 
-def _split(value: object) -> object:
+def split(value: object) -> object:
     """Text becomes the parts between its commas."""
     if not isinstance(value, str):
         return value
@@ -187,7 +188,7 @@ def _aspect(value: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", max_length=100)]
 File = Annotated[Path, AfterValidator(_usable_path)]
-Names = Annotated[tuple[Text, ...], BeforeValidator(_split), AfterValidator(_distinct), Field(min_length=1)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(split), AfterValidator(_distinct), Field(min_length=1)]
 Words = Annotated[tuple[Text, ...], BeforeValidator(_each_split)]
 LimitTexts = Annotated[tuple[Text, ...], BeforeValidator(_limits)]
 Seconds = Annotated[float, BeforeValidator(read_seconds)]

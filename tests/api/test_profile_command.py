@@ -1,6 +1,8 @@
 """`profile` as a user calls it."""
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from mlflow_nas import api
 from mlflow_nas.cli import main
 from mlflow_nas.errors import ConfigError
+
+CORES = os.cpu_count() or 1
 
 pytestmark = pytest.mark.usefixtures("tracking_uri")
 
@@ -63,7 +67,23 @@ def test_any_onnx_file_is_profiled_in_float_and_int8(foreign: Path) -> None:
     assert run.data.metrics["profile_int8_run_ms"] == found["files"]["int8"]["run_ms"]
     assert run.data.tags["nas.board.machine"]
     stored = {file.path for file in client.list_artifacts(found["run_id"])}
-    assert stored == {"profile.png", "profile.json", "modules.json", "operators.json", "nodes.json"}
+    tables = {"modules.json", "operators.json", "nodes.json", "threads.json"}
+    assert stored == {"profile.png", "profile.json", *tables}
+    assert [row["threads"] for row in found["threads"]] == [one for one in (1, 2, 4) if one <= CORES]
+    assert run.data.metrics["profile_int8_threads_1_ms"] == found["threads"][0]["int8_ms"] > 0
+
+
+def test_a_sustained_load_shows_its_rate_over_time(foreign: Path) -> None:
+    """On the terminal and in the run: runs a second at the end, how much less than at first."""
+    words = ["profile", "--board", "fake", "--model", str(foreign), "--threads", "1", "--sustained", "0.3s"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert re.search(
+        r"pause \(int8\): [\d.]+ runs a second at first, [\d.]+ at the end", done.stdout
+    )
+    (run,) = mlflow.MlflowClient().search_runs(["0", "1"], max_results=1)
+    assert run.data.metrics["profile_sustained_runs_per_s"] > 0
+    assert run.data.metrics["profile_sustained_drop"] < 1
 
 
 def test_words_say_what_int8_makes_slower(foreign: Path) -> None:
@@ -114,6 +134,8 @@ def test_an_emulated_board_is_labelled(foreign: Path, tmp_path: Path) -> None:
         ({"shape": "x=big"}, "--shape 'x=big' is no shape: write NAME=1x3x320x320"),
         ({"arch": "channels=24"}, "--model is a network of its own: leave out --arch"),
         ({"model": "", "shape": "x=1x3x8x8"}, "--int8 and --shape describe the file of --model"),
+        ({"threads": "0"}, "--threads '0': Input should be greater than or equal to 1"),
+        ({"sustained": "x"}, "--sustained 'x': 'x' is no duration"),
         ({"depth": 0}, "--depth 0: Input should be greater than or equal to 1"),
     ],
 )

@@ -1,6 +1,7 @@
 """The timing protocol: loads, attempts, preemption, the causes of instability, power."""
 
 import gc
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +15,19 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mlflow_nas.board import get_board
-from mlflow_nas.board.runtime import power
+from mlflow_nas.board.runtime import detect, power
 from mlflow_nas.board.runtime.facts import facts, throttling
 from mlflow_nas.board.runtime.failure import Failure
 from mlflow_nas.board.runtime.interleave import RunTimes, interleave
 from mlflow_nas.board.runtime.loading import first_load
+from mlflow_nas.board.runtime.pipeline import pipeline
+from mlflow_nas.board.runtime.scaling import WINDOWS, by_threads, sustained
+from mlflow_nas.board.runtime.session import load
 from mlflow_nas.board.runtime.timing import best_of_attempts, measure_loads, spread, summarize, time_
 from mlflow_nas.types import Device
 
 Model = Callable[[int], Path]
+LOCK = {"holder": "test", "wait_s": 0}
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:
@@ -190,7 +195,7 @@ def test_runs_are_interleaved_until_the_budget_is_spent() -> None:
 def _time(model: Path, folder: Path, root: Path, **protocol: float) -> dict[str, Any]:
     loads = {"budget_s": 0.1, "min_runs": 5, "max_runs": 50, "min_loads": 1, "max_loads": 1}
     settings = {**loads, "max_spread": 0.5, "attempts": 1, **protocol}
-    lock = {"path": str(folder / "lock"), "holder": "test", "wait_s": 0}
+    lock = {**LOCK, "path": str(folder / "lock")}
     return time_(str(model), None, {"threads": 1}, lock, settings, str(root))
 
 
@@ -220,6 +225,56 @@ def test_the_first_load_is_timed_and_its_memory_found(make_model: Model, tmp_pat
     assert large["load_ms"] > small["load_ms"]
     assert large["peak_memory_bytes"] > small["peak_memory_bytes"] + 32e6
     assert first_load(str(make_model(5)), session, str(tmp_path)).keys() == {"load_ms", "first_run_ms"}
+
+
+def _detector(path: Path, output: list[int | str], taken: list[int]) -> Path:
+    """A file that gives zeros of a shape for images."""
+    kind = TensorProto.FLOAT
+    sizes = [size if isinstance(size, int) else 4 for size in output]
+    zeros = helper.make_tensor("zeros", kind, sizes, [0.0] * int(np.prod(sizes)))
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Add", ["zeros", "mean"], ["found"]),
+    ]
+    infos = [
+        helper.make_tensor_value_info("images", kind, taken),
+        helper.make_tensor_value_info("found", kind, output),
+    ]
+    graph = helper.make_graph(nodes, "detector", infos[:1], infos[1:], [zeros])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("output", "taken", "is_timed"),
+    [
+        ([1, 5, 2, 3], [1, 3, 32, 48], True),
+        ([1, 9, 6], [1, 3, 32, 48], True),
+        ([1, "found", 6], [1, 3, 32, 48], True),
+        ([1, 4], [1, 3, 32, 48], True),
+        ([1, 3, 2, 3], [1, 3, 32, 48], False),
+        ([1, 5, 2, 3], [1, 1, 32, 48], False),
+        ([8, 5, 2, 3], [8, 3, 32, 48], False),
+        ([5], [1, 3], False),
+    ],
+)
+def test_the_pipeline_of_detectors_and_classifiers_is_timed(
+    output: list[int | str], taken: list[int], is_timed: bool, tmp_path: Path
+) -> None:
+    """From a JPEG to boxes or classes; of other files there is no such figure."""
+    network, _ = load(str(_detector(tmp_path / "model.onnx", output, taken)), threads=1)
+    found = pipeline(network, seconds=0.01)
+    assert found.keys() == ({"pipeline_ms", "pipeline_image"} if is_timed else set())
+    if is_timed:
+        assert found["pipeline_ms"] > 0
+        assert found["pipeline_image"] == "640x480 JPEG, Pillow"
+
+
+def test_a_pipeline_needs_no_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the file is a PPM, which NumPy reads and resizes; that takes longer."""
+    network, _ = load(str(_detector(tmp_path / "model.onnx", [1, 5, 2, 3], [1, 3, 32, 48])), threads=1)
+    monkeypatch.setattr(detect, "Image", None)
+    assert pipeline(network, seconds=0.01)["pipeline_image"] == "640x480 PPM, NumPy"
 
 
 def test_a_file_that_onnxruntime_refuses_is_no_load(tmp_path: Path) -> None:
@@ -298,3 +353,37 @@ def test_an_emulated_board_gives_no_latency(tmp_path: Path, make_model: Model) -
     names = get_board(device).measure(make_model(5)).metrics()
     assert "emulated_latency_raw_ms" in names
     assert all(name.startswith("emulated_") for name in names)
+
+
+def test_a_sustained_load_follows_rate_temperature_and_clock(
+    make_model: Model, tmp_path: Path, arm: Path
+) -> None:
+    """Windows of equal length over the whole time; the facts before and after tell throttling."""
+    found = sustained(
+        str(make_model(5)),
+        {"threads": 1, "cores": ()},
+        {**LOCK, "path": str(tmp_path / "lock")},
+        0.3,
+        str(arm),
+    )
+    windows = found["windows"]
+    assert len(windows) == WINDOWS
+    assert windows[-1]["seconds"] >= 0.3
+    assert [one["seconds"] for one in windows] == sorted(one["seconds"] for one in windows)
+    assert {(one["temperature_c"], one["runs_per_s"] > 0) for one in windows} == {(48.0, True)}
+    assert (found["facts"]["throttled"], found["facts"]["temperature_c_after"]) == ("false", "48")
+
+
+def test_more_threads_than_cores_are_left_out(
+    make_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row has the median of every file."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    session = {"threads": 1, "cores": ()}
+    models = [str(make_model(5)), str(make_model(6))]
+    found = by_threads(
+        models, session, {**LOCK, "path": str(tmp_path / "lock")}, (1, 2), budget_s=0, min_runs=3, max_runs=3
+    )
+    (row,) = found["rows"]
+    assert row["threads"] == 1
+    assert min(row["ms"]) > 0

@@ -95,8 +95,13 @@ def deploy(tmp_path: Path) -> Deploy:
     return make
 
 
-def test_images_are_resized_as_by_pillow(detect: ModuleType) -> None:
-    """To the bit, where both sides shrink or grow, and where the height shrinks more."""
+@pytest.mark.parametrize("with_pillow", [True, False])
+def test_images_are_resized_as_by_pillow(
+    detect: ModuleType, with_pillow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit, with and without it: where both sides shrink or grow, or the height shrinks more."""
+    if not with_pillow:
+        monkeypatch.setattr(detect, "Image", None)
     rng = np.random.default_rng(0)
     for height, width, *size in ((480, 640, 352, 352), (20, 30, 32, 48), (300, 100, 32, 48), (99, 20, 9, 33)):
         image = rng.integers(0, 256, (height, width, 3), np.uint8)

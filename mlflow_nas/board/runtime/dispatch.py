@@ -23,6 +23,8 @@ COMMANDS = {
     "inspect": "inspection.inspect",
     "time": "timing.time_",
     "profile": "profiler.profile",
+    "by_threads": "scaling.by_threads",
+    "sustained": "scaling.sustained",
     "infer": "infer.infer",
     "fetch": "fetch.fetch",
     "install": "install.install",

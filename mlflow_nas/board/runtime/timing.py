@@ -12,6 +12,7 @@ from mlflow_nas.board.runtime.failure import JsonObject
 from mlflow_nas.board.runtime.interleave import RunTimes, interleave, warm_up
 from mlflow_nas.board.runtime.loading import first_load
 from mlflow_nas.board.runtime.lock import device_lock
+from mlflow_nas.board.runtime.pipeline import pipeline
 from mlflow_nas.board.runtime.power import energy
 from mlflow_nas.board.runtime.session import Run, load
 
@@ -66,15 +67,20 @@ def time_(
         start = first_load(model, session, root)
         measured = best_of_attempts(attempt, attempts, max_spread)
         after = facts(root, core)
-        power = energy(load(model, **session)[1], protocol["budget_s"] / 3, root)
+        network, run = load(model, **session)
+        power = energy(run, protocol["budget_s"] / 3, root)
+        whole = pipeline(network, protocol["budget_s"] / 10)
     cause = _unstable_cause(measured, max_spread, throttling(before, after))
     counts = {"preempted": f"{1 - measured['kept'] / measured['timed']:.2f}", "loads": str(measured["loads"])}
     if "sensor" in power:
         counts["power_sensor"] = power.pop("sensor")
+    if whole:
+        counts["pipeline_image"] = whole.pop("pipeline_image")
     return {
         **{name: value for name, value in measured.items() if name not in _COUNTS},
         **power,
         **start,
+        **whole,
         "unstable": bool(cause),
         "unstable_cause": cause,
         "facts": {**before_and_after(before, after), "threads": str(session["threads"]), **counts},

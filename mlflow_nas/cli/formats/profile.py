@@ -9,6 +9,7 @@ from mlflow_nas.cli.formats.table import format_percent, format_table
 __all__ = ["format_focus", "format_profile", "format_sensitivity"]
 
 _SLOWER_SHOWN = 10
+_EVERY = 3  # of the windows of a sustained load
 
 
 def format_profile(result: ProfileResult) -> str:
@@ -28,6 +29,10 @@ def format_profile(result: ProfileResult) -> str:
     ]
     if {"fp32", "int8"} <= result.files.keys():
         parts += ["\nNodes that int8 makes slower, the most time lost first:", _slower(result.nodes)]
+    if result.threads:
+        parts += ["\nBy threads of one inference:", format_table(list(result.threads))]
+    if result.sustained:
+        parts += ["\n" + _sustained(result.sustained)]
     if result.int8_missing:
         parts.append(f"\nOnly float: {result.int8_missing}")
     return "\n".join([*parts, f"\nChart {result.chart}\nRun {result.run_id}"])
@@ -95,6 +100,16 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     times = {name: value for name, value in row.items() if name not in ("share", "flops", "bytes")}
     counts = {"MFLOPs": row["flops"] / 1e6, "kB": row["bytes"] / 1e3}
     return {**times, "share": format_percent(row["share"]), **counts}
+
+
+def _sustained(found: Mapping[str, Any]) -> str:
+    windows = found["windows"]
+    rows = windows[_EVERY - 1 :: _EVERY]
+    throttled = found["throttling"] or "not throttled"
+    return (
+        f"Without a pause ({found['precision']}): {found['first_runs_per_s']:.1f} runs a second at first, "
+        f"{found['runs_per_s']:.1f} at the end; {throttled}.\n{format_table(rows)}"
+    )
 
 
 def _slower(nodes: Sequence[Mapping[str, Any]]) -> str:
