@@ -78,6 +78,7 @@ VERSION_TAGS = {
     "nas.pinned": "an alias was set by hand and stays",
     "nas.accuracy": "name of the version's accuracy, such as map or top1",
     "nas.reference_*": "accuracy of what the version is compared with",
+    "nas.published": "digest of the manifest that `publish` has left in the version's run",
     "deploy.*": "state of a device that holds, or refused, the version",
 }
 

@@ -13,8 +13,15 @@ from mlflow_nas.api.plan import plan
 from mlflow_nas.api.plan_results import FocusResult, PlanResult, ProfileResult
 from mlflow_nas.api.profile import profile
 from mlflow_nas.api.promote import promote
+from mlflow_nas.api.publish import publish
 from mlflow_nas.api.register import register
-from mlflow_nas.api.registry_results import HookResult, PinResult, RegisterResult, WatchResult
+from mlflow_nas.api.registry_results import (
+    HookResult,
+    PinResult,
+    PublishResult,
+    RegisterResult,
+    WatchResult,
+)
 from mlflow_nas.api.report import report
 from mlflow_nas.api.report_result import ReportResult
 from mlflow_nas.api.results import (
@@ -48,6 +55,7 @@ __all__ = [
     "PinResult",
     "PlanResult",
     "ProfileResult",
+    "PublishResult",
     "RegisterResult",
     "ReportResult",
     "SearchResult",
@@ -69,6 +77,7 @@ __all__ = [
     "plan",
     "profile",
     "promote",
+    "publish",
     "register",
     "report",
     "rollback",

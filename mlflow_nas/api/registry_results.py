@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_nas.api.results import Result, Row
@@ -9,7 +10,7 @@ from mlflow_nas.api.results import Result, Row
 if TYPE_CHECKING:
     from mlflow_nas.registry import Change
 
-__all__ = ["HookResult", "PinResult", "RegisterResult", "WatchResult"]
+__all__ = ["HookResult", "PinResult", "PublishResult", "RegisterResult", "WatchResult"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,23 @@ class PinResult(Result):
     alias: str
     version: int | None
     changes: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishResult(Result):
+    """Result of `publish`.
+
+    Attributes:
+        manifest: that was published.
+        to: the bucket, or "mlflow".
+        devices: what the devices have reported to the bucket; those of a server tag the versions themselves.
+        program: the file that runs on the devices, where it was asked for.
+    """
+
+    manifest: Mapping[str, Any]
+    to: str
+    devices: tuple[Row, ...]
+    program: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

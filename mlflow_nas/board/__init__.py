@@ -1,5 +1,6 @@
 """Devices: measurements, inference, and the models deployed on them."""
 
+from mlflow_nas.board.bundle import runtime_bundle
 from mlflow_nas.board.client import RuntimeClient
 from mlflow_nas.board.deployed import Active, DeployedModels, Manifest
 from mlflow_nas.board.device import DeviceBoard
@@ -15,7 +16,8 @@ from mlflow_nas.board.profiling import (
     profile_files,
 )
 from mlflow_nas.board.runtime.facts import throttling
-from mlflow_nas.board.runtime.signature import NAMESPACE, canonical
+from mlflow_nas.board.runtime.signature import NAMESPACE, canonical, digest
+from mlflow_nas.board.runtime.source import RELEASE, RELEASE_FOLDER
 from mlflow_nas.board.ssh import SshTransport
 from mlflow_nas.board.status import device_status
 from mlflow_nas.board.transport import (
@@ -28,6 +30,8 @@ from mlflow_nas.board.transport import (
 
 __all__ = [
     "NAMESPACE",
+    "RELEASE",
+    "RELEASE_FOLDER",
     "Active",
     "Check",
     "CommandResult",
@@ -48,9 +52,11 @@ __all__ = [
     "check_device",
     "compare_profiles",
     "device_status",
+    "digest",
     "fake_latency_ms",
     "get_board",
     "pair_nodes",
     "profile_files",
+    "runtime_bundle",
     "throttling",
 ]

@@ -17,16 +17,13 @@ from numpy.typing import NDArray
 from mlflow_nas.board.bundle import runtime_bundle
 from mlflow_nas.board.client import RuntimeClient
 from mlflow_nas.board.runtime.session import session_options
+from mlflow_nas.board.runtime.timing import MAX_SPREAD, PROTOCOL
 from mlflow_nas.board.transport import Transport
 from mlflow_nas.types import Device, Latency
 
 __all__ = ["DeviceBoard"]
 
-MAX_SPREAD = 0.03
-"""Limit of the coefficient of variation between the loads of a measurement."""
-
 _BUDGETS = 20  # a measurement may take this many budgets: the minimum of runs has priority over the budget
-_TIMING = {"min_runs": 20, "max_runs": 2000, "min_loads": 3, "max_loads": 15, "attempts": 3}
 _SAME_DEVICE = ("machine", "soc", "cpu", "int8", "cores", "governor", "python", "numpy", "onnxruntime")
 
 
@@ -53,7 +50,7 @@ class DeviceBoard:
         self.device = device
         self.client = RuntimeClient(device, transport)
         self._wait_s = wait_s
-        self._timing = {**_TIMING, "budget_s": budget_s, "max_spread": max_spread}
+        self._timing = {**PROTOCOL, "budget_s": budget_s, "max_spread": max_spread}
 
     @property
     def name(self) -> str:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mlflow_nas.board.device import MAX_SPREAD, DeviceBoard
+from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.fake import FakeBoard
+from mlflow_nas.board.runtime.timing import MAX_SPREAD
 from mlflow_nas.board.ssh import Destination, SshTransport
 from mlflow_nas.board.transport import LocalTransport, Transport
 from mlflow_nas.types import Device

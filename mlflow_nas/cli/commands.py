@@ -24,6 +24,7 @@ from mlflow_nas.config import (
     PinConfig,
     ProfileConfig,
     PromoteConfig,
+    PublishConfig,
     RegisterConfig,
     ReportConfig,
     RollbackConfig,
@@ -190,6 +191,14 @@ def deploy(*, as_json: bool, **options: Any) -> None:
         with_steps(lambda steps: api.deploy(on_step=steps.step, **options)),
         as_json=as_json,
         show=formats.format_deploy,
+    )
+
+
+@main.command(cls=ConfigCommand, config=PublishConfig)
+def publish(*, as_json: bool, **options: Any) -> None:
+    """Offer a version to devices that pull it, and show what they have reported."""
+    run_command(
+        with_steps(lambda _steps: api.publish(**options)), as_json=as_json, show=formats.format_publish
     )
 
 

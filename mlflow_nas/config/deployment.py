@@ -12,6 +12,7 @@ __all__ = [
     "DeployConfig",
     "PinConfig",
     "PromoteConfig",
+    "PublishConfig",
     "RegisterConfig",
     "RollbackConfig",
     "WatchConfig",
@@ -231,6 +232,43 @@ class DeployConfig(CommandConfig):
         False,
         description="Roll back a group whose rollout fails midway",
         json_schema_extra=option("atomic"),
+    )
+
+
+class PublishConfig(CommandConfig):
+    """Configuration of `publish`."""
+
+    model: Text = Field(
+        "person-detector",
+        description="Registered model (its champion) or models:/NAME@ALIAS",
+        json_schema_extra=option("model"),
+    )
+    to: str = Field(
+        "mlflow",
+        pattern=r"^(mlflow|s3://[^\x00-\x20]+)$",
+        max_length=1000,
+        description="s3://BUCKET/PREFIX, or mlflow: the run of the version, for devices that poll the server",
+        json_schema_extra=option("to"),
+    )
+    name: Name | None = Field(
+        None,
+        description="Name of the deployment; unset: the registered model's",
+        json_schema_extra=option("name"),
+    )
+    threshold: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Score from which an application reports a detection",
+        json_schema_extra=option("threshold"),
+    )
+    signing_key: File | None = Field(
+        None, description="SSH key that signs the manifest", json_schema_extra=option("signing_key")
+    )
+    program: File | None = Field(
+        None,
+        description="Also write the program that runs on the devices, one file, here",
+        json_schema_extra=option("program"),
     )
 
 

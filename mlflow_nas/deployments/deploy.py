@@ -10,7 +10,7 @@ import mlflow
 from mlflow import MlflowClient
 
 from mlflow_nas.deployments.options import Options
-from mlflow_nas.deployments.pull import publish
+from mlflow_nas.deployments.pull import upload
 from mlflow_nas.deployments.record import recording
 from mlflow_nas.deployments.release import (
     Release,
@@ -95,7 +95,7 @@ def deploy(
     ):
         on_step(f"fetch {redact(uri)}")
         release = _fetch(client, uri, Path(folder), deployment)
-        url = publish(release, options.via) if options.via else None
+        url = upload(release, options.via) if options.via else None
         boards = {one.name for one in target.devices}
 
         def step(one: Device) -> Change:

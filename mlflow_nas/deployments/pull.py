@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from mlflow_nas.deployments.release import Release
 from mlflow_nas.errors import ConfigError
 
-__all__ = ["Bucket", "parse_bucket", "publish"]
+__all__ = ["Bucket", "bucket_client", "explained", "parse_bucket", "upload"]
 
 EXPIRES_S = 3600
 TIMEOUT_S = 20
@@ -35,7 +35,7 @@ def parse_bucket(uri: str) -> Bucket:
     return Bucket(parts.netloc, parts.path.strip("/"))
 
 
-def publish(release: Release, via: str) -> Callable[[], str]:
+def upload(release: Release, via: str) -> Callable[[], str]:
     """Upload a version's file under its hash, once.
 
     Credentials, region and endpoint are boto3's: AWS_ACCESS_KEY_ID and its like, ~/.aws, the machine's
@@ -53,18 +53,19 @@ def publish(release: Release, via: str) -> Callable[[], str]:
     """
     bucket = parse_bucket(via)
     key = f"{bucket.prefix}/{release.sha256}.onnx".lstrip("/")
-    with _explained(via):
-        client = _client()
+    with explained(via):
+        client = bucket_client()
         client.upload_file(str(release.file), bucket.name, key)
     return partial(_sign, client, via, {"Bucket": bucket.name, "Key": key})
 
 
 def _sign(client: Any, via: str, target: dict[str, str]) -> str:
-    with _explained(via):
+    with explained(via):
         return str(client.generate_presigned_url("get_object", Params=target, ExpiresIn=EXPIRES_S))
 
 
-def _client() -> Any:
+def bucket_client() -> Any:
+    """Boto3's client, with time limits."""
     import boto3
     from botocore.config import Config
 
@@ -74,7 +75,7 @@ def _client() -> Any:
 
 
 @contextmanager
-def _explained(via: str) -> Iterator[None]:
+def explained(via: str) -> Iterator[None]:
     """Turn boto3's errors into ConfigError with a remedy."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError

@@ -10,7 +10,7 @@ from mlflow_nas.deployments.release import Release
 from mlflow_nas.errors import BoardError, CandidateError, ConfigError
 from mlflow_nas.types import Device, Latency
 
-__all__ = ["preflight", "refuse_less_accurate", "verify"]
+__all__ = ["check_release", "preflight", "refuse_less_accurate", "verify"]
 
 
 def preflight(release: Release, device: Device, *, measured_on: Collection[str], force: bool) -> None:
@@ -25,7 +25,7 @@ def preflight(release: Release, device: Device, *, measured_on: Collection[str],
     Raises:
         ConfigError: value, bound and remedy.
     """
-    version = f"Version {release.version} of {release.model}"
+    version = _shown(release)
     size, limit = release.file.stat().st_size, device.max_model_bytes
     if limit is not None and size > limit:
         raise ConfigError(
@@ -34,10 +34,7 @@ def preflight(release: Release, device: Device, *, measured_on: Collection[str],
         )
     if force:
         return
-    if release.precision != "int8":
-        raise ConfigError(f"{version} is {release.precision}, not int8: quantize it, or give force=true.")
-    if release.board is None:
-        raise ConfigError(f"{version} has no measured latency: measure it, or give force=true.")
+    check_release(release)
     if release.board not in measured_on:
         search = f"search with --board {device.name}, or"
         remedy = "no search measures on an emulated board, so" if device.emulated else search
@@ -45,10 +42,27 @@ def preflight(release: Release, device: Device, *, measured_on: Collection[str],
             f"{version} was measured on the board {release.board}, not on {device.name}: {remedy} "
             "give force=true."
         )
+
+
+def check_release(release: Release) -> None:
+    """Refuse a version that is not int8, was not measured, may hold no alias, or has no golden samples.
+
+    Raises:
+        ConfigError: value, bound and remedy.
+    """
+    version = _shown(release)
+    if release.precision != "int8":
+        raise ConfigError(f"{version} is {release.precision}, not int8: quantize it, or give force=true.")
+    if release.board is None:
+        raise ConfigError(f"{version} has no measured latency: measure it, or give force=true.")
     if release.refused is not None:
         raise ConfigError(f"{version} is refused: {release.refused}. Deploy another one, or give force=true.")
     if release.golden is None:
         raise ConfigError(f"{version} has no golden samples: log the model again, or give force=true.")
+
+
+def _shown(release: Release) -> str:
+    return f"Version {release.version} of {release.model}"
 
 
 def refuse_less_accurate(release: Release, active: Manifest, *, max_drop: float | None) -> None:

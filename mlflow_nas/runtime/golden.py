@@ -10,9 +10,9 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_nas.board.runtime.drift import allowed_drift
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.runtime.detector import OnnxDetector
-from mlflow_nas.runtime.drift import allowed_drift
 
 __all__ = ["GOLDEN_FILE", "Golden", "read_golden", "write_golden"]
 

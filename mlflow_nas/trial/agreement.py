@@ -25,7 +25,7 @@ def check_board_outputs(board: Board, *, shipped: Path, fp32: Path, images: NDAr
     """Compare a file's outputs on the board with the host's, on images [n, 3, H, W].
 
     Returns:
-        The largest difference of a channel, as a share of its tolerance (see `runtime/drift.py`).
+        The largest difference of a channel, as a share of its tolerance (see `board/runtime/drift.py`).
 
     Raises:
         CandidateError: it is above 1; the sentence holds the numbers.

@@ -78,9 +78,7 @@ def test_a_sustained_load_shows_its_rate_over_time(foreign: Path) -> None:
     words = ["profile", "--board", "fake", "--model", str(foreign), "--threads", "1", "--sustained", "0.3s"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
-    assert re.search(
-        r"pause \(int8\): [\d.]+ runs a second at first, [\d.]+ at the end", done.stdout
-    )
+    assert re.search(r"pause \(int8\): [\d.]+ runs a second at first, [\d.]+ at the end", done.stdout)
     (run,) = mlflow.MlflowClient().search_runs(["0", "1"], max_results=1)
     assert run.data.metrics["profile_sustained_runs_per_s"] > 0
     assert run.data.metrics["profile_sustained_drop"] < 1

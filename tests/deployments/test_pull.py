@@ -3,7 +3,10 @@
 import contextlib
 import hashlib
 import importlib
+import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.deployments import get_deploy_client
 from moto.server import ThreadedMotoServer
 
+from mlflow_nas import api
 from mlflow_nas.board import DeployedModels, FakeBoard, get_board
 from mlflow_nas.config import find_device
 from mlflow_nas.deployments import Options, deploy
@@ -88,7 +92,7 @@ def test_the_url_is_good_for_an_hour(client: MlflowClient, bucket: Any, tmp_path
     """It is signed, and has no secret key in it."""
     (tmp_path / "release").mkdir()
     release = fetch_release(client, "models:/person-detector@champion", folder=tmp_path / "release")
-    query = parse_qs(urlsplit(pull_module.publish(release, "s3://models/edge")()).query)
+    query = parse_qs(urlsplit(pull_module.upload(release, "s3://models/edge")()).query)
     assert query["X-Amz-Expires"] == ["3600"]
     assert query.keys() >= {"X-Amz-Signature", "X-Amz-Date"}
     assert "secret" not in str(query)
@@ -128,14 +132,14 @@ def test_another_file_in_the_bucket_is_refused_on_the_device(
     """By its hash; the active version stays, and the error has no signature."""
     deploy(client, "person-detector", device="fake")
     register()
-    publish = pull_module.publish
+    upload = pull_module.upload
 
     def tampered(release: Any, via: str) -> Callable[[], str]:
-        address = publish(release, via)
+        address = upload(release, via)
         bucket.put_object(Bucket="models", Key=_keys(bucket)[0], Body=b"another model")
         return address
 
-    monkeypatch.setattr(DEPLOY, "publish", tampered)
+    monkeypatch.setattr(DEPLOY, "upload", tampered)
     with pytest.raises(
         BoardError, match=r"has 13 bytes with sha256 .*deploy again\. Version 1 is"
     ) as refused:
@@ -147,14 +151,14 @@ def test_a_missing_object_is_named(
     client: MlflowClient, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the store's status."""
-    publish = pull_module.publish
+    upload = pull_module.upload
 
     def emptied(release: Any, via: str) -> Callable[[], str]:
-        address = publish(release, via)
+        address = upload(release, via)
         bucket.delete_object(Bucket="models", Key=_keys(bucket)[0])
         return address
 
-    monkeypatch.setattr(DEPLOY, "publish", emptied)
+    monkeypatch.setattr(DEPLOY, "upload", emptied)
     with pytest.raises(BoardError, match=r"\.onnx returns 404 .*check the bucket, and the device's clock"):
         deploy(client, "person-detector", device="fake", options=VIA)
 
@@ -258,3 +262,37 @@ def test_only_http_is_downloaded(board: FakeBoard, tmp_path: Path) -> None:
         board.client.fetched((tmp_path / "x").as_uri(), sha256="0" * 64, size_bytes=10),
     ):
         pass
+
+
+def test_an_agent_pulls_from_a_bucket(
+    client: MlflowClient, register: Register, bucket: Any, s3_address: str, tmp_path: Path
+) -> None:
+    """A process with a key of the store measures and switches; the next `publish` tags what it reported."""
+    credentials = tmp_path / "key"
+    credentials.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n", encoding="utf-8")
+    source = {"bucket": "s3://models/edge", "endpoint": s3_address, "region": "eu-central-1"}
+    config = tmp_path / "gate/agent/person-detector.json"
+    config.parent.mkdir(parents=True)
+    settings = {"device": "gate", "name": "person-detector", "limits": {"budget_s": 0, "regression": None}}
+    source["credentials"] = str(credentials)
+    config.write_text(json.dumps({**settings, "source": source}), encoding="utf-8")
+    program = tmp_path / "mlflow_nas.pyz"
+    api.publish(to="s3://models/edge", program=str(program))
+
+    def poll() -> dict[str, Any]:
+        command = [sys.executable, "-I", str(program), "poll", json.dumps({"config": str(config)})]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        return dict(json.loads(done.stdout))
+
+    done = poll()
+    assert done["state"] == "active", done
+    assert done["verification"]["latency_raw_ms"] > 0
+    register(drift=0.5)
+    seen = api.publish(to="s3://models/edge").devices
+    assert [(one["device"], one["version"], one["error"]) for one in seen] == [("gate", "1", "")]
+    assert client.get_model_version("person-detector", "1").tags["deploy.gate"] == "person-detector"
+    assert poll()["state"] == "refused"
+    bucket.put_object(Bucket="models", Key="edge/status/odd.person-detector.json", Body=b"nothing")
+    api.publish(to="s3://models/edge")
+    assert "other outputs" in client.get_model_version("person-detector", "2").tags["deploy.gate.error"]
+    assert "edge/status/gate.person-detector.json" in _keys(bucket)

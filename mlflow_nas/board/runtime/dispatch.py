@@ -27,6 +27,7 @@ COMMANDS = {
     "sustained": "scaling.sustained",
     "infer": "infer.infer",
     "fetch": "fetch.fetch",
+    "poll": "agent.poll",
     "install": "install.install",
     "rollback": "install.rollback",
     "delete": "store.delete",

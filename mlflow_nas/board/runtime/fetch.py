@@ -9,7 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
 from mlflow_nas.board.runtime.files import fsync, refuse_symlink
@@ -21,7 +21,14 @@ CHUNK = 65_536
 TIMEOUTS = (TimeoutError, socket.timeout)  # two kinds until Python 3.10
 
 
-def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -> JsonObject:
+def fetch(
+    url: str,
+    target: str,
+    sha256: str,
+    size_bytes: int,
+    limit_s: float,
+    headers: dict[str, str] | None = None,
+) -> JsonObject:
     """Download a file; the target is written completely, with the right hash, or not at all.
 
     Args:
@@ -30,17 +37,21 @@ def fetch(url: str, target: str, sha256: str, size_bytes: int, limit_s: float) -
         sha256: its hash.
         size_bytes: its size; the download stops beyond it.
         limit_s: longest time of the whole download.
+        headers: of the request; a redirect to another place gets none of them.
     """
     shown = url.partition("?")[0]
     if not url.startswith(("http://", "https://")):
         raise Failure("request", f"the device fetches over http and https only, not {shown}")
+    request = Request(url)  # noqa: S310 - http(s), see above
+    for name, value in (headers or {}).items():
+        request.add_unredirected_header(name, value)
     path = Path(target)
     part = path.with_name(f"{path.name}.part")
     for folder in (path.parent.parent, path.parent):
         refuse_symlink(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with urlopen(url, timeout=STEP_S) as source, part.open("wb") as file:  # noqa: S310 - http(s), see above
+        with urlopen(request, timeout=STEP_S) as source, part.open("wb") as file:  # noqa: S310 - http(s), see above
             found, size = _copy(source, file, size_bytes, time.monotonic() + limit_s)
         if (found, size) != (sha256, size_bytes):
             raise Failure(

@@ -54,7 +54,8 @@ def install(
     Args:
         root: folder of the deployed models.
         name: of the deployment.
-        file: `path`, `sha256`, and `max_bytes`, None for any size.
+        file: `path`, `sha256`, `max_bytes`, None for any size, and `found`: what an agent adds to the
+            manifest, such as the session; absent where a host deploys.
         manifest: stored beside the file.
         seal: the manifest's `digest` and `signature`, None without one.
         session: the arguments of `load`.
@@ -74,7 +75,14 @@ def install(
         verify_sha256(source, sha256)
         verify_manifest(root, manifest, sha256, seal)
         load(str(source), **{**session, "cores": ()})  # processes of `activate` must not inherit the cores
-        entry = {**manifest, "schema": SCHEMA, "name": name, "sha256": sha256, "seal": seal}
+        entry = {
+            **manifest,
+            **file.get("found", {}),
+            "schema": SCHEMA,
+            "name": name,
+            "sha256": sha256,
+            "seal": seal,
+        }
         previous = _previous(folder, entry, active)
         try:
             _store(source, folder, sha256)

@@ -16,7 +16,13 @@ from mlflow_nas.board.runtime.pipeline import pipeline
 from mlflow_nas.board.runtime.power import energy
 from mlflow_nas.board.runtime.session import Run, load
 
-__all__ = ["best_of_attempts", "measure_loads", "spread", "summarize", "time_"]
+__all__ = ["MAX_SPREAD", "PROTOCOL", "best_of_attempts", "measure_loads", "spread", "summarize", "time_"]
+
+PROTOCOL = {"min_runs": 20, "max_runs": 2000, "min_loads": 3, "max_loads": 15, "attempts": 3}
+"""Of every measurement, beside its budget."""
+
+MAX_SPREAD = 0.03
+"""Limit of the coefficient of variation between the loads of a measurement."""
 
 LoadTimes = list[RunTimes]  # of each model, between one load and the next
 

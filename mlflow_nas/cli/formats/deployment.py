@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from mlflow_nas.api import DeployResult, HookResult, PinResult, RegisterResult, WatchResult
+from mlflow_nas.api import DeployResult, HookResult, PinResult, PublishResult, RegisterResult, WatchResult
 from mlflow_nas.cli.formats.table import format_table
 from mlflow_nas.networks import TASK_METRICS
 
@@ -17,6 +17,7 @@ __all__ = [
     "format_manifest",
     "format_pin",
     "format_promote",
+    "format_publish",
     "format_register",
     "format_rollback",
     "format_watch",
@@ -94,6 +95,30 @@ def format_manifest(manifest: Mapping[str, Any]) -> str:
         f"Deployed {manifest['model']} version {manifest['version']} as {manifest['name']} "
         f"(sha256 {_short(manifest)}{latency}){replaced}{_devices(manifest)}."
     )
+
+
+def format_publish(result: PublishResult) -> str:
+    """The version that devices find now, and their reports."""
+    manifest = result.manifest
+    lines = [
+        f"Published {manifest['model']} version {manifest['version']} as {manifest['deployment']} "
+        f"(sha256 {_short(manifest)}) to {result.to}."
+    ]
+    if result.program:
+        lines.append(f"Program {result.program}")
+    if result.devices:
+        rows = [
+            {
+                "device": one["device"],
+                "version": one["version"],
+                "state": "refused" if one["error"] else "active",
+                "time": one["time_utc"],
+                "error": one["error"],
+            }
+            for one in result.devices
+        ]
+        lines.append(format_table(rows))
+    return "\n".join(lines)
 
 
 def format_rollback(result: DeployResult) -> str:

@@ -6,10 +6,11 @@ host, per output channel. Kernels of another processor round differently, by far
 Shapes: n images, C channels: [n, C, h, w] of the layout "cells", [n, boxes, C] and [n, C] of the others.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 __all__ = ["Drift", "allowed_drift", "worst_drift"]
 
@@ -30,22 +31,21 @@ class Drift(NamedTuple):
         return self.found <= self.allowed
 
 
-def allowed_drift(*, fp32: NDArray[np.float32], int8: NDArray[np.float32]) -> NDArray[np.float64]:
+def allowed_drift(*, fp32: np.ndarray, int8: np.ndarray) -> np.ndarray:
     """The tolerance per channel: outputs of both files on the host -> [C]."""
-    return np.maximum(_rms(fp32 - int8), FLOOR)
+    largest: np.ndarray = np.maximum(_rms(fp32 - int8), FLOOR)
+    return largest
 
 
-def worst_drift(
-    *, device: NDArray[np.float32], host: NDArray[np.float32], allowed: NDArray[np.float64]
-) -> Drift:
+def worst_drift(*, device: np.ndarray, host: np.ndarray, allowed: np.ndarray) -> Drift:
     """Outputs of one file on two machines, against the tolerance [C]."""
     drift = _rms(device - host)
     worst = int(np.argmax(np.nan_to_num(drift / allowed, nan=np.inf)))
     return Drift(worst, float(drift[worst]), float(allowed[worst]))
 
 
-def _rms(difference: NDArray[np.float32]) -> NDArray[np.float64]:
+def _rms(difference: np.ndarray) -> np.ndarray:
     """Per channel -> [C]."""
     others = (0, 2, 3) if difference.ndim == 4 else tuple(range(difference.ndim - 1))
-    squares: NDArray[np.float64] = np.mean(np.square(difference, dtype=np.float64), axis=others)
-    return np.sqrt(squares)
+    found: np.ndarray = np.sqrt(np.mean(np.square(difference, dtype=np.float64), axis=others))
+    return found
