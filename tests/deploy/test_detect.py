@@ -1,12 +1,14 @@
-"""deploy/device/detect.py finds what `predict` finds."""
+"""deploy/device/detect.py and the program in C++ find what `predict` finds."""
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +22,8 @@ from mlflow_nas.export.passes import decode_cells
 from mlflow_nas.tasks import CLASSIFICATION, image_boxes
 from mlflow_nas.types import Device
 
+CPP = Path(__file__).parents[2] / "deploy/device/cpp"
+MISSING_SDK = 3
 SCRIPT = Path(__file__).parents[2] / "deploy/device/detect.py"
 CLASSES = ["person", "car", "dog"]
 
@@ -158,8 +162,8 @@ def test_it_follows_the_active_version(
     assert detector(image) == first != second
 
 
-def test_a_file_that_takes_bytes_gets_them(detect: ModuleType, tmp_path: Path) -> None:
-    """The contract in the file's metadata: rows of RGB and a fourth byte."""
+def _bytes_model(path: Path) -> Path:
+    """A detector of bytes [1, 2, 3, 4], whose objectness is the red channel."""
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
@@ -176,15 +180,21 @@ def test_a_file_that_takes_bytes_gets_them(detect: ModuleType, tmp_path: Path) -
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, {"mlflow_nas.classes": '["person"]', "mlflow_nas.input": "uint8-nhwc-rgbx"})
-    onnx.save(model, tmp_path / "bytes.onnx")
+    onnx.save(model, path)
+    return path
+
+
+def test_a_file_that_takes_bytes_gets_them(detect: ModuleType, tmp_path: Path) -> None:
+    """The contract in the file's metadata: rows of RGB and a fourth byte."""
+    _bytes_model(tmp_path / "bytes.onnx")
     image = np.zeros((2, 3, 3), np.uint8)
     image[1, 2, 0] = 255
     found = detect.Detector(tmp_path / "bytes.onnx", 0.3)(image)
     assert (found["scores"], found["classes"]) == ([1.0], ["person"])
 
 
-def test_a_classifier_gives_classes(detect: ModuleType, tmp_path: Path) -> None:
-    """As `predict` does: the best one, and others from the threshold on."""
+def _classifier(path: Path) -> Path:
+    """A classifier whose logits are the means of red, green and blue."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["logits"]),
@@ -197,9 +207,86 @@ def test_a_classifier_gives_classes(detect: ModuleType, tmp_path: Path) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, {"mlflow_nas.classes": json.dumps(CLASSES)})
-    onnx.save(model, tmp_path / "classes.onnx")
+    onnx.save(model, path)
+    return path
+
+
+def test_a_classifier_gives_classes(detect: ModuleType, tmp_path: Path) -> None:
+    """As `predict` does: the best one, and others from the threshold on."""
+    _classifier(tmp_path / "classes.onnx")
     image = np.zeros((2, 3, 3), np.uint8)
     image[..., 1] = 255
     found = detect.Detector(tmp_path / "classes.onnx", 0.3)(image)
     logits = np.array([0, 1, 0], np.float32)
     assert found == CLASSIFICATION.answer(logits, (2, 3), CLASSES, threshold=0.3)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory, users_environment: dict[str, str]) -> Path:
+    """The detector in C++, built with Debian's headers and the wheel's library."""
+    folder = tmp_path_factory.mktemp("cpp")
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=users_environment, capture_output=True, text=True, check=False)
+
+    made = run(str(CPP / "sdk"), str(folder / "sdk"), sys.executable)
+    if made.returncode == MISSING_SDK and not os.environ.get("CI"):
+        pytest.skip(made.stderr.strip().splitlines()[-1])
+    assert made.returncode == 0, made.stderr
+    configure = ["cmake", "-S", str(CPP), "-B", str(folder), *made.stdout.split()]
+    for command in (configure, ["cmake", "--build", str(folder)]):
+        done = run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "detect"
+
+
+def _same(found: list[dict[str, Any]], expected: Sequence[Mapping[str, Any]]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert one["classes"] == other["classes"]
+        np.testing.assert_allclose(one["boxes"], other["boxes"], atol=1e-3)
+        np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
+
+
+def _run(command: Sequence[str], stdin: bytes = b"") -> list[dict[str, Any]]:
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("classes", "decoded"), [(CLASSES[:1], False), (CLASSES, False), (CLASSES, True)])
+def test_the_program_in_cpp_finds_what_predict_finds(
+    program: Path, tmp_path: Path, images: list[Path], deploy: Deploy, classes: list[str], decoded: bool
+) -> None:
+    """To the pixel: a folder of PNG, JPEG and PPM files, and a stream of P6 images as of a camera."""
+    scene = np.random.default_rng(3).integers(0, 256, (6, 9, 3), np.uint8)
+    Image.fromarray(scene).resize((300, 130)).save(tmp_path / "images/d.jpg")
+    paths = [*images, tmp_path / "images/d.jpg"]
+    expected = predict(deploy(0, classes, decoded=decoded), "door", paths)
+    assert min(len(one["boxes"]) for one in expected) > 2
+    door = str(tmp_path / "device/deployed/door")
+    found = _run([str(program), door, str(tmp_path / "images")])
+    assert [one["image"] for one in found] == [str(path) for path in paths]
+    _same(found, expected)
+    frame = images[1].read_bytes()
+    _same(_run([str(program), door, "-"], frame + frame), [expected[1]] * 2)
+
+
+@pytest.mark.services
+def test_the_program_in_cpp_reads_what_ships(
+    program: Path, detect: ModuleType, tmp_path: Path, images: list[Path]
+) -> None:
+    """Files that take bytes, classifiers, a threshold; a file that is no image is one sentence."""
+    for file in (_bytes_model(tmp_path / "bytes.onnx"), _classifier(tmp_path / "classes.onnx")):
+        expected = [detect.Detector(file, 0.1)(detect.read_image(path)) for path in images]
+        found = _run([str(program), "--threshold", "0.1", str(file), *map(str, images)])
+        for one, other in zip(found, expected, strict=True):
+            assert one["classes"] == other["classes"]
+            assert one.keys() - {"image"} == other.keys()
+            np.testing.assert_allclose(one.get("boxes", []), other.get("boxes", []), atol=1e-3)
+            np.testing.assert_allclose(one["scores"], other["scores"], atol=1e-6)
+    (tmp_path / "no.jpg").write_bytes(b"nothing")
+    command = [str(program), str(file), str(tmp_path / "no.jpg")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no.jpg can't be read as an image: Not a JPEG file" in done.stderr
