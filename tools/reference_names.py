@@ -33,6 +33,8 @@ METRICS = {
     "model_size_bytes": "of the file that ships",
     "load_ms, first_run_ms, peak_memory_bytes": "on the board: to open the file, to run it first, and "
     "the largest memory of the process",
+    "npu_share": "of the file's operators: those that the NPU computes; 0..1",
+    "sram_bytes, dram_bytes": "memory that the file takes at most, as its compiler planned it",
     "board_drift, *_drift": "largest difference of outputs: board and host, or two steps of the export",
     "train_s, trial_s, epochs": "wall-clock seconds of the training and of all steps; trained epochs",
     "epoch/*": "the learning curve, by epoch",

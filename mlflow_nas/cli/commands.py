@@ -27,6 +27,7 @@ from mlflow_nas.config import (
     RegisterConfig,
     ReportConfig,
     RollbackConfig,
+    RuntimesInstallConfig,
     SearchConfig,
     SelectConfig,
     SensitivityConfig,
@@ -274,6 +275,21 @@ def show(*, as_json: bool) -> None:
 def prune(*, as_json: bool, **options: Any) -> None:
     """Remove the least recently used entries."""
     run_command(lambda: api.cache_prune(**options), as_json=as_json, show=formats.format_cache)
+
+
+@main.group()
+def runtimes() -> None:
+    """Install what a runtime needs in an environment of its own."""
+
+
+@runtimes.command("install", cls=ConfigCommand, config=RuntimesInstallConfig)
+def install_runtime(*, as_json: bool, **options: Any) -> None:
+    """Build the environment of the converters to TFLite."""
+    run_command(
+        lambda: api.runtimes_install(on_step=_print_step, **options),
+        as_json=as_json,
+        show=formats.format_runtimes,
+    )
 
 
 @main.group()

@@ -35,6 +35,7 @@ from mlflow_nas.config.environment import (
     experiment_id_from_environment,
     keep_mlflow_quiet,
     keep_opencv_quiet,
+    runtimes_root,
     take_project_run_id,
     variables_for_workers,
     webhook_secret,
@@ -43,6 +44,7 @@ from mlflow_nas.config.environment import (
 from mlflow_nas.config.fields import CommandConfig, Section, read_limit
 from mlflow_nas.config.load import load_config
 from mlflow_nas.config.network import NetworkSection, SpaceSection
+from mlflow_nas.config.runtimes import RuntimesInstallConfig
 from mlflow_nas.config.sections import (
     BoardSection,
     DataSection,
@@ -78,6 +80,7 @@ __all__ = [
     "RegistrySection",
     "ReportConfig",
     "RollbackConfig",
+    "RuntimesInstallConfig",
     "SearchConfig",
     "SearchSection",
     "Section",
@@ -109,6 +112,7 @@ __all__ = [
     "load_config",
     "load_devices",
     "read_limit",
+    "runtimes_root",
     "section_of",
     "settings_of",
     "take_project_run_id",

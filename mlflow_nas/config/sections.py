@@ -6,6 +6,7 @@ from pydantic import Field
 
 from mlflow_nas.config.engine import EarlyStoppingSection, ExecutorSection
 from mlflow_nas.config.fields import (
+    BoardName,
     File,
     LimitTexts,
     Name,
@@ -146,8 +147,8 @@ class QuantizationSection(Section):
 class BoardSection(Section):
     """Board: where latency is measured."""
 
-    name: Name = Field(
-        "local", description="Board of the device inventory", json_schema_extra=option("board")
+    name: BoardName = Field(
+        "local", description="Board of the inventory, or vela:ACCELERATOR", json_schema_extra=option("board")
     )
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads of one inference; unset: the inventory's, else 1"

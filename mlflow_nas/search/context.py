@@ -7,6 +7,7 @@ from mlflow_nas.config import SearchConfig, SelectConfig, TrainConfig, find_devi
 from mlflow_nas.data import load_splits
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.networks import Task
+from mlflow_nas.runtime import get_runtime
 from mlflow_nas.space import (
     COCO_CLASSES,
     PUBLISHED_IMG_WIDTH,
@@ -72,6 +73,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         val=data.val,
         test=data.test,
         board=get_board(device, threads=config.board.threads),
+        runtime=get_runtime(device),
         cache=cache,
         epochs=training.epochs or default_epochs(len(data.train), training.batch_size),
         batch_size=training.batch_size,
@@ -103,6 +105,11 @@ def _find_board(config: StudyConfig | TrainConfig) -> Device:
         raise ConfigError(
             f"The board {device.name} is emulated: its times are no latencies. Search on another one; "
             "`mlflow_nas profile` and deployments work with it."
+        )
+    if device.runtime != "onnxruntime" and config.quantization.precision != "int8":
+        raise ConfigError(
+            f"The runtime {device.runtime} of {device.name} compiles int8 files, not "
+            f"quantization.precision={config.quantization.precision}: leave it at int8."
         )
     return device
 
