@@ -60,7 +60,7 @@ def quantization_inputs(candidate: Candidate) -> Mapping[str, object]:
         "calibration": [context.train.digest, context.seed, CALIBRATION_IMAGES, candidate.img_size],
         "input": context.int8_input,
         "float_modules": context.space.float_modules,
-        **context.runtime.identity(),
+        "runtime": dict(context.runtime.identity()),
     }
 
 

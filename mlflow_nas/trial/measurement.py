@@ -26,7 +26,7 @@ def evaluation_inputs(candidate: Candidate) -> Mapping[str, object]:
         "val": candidate.context.val.digest,
         "img_size": candidate.img_size,
         "classes": candidate.class_indexes,
-        **candidate.context.runtime.identity(),
+        "runtime": dict(candidate.context.runtime.identity()),
     }
 
 
