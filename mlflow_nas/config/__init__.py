@@ -26,7 +26,7 @@ from mlflow_nas.config.deployment import (
     WebhookInstallConfig,
     WebhookServeConfig,
 )
-from mlflow_nas.config.devices import find_device, find_group, load_devices
+from mlflow_nas.config.devices import find_device, find_group, find_onnx_device, load_devices
 from mlflow_nas.config.environment import (
     VARIABLES,
     cache_limit_bytes,
@@ -106,6 +106,7 @@ __all__ = [
     "experiment_id_from_environment",
     "find_device",
     "find_group",
+    "find_onnx_device",
     "given_values",
     "keep_mlflow_quiet",
     "keep_opencv_quiet",

@@ -16,7 +16,7 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import Device
 from mlflow_nas.yaml_file import read_yaml
 
-__all__ = ["find_device", "find_group", "load_devices"]
+__all__ = ["find_device", "find_group", "find_onnx_device", "load_devices"]
 
 _BUILT_IN = ("local", "fake")
 _CPU = "CPUExecutionProvider"
@@ -162,6 +162,21 @@ def find_device(name: str, file: Path | None = None) -> Device:
             "name one of them, or add it to the inventory"
         )
     return devices[name]
+
+
+def find_onnx_device(name: str, file: Path | None = None) -> Device:
+    """`find_device`, for a command whose files are ONNX files.
+
+    Raises:
+        ConfigError: as there; or the device runs no ONNX files.
+    """
+    device = find_device(name, file)
+    if device.library != "onnxruntime":
+        raise ConfigError(
+            f"The device {name} has the runtime {device.runtime}, and this command measures ONNX files: name "
+            "a device with the runtime onnxruntime; `search`, `train` and deployments work with all runtimes."
+        )
+    return device
 
 
 def _estimated(name: str) -> Device:

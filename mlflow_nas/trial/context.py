@@ -121,9 +121,9 @@ class StudyContext:
         }
 
     @property
-    def compares_float(self) -> bool:
-        """Whether the board runs float files beside int8 files: both are ONNX files."""
-        return self.precision == "int8" and self.runtime.suffix == ".onnx"
+    def runs_onnx(self) -> bool:
+        """Whether the board runs ONNX files, as the float ones are."""
+        return self.runtime.suffix == ".onnx"
 
     @cached_property
     def task(self) -> Task:

@@ -15,9 +15,6 @@ __all__ = ["needs_repair", "repair", "repair_inputs"]
 
 _log = logging.getLogger(__name__)
 
-FP32_SUFFIX = Path(FP32_FILE).suffix
-"""The repairs are those of files in the format of the float one."""
-
 
 def needs_repair(candidate: Candidate) -> bool:
     """Whether the int8 file is less accurate than the float network by more than is allowed."""
@@ -48,7 +45,7 @@ def repair(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
     objective = candidate.context.task.metrics[0]
     fp32, best = candidate.metrics[f"{objective}_fp32"], candidate.metrics[objective]
     runtime = candidate.context.runtime
-    if runtime.suffix != FP32_SUFFIX:
+    if not candidate.context.runs_onnx:
         unrepaired = f"which is not repaired for the runtime {runtime.name}"
         raise lost_by_int8(fp32=fp32, int8=best, max_drop=candidate.max_int8_drop, repairs=unrepaired)
     made = repairs(

@@ -65,5 +65,5 @@ def test_a_file_that_loses_too_much_is_not_repaired(tmp_path: Path) -> None:
 
 def test_a_float_file_is_not_compared_where_the_board_runs_none(tmp_path: Path) -> None:
     """The board of TFLite files may lack ONNX Runtime."""
-    assert not _context(tmp_path).compares_float
-    assert open_context(tmp_path).compares_float
+    assert not _context(tmp_path).runs_onnx
+    assert open_context(tmp_path).runs_onnx
