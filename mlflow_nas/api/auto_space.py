@@ -36,9 +36,8 @@ def with_space(config: SearchConfig, *, latency: RelativeLatency | None = None) 
 
     data = config.data
     train = load_splits(data.uri, data.classes, on_bad_image=data.on_bad_image).train
-    board = get_board(
-        find_onnx_device(config.board.name, config.board.inventory), threads=config.board.threads
-    )
+    device = find_onnx_device(config.board.name, config.board.inventory)
+    board = get_board(device, threads=config.board.threads)
     key = fingerprint(
         version=_VERSION,
         board=board.identity(),

@@ -95,8 +95,10 @@ def log_model(
         saved = Path(folder) / "model"
         images = _example(content["img_size"], content.get("input", FLOAT_NCHW))
         signature = _signature(content, images)
-        save = _save_onnx if onnx_path.suffix == ".onnx" else _save_pyfunc
-        save(onnx_path, saved, images, _description(model, run_id, tags), signature)
+        if onnx_path.suffix == ".onnx":
+            _save_onnx(onnx_path, saved, images, _description(model, run_id, tags), signature)
+        else:
+            _save_pyfunc(onnx_path, saved, _description(model, run_id, tags))
         _load_by_images(saved, f"{FILE}{onnx_path.suffix}")
         for path in others:
             shutil.copyfile(path, saved / path.name)
@@ -175,13 +177,7 @@ def _save_onnx(
     shutil.copyfile(onnx_path, folder / f"{FILE}.onnx")
 
 
-def _save_pyfunc(
-    path: Path,
-    folder: Path,
-    images: NDArray[Any],
-    description: Model,
-    signature: ModelSignature,
-) -> None:
+def _save_pyfunc(path: Path, folder: Path, description: Model) -> None:
     """A file of a runtime that MLflow has no flavor for."""
     import mlflow.pyfunc
 
@@ -189,8 +185,6 @@ def _save_pyfunc(
         folder,
         loader_module=LOADER,
         mlflow_model=description,
-        signature=signature,
-        input_example={signature.inputs.input_names()[0]: images},
         pip_requirements=[f"{package}=={version(package)}" for package in ("numpy", "ai-edge-litert")],
     )
     shutil.copyfile(path, folder / f"{FILE}{path.suffix}")
