@@ -105,6 +105,7 @@ def write_detector(path: Path, *, size: int = 32, **description: Any) -> Path:
         "mlflow_nas.precision": "int8",
         "mlflow_nas.classes": '["person"]',
     }
-    output = {"name": "detections", "parts": ["objectness", "box"], "axis": 1}
+    parts = [{"name": name, "layout": "NHWC"} for name in ("objectness", "box")]
+    output = {"name": "detections", "parts": parts, "axis": 1}
     append_description(path, {"metadata": metadata, "output": output, **description})
     return path

@@ -1,6 +1,7 @@
 """The converters to TFLite: an environment of their own, because their pins differ from ours."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -108,13 +109,16 @@ def _run(argv: list[str]) -> None:
         )
 
 
-def convert(fp32: Path, calibration: NDArray[np.float32], path: Path) -> None:
+def convert(fp32: Path, calibration: NDArray[np.float32], path: Path) -> dict[str, str]:
     """Write an int8 TFLite file.
 
     Args:
         fp32: a float ONNX file of images [1, 3, H, W].
         calibration: float32 [n, 3, H, W] in 0..1.
         path: of the int8 file; it takes int8 [1, H, W, 3], a pixel's byte less 128.
+
+    Returns:
+        Name of each output to its layout, "NHWC" or "as-onnx".
 
     Raises:
         CandidateError: the network can't be converted, or not within CONVERT_S.
@@ -132,8 +136,9 @@ def convert(fp32: Path, calibration: NDArray[np.float32], path: Path) -> None:
                 f"The network was not converted to TFLite within {CONVERT_S:g} s: make it smaller."
             ) from error
     if done.returncode == _REFUSED:
+        reason = done.stderr.splitlines()[-1]
         raise CandidateError(
-            f"The network can't be converted to int8 TFLite: {_tail(done.stderr)}. Change its operators, or "
+            f"The network can't be converted to int8 TFLite: {reason}. Change its operators, or "
             "search with another runtime."
         )
     if done.returncode or not path.is_file():
@@ -141,6 +146,8 @@ def convert(fp32: Path, calibration: NDArray[np.float32], path: Path) -> None:
             f"The converters in {converters_folder()} are broken: {_tail(done.stderr)}. Remove the folder, "
             f"then run `{INSTALL_COMMAND}`."
         )
+    layouts: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return layouts
 
 
 def _tail(output: str) -> str:

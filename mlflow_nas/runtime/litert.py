@@ -72,9 +72,10 @@ def compile_tflite(
     """
     with tempfile.TemporaryDirectory() as folder:
         source = write_tflite_source(fp32, Path(folder) / "float.onnx", choices)
-        convert(source.path, calibration, path)
+        layouts = convert(source.path, calibration, path)
     metadata = {**source.metadata, "mlflow_nas.precision": "int8", "mlflow_nas.input": INT8_NHWC_RGB}
-    output = {"name": source.output, "parts": list(source.parts), "axis": source.axis}
+    parts = [{"name": name, "layout": layouts[name]} for name in source.parts]
+    output = {"name": source.output, "parts": parts, "axis": source.axis}
     return {"metadata": metadata, "output": output}
 
 

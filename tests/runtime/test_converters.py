@@ -20,6 +20,7 @@ from mlflow_nas.runtime import (
     get_runtime,
     worst_drift,
 )
+from mlflow_nas.space import build_detector, load_space
 
 METADATA = {"mlflow_nas.classes": '["person"]', "mlflow_nas.key": "c8"}
 
@@ -92,3 +93,19 @@ def test_an_operator_that_can_not_be_converted_is_the_networks_fault(tmp_path: P
     fp32 = export_onnx(Odd(), tmp_path / "odd.onnx", img_size=(64, 64), metadata={}, output="logits")
     with pytest.raises(CandidateError, match=r"can't be converted to int8 TFLite: .*Change its operators"):
         LiteRt().compile(fp32, tmp_path / "odd.tflite", calibration=_images(2), choices=Quantization())
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("converters")
+def test_channels_that_are_taken_one_by_one_are_converted(tmp_path: Path) -> None:
+    """Of folded shuffles, at a size at which onnx2tf permutes such a slice without its input."""
+    space = load_space("fastestdet-head")
+    architecture = {"kernel_size": 3, "groups": 8, "channels": 24, "img_width": 228}
+    network = build_detector(architecture, num_classes=1, space=space)
+    size = space.input_size(architecture, 1.0)
+    fp32 = export_onnx(network, tmp_path / "model.onnx", img_size=size, metadata={})
+    images = np.random.default_rng(0).random((2, 3, *size)).astype(np.float32)
+    path = tmp_path / "model.tflite"
+    LiteRt().compile(fp32, path, calibration=images, choices=Quantization())
+    assert OnnxDetector(path).img_size == size
+    assert OnnxDetector(path).layout == OnnxDetector(fp32).layout

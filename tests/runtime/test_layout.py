@@ -98,6 +98,32 @@ def test_an_operator_that_needs_nchw_gets_it_back() -> None:
         np.testing.assert_allclose(after, before, atol=1e-5)
 
 
+def test_a_slice_that_was_permuted_without_its_input_is_repaired() -> None:
+    """By the sizes in the ONNX file; the sizes of what follows are corrected, other slices stay."""
+
+    def cut(begin: list[int], amount: list[int], wrong: tuple[int, ...]) -> bytes:
+        net = TfliteNet()
+        image = net.tensor("images", (1, 4, 6, 3))
+        planes = _transpose(net, _convolution(net, image, 8, "made"), [0, 3, 1, 2], "planes")
+        parts = [_slice(net, planes, 0, 7, "seven"), net.tensor("one", wrong)]
+        bounds = [net.tensor(f"b{value}", (4,), "i4", value=np.array(value)) for value in (begin, amount)]
+        net.add(OP.SLICE, [planes, *bounds], [parts[1]], schema.SliceOptionsT())
+        joined, options = net.tensor("joined", (1, 8, 4, 6)), schema.ConcatenationOptionsT()
+        options.axis = 1
+        net.add(OP.CONCATENATION, parts, [joined], options)
+        return net.content([image], [joined])
+
+    right = cut([0, 7, 0, 0], [-1, 1, -1, -1], (1, 1, 4, 6))
+    model = layout.read(cut([0, 0, 0, 7], [-1, -1, -1, 1], (1, 8, 4, 1)))
+    layout.repair_slices(
+        model, {"planes": [1, 8, 4, 6], "seven": [1, 7, 4, 6], "one": [1, 1, 4, 6], "joined": [1, 8, 4, 6]}
+    )
+    np.testing.assert_array_equal(_outputs(layout.serialize(model))[0], _outputs(right)[0])
+    layout.move_to_nhwc(model)
+    moved = _outputs(layout.serialize(model))[0].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(moved, _outputs(right)[0])
+
+
 def test_an_output_in_nchw_becomes_nhwc_under_its_name() -> None:
     """The last Transpose goes too."""
     net = TfliteNet()

@@ -30,6 +30,7 @@ DESCRIPTION = "mlflow_nas.json"
 
 _PACKAGES = ("ai-edge-litert", "tflite-runtime")  # the second one is what NXP's Linux has
 _IDENTIFIER = b"TFL3"  # after the first four bytes
+NHWC, _TO_NCHW = "NHWC", (0, 3, 1, 2)
 
 
 def is_tflite(model: str | Path) -> bool:
@@ -41,8 +42,9 @@ def is_tflite(model: str | Path) -> bool:
 def read_description(model: str | Path) -> JsonObject:
     """What a TFLite file of ours has at its end; empty for a file of others.
 
-    `metadata`: texts by name, as of an ONNX file. `output`: name of the output, `parts`: names of the tensors
-    that make it in their order, and the `axis` of NCHW along which they are concatenated. `host`: name of the
+    `metadata`: texts by name, as of an ONNX file. `output`: name of the output; `parts`: `name` and `layout`
+    ("NHWC", or that of the output before the conversion) of the tensors that make it, in their order; the
+    `axis` along which they are concatenated. `host`: name of the
     file beside it that computes the same without an accelerator. `estimate`: of its latency.
     """
     try:
@@ -90,12 +92,7 @@ class LiteRtSession:
         self._output: JsonObject = description.get("output", {})
         self._interpreter = _interpreter(model, threads, delegate)
         self._input = self._interpreter.get_input_details()[0]
-        self._parts = self._ordered(self._interpreter.get_output_details())
-
-    def _ordered(self, details: Sequence[Any]) -> list[Any]:
-        by_name = {detail["name"]: detail for detail in details}
-        names = self._output.get("parts", ())
-        return [by_name[name] for name in names] if by_name.keys() >= set(names) and names else [*details]
+        self._parts = _described(self._interpreter.get_output_details(), self._output.get("parts"))
 
     def get_inputs(self) -> list[Any]:
         """Name, shape and type of the input, the type in ONNX Runtime's spelling."""
@@ -103,7 +100,7 @@ class LiteRtSession:
 
     def get_outputs(self) -> list[Any]:
         """Name, shape and type of the one output."""
-        shapes = [_planes_first(detail["shape"].tolist()) for detail in self._parts]
+        shapes = [_as_onnx(detail, detail["shape"].tolist()) for detail in self._parts]
         axis, shape = self._output.get("axis", 1), shapes[0]
         if len(shapes) > 1:
             shape[axis] = sum(part[axis] for part in shapes)
@@ -111,11 +108,11 @@ class LiteRtSession:
 
     @property
     def tensors(self) -> JsonObject:
-        """The file's own outputs: layout, name, scale and zero point of each; the axis that joins them."""
+        """The file's own outputs, and the axis of the output before the conversion that joins them."""
         parts = [
             {"name": one["name"], "dtype": _kind(one["dtype"]), **_quantization(one)} for one in self._parts
         ]
-        return {"layout": "NHWC", "parts": parts, "axis": "channels"}
+        return {"parts": parts, "axis": self._output.get("axis", 1)}
 
     def get_modelmeta(self) -> Any:
         """`custom_metadata_map` of the file."""
@@ -141,12 +138,20 @@ class LiteRtSession:
         scale, zero_point = detail["quantization"]
         if scale:
             value = (value.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-        return np.ascontiguousarray(value.transpose(0, 3, 1, 2)) if value.ndim == 4 else value
+        return np.ascontiguousarray(value.transpose(_TO_NCHW)) if detail["layout"] == NHWC else value
 
 
-def _planes_first(shape: list[int]) -> list[int]:
-    """NHWC -> NCHW; other shapes as they are."""
-    return [shape[0], shape[3], shape[1], shape[2]] if len(shape) == 4 else shape
+def _described(details: Sequence[Any], parts: Sequence[JsonObject] | None) -> list[Any]:
+    """The outputs in the order of the parts, with their layout; of a file of others, NHWC where it may be."""
+    if parts is None:
+        return [{**one, "layout": NHWC if len(one["shape"]) == 4 else ""} for one in details]
+    by_name = {detail["name"]: detail for detail in details}
+    return [{**by_name[part["name"]], "layout": part["layout"]} for part in parts]
+
+
+def _as_onnx(detail: Any, shape: list[int]) -> list[int]:
+    """The shape of the output before the conversion."""
+    return [shape[axis] for axis in _TO_NCHW] if detail["layout"] == NHWC else shape
 
 
 def _quantization(detail: Any) -> JsonObject:

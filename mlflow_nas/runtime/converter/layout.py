@@ -13,13 +13,15 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["fuse_activations", "move_to_nhwc", "read", "serialize"]
+__all__ = ["fuse_activations", "move_to_nhwc", "read", "repair_slices", "serialize"]
 
 _OP, _ACTIVATION = schema.BuiltinOperator, schema.ActivationFunctionType
 _TO_NCHW, _TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 _AXIS_IN_NHWC = (0, 3, 1, 2)  # of an axis of NCHW
-_ELEMENTWISE = (_OP.RELU, _OP.RELU6, _OP.LOGISTIC, _OP.TANH, _OP.HARD_SWISH, _OP.ADD, _OP.SUB, _OP.MUL)
-_MOVABLE = (*_ELEMENTWISE, _OP.SLICE, _OP.CONCATENATION, _OP.SPLIT)
+_UNARY = (_OP.RELU, _OP.RELU6, _OP.LOGISTIC, _OP.TANH, _OP.HARD_SWISH)
+_ELEMENTWISE = (*_UNARY, _OP.ADD, _OP.SUB, _OP.MUL)
+_WITH_CONSTANTS = (_OP.SLICE, _OP.SPLIT, _OP.PAD)
+_MOVABLE = (*_ELEMENTWISE, *_WITH_CONSTANTS, _OP.CONCATENATION)
 _CONVOLUTIONS = (_OP.CONV_2D, _OP.DEPTHWISE_CONV_2D)
 _FUSED = {_OP.RELU: _ACTIVATION.RELU, _OP.RELU6: _ACTIVATION.RELU6}
 
@@ -38,6 +40,30 @@ def serialize(model: Any) -> bytes:
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def repair_slices(model: Any, shapes: dict[str, list[int]]) -> None:
+    """Give slices that were permuted without their input its axes, and correct the sizes that follow.
+
+    onnx2tf permutes some slices of one channel although what they read stays in NCHW.
+
+    Args:
+        model: a file that keeps the ONNX file's tensors under their names.
+        shapes: name of a tensor to its sizes in the ONNX file.
+    """
+    layout, graph = _Layout(model), model.subgraphs[0]
+    for operator in graph.operators:
+        if _kind(model, operator) == _OP.SLICE:
+            source, target = (
+                graph.tensors[int(index)] for index in (operator.inputs[0], operator.outputs[0])
+            )
+            before, after = (shapes.get(tensor.name.decode(), []) for tensor in (source, target))
+            amounts = layout.constant(operator.inputs[2]).tolist()
+            fits = all(amount in (-1, size) for amount, size in zip(amounts, after, strict=False))
+            if after and list(source.shape) == before and not fits:
+                bounds = [layout.permuted_constant(int(index), _TO_NCHW) for index in operator.inputs[1:]]
+                operator.inputs = [operator.inputs[0], *bounds]
+        layout.infer_shape(operator)
 
 
 def move_to_nhwc(model: Any) -> None:
@@ -125,25 +151,27 @@ class _Layout:
         """Of a Transpose; empty for another operator."""
         if _kind(self.model, operator) != _OP.TRANSPOSE:
             return []
-        return [int(axis) for axis in self._constant(operator.inputs[1])]
+        return [int(axis) for axis in self.constant(operator.inputs[1])]
 
     def _can_move(self, operator: Any) -> bool:
         """Whether it computes the same in NHWC, and all that it reads is at hand in NHWC."""
         taken = [index for index in operator.inputs if not self._is_constant(index)]
         constant = [index for index in operator.inputs if self._is_constant(index)]
         kind = _kind(self.model, operator)
-        is_plain = kind in (_OP.SLICE, _OP.SPLIT) or not constant
+        is_plain = kind in _WITH_CONSTANTS or not constant
         return kind in _MOVABLE and is_plain and all(index in self.nhwc for index in taken)
 
     def _move(self, operator: Any) -> None:
         kind = _kind(self.model, operator)
         operator.inputs = [self.nhwc.get(index, index) for index in operator.inputs]
-        if kind == _OP.SLICE:
-            operator.inputs[1:] = [self._added(index, _TO_NHWC) for index in operator.inputs[1:]]
+        if kind == _OP.PAD:
+            operator.inputs[1] = self._permuted_rows(operator.inputs[1])
+        elif kind == _OP.SLICE:
+            operator.inputs[1:] = [self.permuted_constant(index, _TO_NHWC) for index in operator.inputs[1:]]
         elif kind == _OP.CONCATENATION:
             operator.builtinOptions.axis = _AXIS_IN_NHWC[operator.builtinOptions.axis]
         elif kind == _OP.SPLIT:
-            axis = int(self._constant(operator.inputs[0])[0])
+            axis = int(self.constant(operator.inputs[0])[0])
             operator.inputs[0] = self._new_constant(operator.inputs[0], [_AXIS_IN_NHWC[axis]])
         outputs = [int(index) for index in operator.outputs]
         operator.outputs = [self._permuted(index, _TO_NHWC) for index in outputs]
@@ -179,17 +207,41 @@ class _Layout:
             for output in signature.outputs:
                 output.tensorIndex = found.get(output.tensorIndex, output.tensorIndex)
 
+    def infer_shape(self, operator: Any) -> None:
+        """Set the size of the output of an operator that keeps, permutes, cuts or joins what it reads."""
+        kind, tensors = _kind(self.model, operator), self.graph.tensors
+        taken = [int(index) for index in operator.inputs]
+        shape = [int(size) for size in tensors[taken[0]].shape]
+        if kind == _OP.SLICE:
+            begins, amounts = (self.constant(index).tolist() for index in taken[1:3])
+            shape = [
+                size - begin if amount < 0 else amount
+                for size, begin, amount in zip(shape, begins, amounts, strict=True)
+            ]
+        elif kind == _OP.CONCATENATION:
+            axis = operator.builtinOptions.axis
+            shape[axis] = sum(int(tensors[index].shape[axis]) for index in taken)
+        elif kind == _OP.TRANSPOSE:
+            shape = [shape[axis] for axis in self.constant(taken[1]).tolist()]
+        elif kind not in _UNARY:
+            return
+        tensors[int(operator.outputs[0])].shape = shape
+
     def _is_constant(self, index: int) -> bool:
         data = self.model.buffers[self.graph.tensors[index].buffer].data
         return data is not None and len(data) > 0
 
-    def _constant(self, index: int) -> Any:
+    def constant(self, index: int) -> Any:
         """The value of an int32 constant, [n]."""
         data = self.model.buffers[self.graph.tensors[index].buffer].data
         return np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.int32)
 
-    def _added(self, index: int, permutation: list[int]) -> int:
-        return self._new_constant(index, self._constant(index)[permutation])
+    def permuted_constant(self, index: int, permutation: list[int]) -> int:
+        return self._new_constant(index, self.constant(index)[permutation])
+
+    def _permuted_rows(self, index: int) -> int:
+        """Add the amounts of a padding, [4, 2], in the order of NHWC."""
+        return self._new_constant(index, self.constant(index).reshape(4, 2)[_TO_NHWC])
 
     def _new_constant(self, like: int, value: Any) -> int:
         """Add an int32 tensor of another one's shape; its index."""
