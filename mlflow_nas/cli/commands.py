@@ -286,7 +286,7 @@ def runtimes() -> None:
 def install_runtime(*, as_json: bool, **options: Any) -> None:
     """Build the environment of the converters to TFLite."""
     run_command(
-        lambda: api.runtimes_install(on_step=_print_step, **options),
+        with_steps(lambda steps: api.runtimes_install(on_step=steps.step, **options)),
         as_json=as_json,
         show=formats.format_runtimes,
     )

@@ -9,7 +9,6 @@ from mlflow_nas.config.fields import (
     BoardName,
     File,
     LimitTexts,
-    Name,
     Names,
     Seconds,
     Section,

@@ -1,7 +1,7 @@
 """Compiled files on this machine: opened, run, and their outputs compared with those of others."""
 
-from mlflow_nas.runtime.classes import class_indexes, names_of_classes, read_metadata
 from mlflow_nas.board.runtime.litert import host_file
+from mlflow_nas.runtime.classes import class_indexes, names_of_classes, read_metadata
 from mlflow_nas.runtime.contract import Placement, Runtime
 from mlflow_nas.runtime.converters import converters_folder, has_converters, install_converters
 from mlflow_nas.runtime.detector import OnnxDetector
@@ -29,12 +29,12 @@ __all__ = [
     "allowed_drift",
     "check_parity",
     "class_indexes",
-    "names_of_classes",
     "converters_folder",
     "get_runtime",
     "has_converters",
     "host_file",
     "install_converters",
+    "names_of_classes",
     "objectness_drift",
     "read_golden",
     "read_metadata",

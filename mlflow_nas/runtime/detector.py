@@ -136,7 +136,9 @@ def _litert_session(path: Path, threads: int) -> LiteRtSession:
     try:
         return LiteRtSession(str(path), threads)
     except Exception as error:  # LiteRT's errors have no other base in common
-        raise ConfigError(f"{LIBRARY} can't read the model file {path}: {error}. Give a complete TFLite file.") from error
+        raise ConfigError(
+            f"{LIBRARY} can't read the model file {path}: {error}. Give a complete TFLite file."
+        ) from error
 
 
 def _takes_images(shape: list[int | str | None], taken: ImageInput) -> bool:

@@ -111,6 +111,11 @@ def _find_board(config: StudyConfig | TrainConfig) -> Device:
             f"The runtime {device.runtime} of {device.name} compiles int8 files, not "
             f"quantization.precision={config.quantization.precision}: leave it at int8."
         )
+    if device.runtime != "onnxruntime" and isinstance(config, SearchConfig) and config.search.reference:
+        raise ConfigError(
+            f"--reference {config.search.reference} is an ONNX file, which {device.name} does not run "
+            f"(runtime {device.runtime}): leave it out, or give the detector as --weights."
+        )
     return device
 
 

@@ -17,7 +17,7 @@ from mlflow_nas.tasks import NetworkRunner, evaluate_outputs
 from mlflow_nas.train import fit, torch_threads
 from mlflow_nas.train.supernet import MemberBatches, evaluate_member, with_statistics
 from mlflow_nas.trial.cache import Entry, StepCache, fingerprint
-from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, WEIGHTS_FILE
+from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, WEIGHTS_FILE
 from mlflow_nas.trial.supernet.parts import SupernetParts
 from mlflow_nas.types import Architecture
 
@@ -112,6 +112,11 @@ class Supernet:
         found = evaluate_outputs(OnnxDetector(file), data.batches("val"), task=context.task)
         fp32.unlink()  # of many candidates only the numbers are kept
         file.unlink()
+        int8 = quantize_int8(fp32, folder / "int8.onnx", calibration=images, choices=choices)
+        batches = context.data(architecture).batches("val")
+        found = evaluate_outputs(OnnxDetector(int8), batches, task=context.task)
+        fp32.unlink()  # of thousands of candidates only the numbers are kept
+        int8.unlink()
         return found
 
     def _at_size(self, architecture: Architecture) -> MemberBatches:
