@@ -11,6 +11,7 @@ from mlflow_nas.cli import formats
 from mlflow_nas.cli.options import ConfigCommand
 from mlflow_nas.cli.output import reserve_streams, run_command
 from mlflow_nas.cli.progress import with_progress
+from mlflow_nas.cli.runtimes import runtimes
 from mlflow_nas.cli.steps import with_steps
 from mlflow_nas.config import (
     BoardsConfig,
@@ -27,7 +28,6 @@ from mlflow_nas.config import (
     RegisterConfig,
     ReportConfig,
     RollbackConfig,
-    RuntimesInstallConfig,
     SearchConfig,
     SelectConfig,
     SensitivityConfig,
@@ -277,19 +277,7 @@ def prune(*, as_json: bool, **options: Any) -> None:
     run_command(lambda: api.cache_prune(**options), as_json=as_json, show=formats.format_cache)
 
 
-@main.group()
-def runtimes() -> None:
-    """Install what a runtime needs in an environment of its own."""
-
-
-@runtimes.command("install", cls=ConfigCommand, config=RuntimesInstallConfig)
-def install_runtime(*, as_json: bool, **options: Any) -> None:
-    """Build the environment of the converters to TFLite."""
-    run_command(
-        with_steps(lambda steps: api.runtimes_install(on_step=steps.step, **options)),
-        as_json=as_json,
-        show=formats.format_runtimes,
-    )
+main.add_command(runtimes)
 
 
 @main.group()

@@ -47,11 +47,11 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
             weights can't be read.
     """
     training, device = config.training, _find_board(config)
-    classes = config.data.classes
-    weights = load_seed_weights(training.weights).for_classes(classes) if training.weights else None
+    path = training.weights
+    weights = load_seed_weights(path).for_classes(config.data.classes) if path else None
     data = load_splits(
         config.data.uri,
-        classes,
+        config.data.classes,
         on_bad_image=config.data.on_bad_image,
         test_fraction=config.data.test_fraction,
         eval_augmentations=config.data.eval_augmentations,
@@ -64,8 +64,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
     of_weights = _given_weights(config, weights, space, aspect) if weights else None
     _refuse_unused(config, space, weights, of_weights)
     given = _given_file(config, search.reference, task) if search.reference else of_weights
-    needs_backbone = space.shufflenet_trunk and weights is None
-    backbone_weights = load_backbone_weights(training.backbone_weights) if needs_backbone else None
+    own = None if weights or not space.shufflenet_trunk else load_backbone_weights(training.backbone_weights)
     check_truth(task, data.train)
     return StudyContext(
         space=space,
@@ -87,7 +86,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         limits=parse_limits(search.limits),
         aspect=aspect,
         weights=weights,
-        backbone_weights=backbone_weights,
+        backbone_weights=own,
         precision=config.quantization.precision,
         int8_input=config.quantization.input,
         max_int8_drop=config.quantization.max_drop,

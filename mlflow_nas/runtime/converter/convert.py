@@ -48,7 +48,7 @@ def main(model: Path, calibration: Path, target: Path) -> None:
         converted.write_bytes(to_float_tflite(model, Path(folder)))
         layouts = compare(model, converted, images[:1])
         quantize(converted, images.transpose(0, 2, 3, 1), target)
-    print(json.dumps(layouts))  # noqa: T201 - read by mlflow_nas.runtime.converters
+    sys.stdout.write(f"\n{json.dumps(layouts)}\n")
 
 
 def to_float_tflite(model: Path, folder: Path) -> bytes:
