@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlflow_nas.board import EstimateBoard
-from mlflow_nas.data import DetectionDataset, in_order
 from mlflow_nas.registry import Goal, Reconciliation, reconcile, register_model
 from mlflow_nas.report import front_of, study_description, table_columns
 from mlflow_nas.search.answer import answer, version_figures

@@ -108,15 +108,10 @@ class Supernet:
         images = calibration_images(context.train, img_size=size, count=CALIBRATION_IMAGES, seed=context.seed)
         fp32 = export_onnx(network, folder / FP32_FILE, img_size=size, metadata={})
         choices = Quantization(float_modules=context.space.float_modules)
-        file = quantize_int8(fp32, folder / INT8_FILE, calibration=images, choices=choices)
+        file = quantize_int8(fp32, folder / "int8.onnx", calibration=images, choices=choices)
         found = evaluate_outputs(OnnxDetector(file), data.batches("val"), task=context.task)
         fp32.unlink()  # of many candidates only the numbers are kept
         file.unlink()
-        int8 = quantize_int8(fp32, folder / "int8.onnx", calibration=images, choices=choices)
-        batches = context.data(architecture).batches("val")
-        found = evaluate_outputs(OnnxDetector(int8), batches, task=context.task)
-        fp32.unlink()  # of thousands of candidates only the numbers are kept
-        int8.unlink()
         return found
 
     def _at_size(self, architecture: Architecture) -> MemberBatches:
