@@ -16,7 +16,6 @@ from mlflow_nas.config.fields import (
     option,
 )
 from mlflow_nas.config.trainer import TrainerSection
-from mlflow_nas.types import InputContract
 
 __all__ = [
     "BoardSection",
@@ -136,7 +135,7 @@ class QuantizationSection(Section):
     max_drop: float = Field(
         0.02, ge=0, le=1, description="Largest drop of accuracy by int8; a candidate above it fails"
     )
-    input: InputContract = Field(
+    input: Literal["float-nchw", "uint8-nhwc-rgbx"] = Field(
         "uint8-nhwc-rgbx",
         description="Input of the int8 file: a camera's bytes [1, H, W, 4] (RGB and an ignored byte), or "
         "floats [1, 3, H, W] in 0..1",
