@@ -18,7 +18,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-services generate docs pictures lint check bench bench-speed bench-accuracy board-arm64 clean
+.PHONY: help setup demo converters test test-services generate docs pictures lint check bench bench-speed bench-accuracy board-arm64 clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -32,6 +32,9 @@ $(INSTALLED): requirements.txt requirements-dev.txt pyproject.toml .ci/setup
 demo: setup ## search, promote and deploy once, on generated scenes; ends in a report
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P trials=5 \
 		-P set="training.seed_epochs=25 finalists.count=2 finalists.epochs=8 finalists.speedup=1.2"
+
+converters: setup ## build the environment of the converters to TFLite, for tests (.nas/runtimes)
+	MLFLOW_NAS_RUNTIMES=.nas/runtimes $(BIN)/mlflow_nas runtimes install vela
 
 test: setup ## run the tests that need no server, browser or board, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile -m "not services and not board and not slow"

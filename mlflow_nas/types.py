@@ -5,12 +5,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
+from mlflow_nas.objectives import Direction, Limit, Objective
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = [
     "FLOAT_NCHW",
+    "INT8_NHWC_RGB",
     "UINT8_NHWC_RGBX",
     "Architecture",
     "Board",
@@ -30,8 +33,7 @@ Choice: TypeAlias = int | float | str
 Architecture: TypeAlias = Mapping[str, Choice]
 TrialState: TypeAlias = Literal["complete", "infeasible", "failed", "pruned"]
 Role: TypeAlias = Literal["study", "trial", "baseline", "reference", "seed", "repeat", "finalist"]
-Direction: TypeAlias = Literal["maximize", "minimize"]
-InputContract: TypeAlias = Literal["float-nchw", "uint8-nhwc-rgbx"]
+InputContract: TypeAlias = Literal["float-nchw", "uint8-nhwc-rgbx", "int8-nhwc-rgb"]
 
 FLOAT_NCHW: Final = "float-nchw"
 """A file takes float32 [1, 3, H, W] in 0..1, RGB."""
@@ -39,34 +41,8 @@ FLOAT_NCHW: Final = "float-nchw"
 UINT8_NHWC_RGBX: Final = "uint8-nhwc-rgbx"
 """A file takes uint8 [1, H, W, 4]: RGB and a byte that is ignored."""
 
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What a search optimizes: the name of a metric and whether more of it is better."""
-
-    name: str
-    direction: Direction
-
-    @property
-    def maximize(self) -> bool:
-        """Whether more is better."""
-        return self.direction == "maximize"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A bound on a metric, such as `params<=2e5`."""
-
-    metric: str
-    operator: Literal["<=", ">="]
-    bound: float
-
-    def __str__(self) -> str:
-        return f"{self.metric}{self.operator}{self.bound:g}"
-
-    def violation(self, value: float) -> float:
-        """How far a value is beyond the bound; feasible when <= 0, as Optuna's constraints are."""
-        return value - self.bound if self.operator == "<=" else self.bound - value
+INT8_NHWC_RGB: Final = "int8-nhwc-rgb"
+"""A file takes int8 [1, H, W, 3], RGB: each byte less 128."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +51,8 @@ class Device:
 
     Attributes:
         name: its name in the inventory.
-        transport: "local" is this machine, "ssh" another one, "fake" needs no hardware.
+        transport: "local" is this machine, "ssh" another one, "fake" needs no hardware; "none": there is no
+            device, its latency is an estimate.
         directory: the folder of mlflow_nas on the device; relative to the user's home there.
         host: of ssh: a host name or a name from ~/.ssh/config; None for the other transports.
         user, port, key_file: of ssh; None for what ~/.ssh/config says.
@@ -91,10 +68,13 @@ class Device:
         signing_key: the SSH key on this machine that signs the manifests; None for unsigned ones.
         groups: names under which several devices are addressed at once.
         emulated: the device emulates another processor: its times are no latencies.
+        runtime: name of the runtime that compiles and runs the models.
+        accelerator: that the runtime `vela` compiles for; "" for the runtime's own choice.
+        delegate: of LiteRT: path of the library on the device that computes what it can, and its options.
     """
 
     name: str
-    transport: Literal["local", "ssh", "fake"]
+    transport: Literal["local", "ssh", "fake", "none"]
     directory: str
     host: str | None = None
     user: str | None = None
@@ -112,6 +92,14 @@ class Device:
     signing_key: Path | None = None
     groups: tuple[str, ...] = ()
     emulated: bool = False
+    runtime: str = "onnxruntime"
+    accelerator: str = ""
+    delegate: tuple[str, Mapping[str, str]] | None = None
+
+    @property
+    def library(self) -> Literal["onnxruntime", "litert"]:
+        """The library on the device that runs its models."""
+        return "litert" if self.delegate or self.runtime in ("litert", "vela") else "onnxruntime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -250,6 +250,22 @@ def arm64_inventory(users_environment: dict[str, str]) -> Path:
     return folder / "devices.yaml"
 
 
+@pytest.fixture
+def converters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The converters in NAS_TESTS_RUNTIMES, else .nas/runtimes; without them a skip, in CI a failure."""
+    from mlflow_nas.runtime import converters_folder, has_converters
+
+    monkeypatch.setenv(
+        "MLFLOW_NAS_RUNTIMES", os.environ.get("NAS_TESTS_RUNTIMES", str(PROJECT / ".nas/runtimes"))
+    )
+    if has_converters():
+        return
+    message = f"the converters to TFLite are not in {converters_folder()}: see .ci/run"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser; in CI its absence, or its driver's, is a failure, elsewhere a skip."""

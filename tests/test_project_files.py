@@ -239,6 +239,7 @@ def test_make_help_lists_every_target() -> None:
         "help",
         "setup",
         "demo",
+        "converters",
         "test",
         "test-services",
         "generate",

@@ -35,6 +35,8 @@ METRICS = {
     "the largest memory of the process",
     "pipeline_ms": "on the board, by deploy/device/detect.py: reading, resizing, inference and decoding of "
     "a 640 x 480 image",
+    "npu_share": "of the file's operators: those that the NPU computes; 0..1",
+    "sram_bytes, dram_bytes": "memory that the file takes at most, as its compiler planned it",
     "board_drift, *_drift": "largest difference of outputs: board and host, or two steps of the export",
     "train_s, trial_s, epochs": "wall-clock seconds of the training and of all steps; trained epochs",
     "epoch/*": "the learning curve, by epoch",

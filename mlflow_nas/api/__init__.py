@@ -30,12 +30,14 @@ from mlflow_nas.api.results import (
     DeployResult,
     DoctorResult,
     EvaluateResult,
+    RuntimesResult,
     SearchResult,
     SelectResult,
     SensitivityResult,
     StatusResult,
 )
 from mlflow_nas.api.rollback import rollback
+from mlflow_nas.api.runtimes import runtimes_install
 from mlflow_nas.api.search import finish, search
 from mlflow_nas.api.select import select
 from mlflow_nas.api.sensitivity import sensitivity
@@ -58,6 +60,7 @@ __all__ = [
     "PublishResult",
     "RegisterResult",
     "ReportResult",
+    "RuntimesResult",
     "SearchResult",
     "SelectResult",
     "SensitivityResult",
@@ -81,6 +84,7 @@ __all__ = [
     "register",
     "report",
     "rollback",
+    "runtimes_install",
     "search",
     "select",
     "sensitivity",

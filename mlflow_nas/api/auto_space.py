@@ -5,7 +5,7 @@ from typing import Any
 
 from mlflow_nas.api.focus import suggest
 from mlflow_nas.api.savings import RelativeLatency
-from mlflow_nas.config import FocusConfig, NetworkSection, SearchConfig, find_device
+from mlflow_nas.config import FocusConfig, NetworkSection, SearchConfig, find_onnx_device
 
 __all__ = ["AUTO", "with_space"]
 
@@ -36,7 +36,8 @@ def with_space(config: SearchConfig, *, latency: RelativeLatency | None = None) 
 
     data = config.data
     train = load_splits(data.uri, data.classes, on_bad_image=data.on_bad_image).train
-    board = get_board(find_device(config.board.name, config.board.inventory), threads=config.board.threads)
+    device = find_onnx_device(config.board.name, config.board.inventory)
+    board = get_board(device, threads=config.board.threads)
     key = fingerprint(
         version=_VERSION,
         board=board.identity(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_nas.api.plan_results import ProfileResult
 from mlflow_nas.api.profile_timing import time_scaling, timing_metrics
 from mlflow_nas.api.settings import read_settings
-from mlflow_nas.config import ProfileConfig, find_device, take_project_run_id, work_root
+from mlflow_nas.config import ProfileConfig, find_onnx_device, take_project_run_id, work_root
 
 if TYPE_CHECKING:
     from mlflow_nas.api.models import Files
@@ -60,7 +60,7 @@ def make_profile(config: ProfileConfig, on_step: Callable[[str], None] = lambda 
         CandidateError: the board refuses the model.
         BoardError: the hardware failed.
     """
-    device = find_device(config.board.name, config.board.inventory)
+    device = find_onnx_device(config.board.name, config.board.inventory)
     on_step("export and quantize")
     files, missing = _files(config, _folder(config))
     on_step(f"time each node on {device.name}")
@@ -89,7 +89,7 @@ def measure_files(config: ProfileConfig, files: "Files") -> "tuple[dict[str, Pro
     from mlflow_nas.board import NodeCost, get_board, profile_files
     from mlflow_nas.export import node_costs, node_modules
 
-    device = find_device(config.board.name, config.board.inventory)
+    device = find_onnx_device(config.board.name, config.board.inventory)
     board = get_board(device, threads=config.board.threads)
     costs = {
         precision: {name: NodeCost(*cost) for name, cost in node_costs(path).items()}

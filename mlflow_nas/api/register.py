@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_nas.api.registry_results import RegisterResult
 from mlflow_nas.api.settings import read_settings
-from mlflow_nas.config import EvaluateConfig, RegisterConfig, find_device, take_project_run_id
+from mlflow_nas.config import EvaluateConfig, RegisterConfig, find_onnx_device, take_project_run_id
 
 if TYPE_CHECKING:
     from mlflow_nas.api.detectors import LoadedDetector
@@ -90,7 +90,7 @@ def _measure(
     from mlflow_nas.board import get_board
     from mlflow_nas.registry import find_reference
 
-    device = find_device(config.board.name, config.board.inventory)
+    device = find_onnx_device(config.board.name, config.board.inventory)
     board = get_board(device, threads=config.board.threads)
     try:
         tags = {"nas.board": board.name, "nas.protocol": board.protocol, "nas.runtime": "onnxruntime"}

@@ -258,3 +258,18 @@ class CacheReport(Result):
     limit_bytes: int
     steps: Mapping[str, tuple[int, int]]
     removed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimesResult(Result):
+    """Result of `runtimes install`.
+
+    Attributes:
+        runtime: its name.
+        folder: of the converters' environment.
+        versions: of what compiles and evaluates, by name.
+    """
+
+    runtime: str
+    folder: Path
+    versions: Mapping[str, str]

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from mlflow_nas.config import FocusConfig, find_device, work_root
+from mlflow_nas.config import FocusConfig, find_onnx_device, work_root
 from mlflow_nas.types import Architecture
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def _on_board(config: FocusConfig, space: "SearchSpace", aspect: float) -> Itera
     from mlflow_nas.api.models import architecture_files
     from mlflow_nas.board import get_board
 
-    board = get_board(find_device(config.board.name, config.board.inventory), threads=config.board.threads)
+    device = find_onnx_device(config.board.name, config.board.inventory)
+    board = get_board(device, threads=config.board.threads)
     folder = work_root() / "focus" / board.name
 
     def file(architecture: Architecture, role: str) -> Path:

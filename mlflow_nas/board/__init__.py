@@ -5,6 +5,7 @@ from mlflow_nas.board.client import RuntimeClient
 from mlflow_nas.board.deployed import Active, DeployedModels, Manifest
 from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.doctor import Check, check_device
+from mlflow_nas.board.estimate import EstimateBoard
 from mlflow_nas.board.fake import FakeBoard, fake_latency_ms
 from mlflow_nas.board.inventory import get_board
 from mlflow_nas.board.profiling import (
@@ -38,6 +39,7 @@ __all__ = [
     "ConnectionLostError",
     "DeployedModels",
     "DeviceBoard",
+    "EstimateBoard",
     "FakeBoard",
     "LocalTransport",
     "Manifest",

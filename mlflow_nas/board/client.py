@@ -119,7 +119,7 @@ class RuntimeClient:
             BoardError: the device can't be reached, can't download, or got another file.
         """
         with self._temporary_folder() as folder:
-            path = f"{folder}/model.onnx"
+            path = f"{folder}/model"
             wanted = {"sha256": sha256, "size_bytes": size_bytes, "limit_s": limit_s}
             self.call("fetch", wait_s=limit_s, url=url, target=path, **wanted)
             yield path

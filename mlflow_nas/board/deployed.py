@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.runtime.install import ANY_VERSION
 from mlflow_nas.board.runtime.signature import digest
+from mlflow_nas.board.runtime.store import model_name
 from mlflow_nas.errors import NotFoundError
 
 __all__ = ["Active", "DeployedModels", "Manifest"]
@@ -129,7 +130,7 @@ class DeployedModels:
         manifest: Manifest | None = answer["manifest"]
         if manifest is None:
             return None
-        return Active(manifest, f"{self._root}/{name}/models/{manifest['sha256']}.onnx", answer["intact"])
+        return Active(manifest, f"{self._root}/{name}/models/{model_name(manifest)}", answer["intact"])
 
     def get(self, name: str) -> Active:
         """The active version of a deployment that exists.

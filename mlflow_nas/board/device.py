@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mlflow_nas.board.bundle import runtime_bundle
 from mlflow_nas.board.client import RuntimeClient
+from mlflow_nas.board.runtime.facts import LITERT, ONNXRUNTIME
 from mlflow_nas.board.runtime.session import session_options
 from mlflow_nas.board.runtime.timing import MAX_SPREAD, PROTOCOL
 from mlflow_nas.board.transport import Transport
@@ -24,7 +25,18 @@ from mlflow_nas.types import Device, Latency
 __all__ = ["DeviceBoard"]
 
 _BUDGETS = 20  # a measurement may take this many budgets: the minimum of runs has priority over the budget
-_SAME_DEVICE = ("machine", "soc", "cpu", "int8", "cores", "governor", "python", "numpy", "onnxruntime")
+_SAME_DEVICE = (
+    "machine",
+    "soc",
+    "cpu",
+    "int8",
+    "cores",
+    "governor",
+    "python",
+    "numpy",
+    "onnxruntime",
+    "litert",
+)
 
 
 class DeviceBoard:
@@ -60,10 +72,12 @@ class DeviceBoard:
     @property
     def session(self) -> dict[str, Any]:
         """Threads, cores and providers of a model, as the runtime's `load` takes them."""
+        delegate = self.device.delegate
         return {
             "threads": self.device.threads,
             "cores": list(self.device.cpu_affinity),
             "providers": [[name, dict(options)] for name, options in self.device.providers],
+            **({"delegate": [delegate[0], dict(delegate[1])]} if delegate else {}),
         }
 
     @property
@@ -73,17 +87,24 @@ class DeviceBoard:
         Raises:
             BoardError: the device, whose processor decides the session options, can't be reached.
         """
-        compared = {**self.session, "options": self.session_options}
+        compared = {**self.session, "options": self.session_options, **self._compiler}
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
+    def _compiler(self) -> dict[str, str]:
+        """Runtime and accelerator of another runtime than ONNX Runtime."""
+        device = self.device
+        own = {"runtime": device.runtime, "accelerator": device.accelerator}
+        return {} if device.runtime == ONNXRUNTIME else own
+
+    @property
     def session_options(self) -> dict[str, Any]:
-        """ONNX Runtime's options on this device, by its processor.
+        """ONNX Runtime's options on this device, by its processor; empty where LiteRT runs the models.
 
         Raises:
             BoardError: the device can't be reached.
         """
-        return session_options(self._facts)
+        return {} if self.device.library == LITERT else session_options(self._facts)
 
     @property
     def lock(self) -> dict[str, Any]:
@@ -97,7 +118,7 @@ class DeviceBoard:
         Raises:
             BoardError: the device can't be reached.
         """
-        return self.client.call("facts")
+        return self.client.call("facts", library=self.device.library)
 
     def identity(self) -> Mapping[str, Any]:
         """All that a measurement depends on besides the files; JSON values.

@@ -42,8 +42,8 @@ class Check:
 
 def check_device(device: Device) -> list[Check]:
     """Check a device from the connection to the load; an error of a prerequisite ends the list."""
-    if device.transport == "fake":
-        return [Check(name="connection", state="ok", found="the fake needs no hardware")]
+    if device.transport in ("fake", "none"):
+        return [Check(name="connection", state="ok", found=f"{device.name} needs no hardware")]
     checks: list[Check] = []
     for check in _checks(device):
         checks.append(check)
@@ -65,7 +65,13 @@ def _checks(device: Device) -> Iterator[Check]:
         yield _check_directory(device, client)
         lock = f"{client.root}/lock"
         try:
-            report = client.call("inspect", folder=client.root, lock=lock, cores=list(device.cpu_affinity))
+            report = client.call(
+                "inspect",
+                folder=client.root,
+                lock=lock,
+                cores=list(device.cpu_affinity),
+                library=device.library,
+            )
         except NasError as error:
             remedy = _on(device, f"{shlex.join(client.python)} -c 'import numpy, onnxruntime'")
             yield Check(name="runtime", state="error", found=str(error), remedy=remedy)

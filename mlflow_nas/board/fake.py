@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow_nas.board.device import DeviceBoard
 from mlflow_nas.board.runtime.dispatch import main
-from mlflow_nas.board.runtime.facts import facts
+from mlflow_nas.board.runtime.facts import ONNXRUNTIME, facts, library_of
 from mlflow_nas.board.runtime.failure import Failure
 from mlflow_nas.board.runtime.inputs import image_input
 from mlflow_nas.board.runtime.session import load
@@ -36,8 +36,8 @@ def _file_latency_ms(model: str) -> float:
     return fake_latency_ms(Path(model).stat().st_size, height, width)
 
 
-def _facts() -> dict[str, str]:
-    return {**facts(), "machine": "fake", "cpu": "none: the latency is a formula"}
+def _facts(library: str = ONNXRUNTIME) -> dict[str, str]:
+    return {**facts(library=library), "machine": "fake", "cpu": "none: the latency is a formula"}
 
 
 class _FakeTransport:
@@ -109,4 +109,4 @@ class FakeBoard(DeviceBoard):
             reference_ms = _file_latency_ms(reference)
             answer |= {"reference_p50_ms": self.speed * reference_ms, "ratio": model_ms / reference_ms}
         unstable = {"unstable": bool(self.unstable_cause), "unstable_cause": self.unstable_cause}
-        return {**answer, **_CONSTANTS, **unstable, "facts": _facts()}
+        return {**answer, **_CONSTANTS, **unstable, "facts": _facts(library_of(model))}

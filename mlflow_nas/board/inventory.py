@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlflow_nas.board.device import DeviceBoard
+from mlflow_nas.board.estimate import EstimateBoard, NoTransport
 from mlflow_nas.board.fake import FakeBoard
 from mlflow_nas.board.runtime.timing import MAX_SPREAD
 from mlflow_nas.board.ssh import Destination, SshTransport
@@ -14,11 +15,13 @@ __all__ = ["destination", "get_board", "get_transport"]
 
 
 def get_transport(device: Device) -> Transport:
-    """The transport of a local or SSH device; it connects on its first use.
+    """The transport of a device; it connects on its first use.
 
     Raises:
         ConfigError: the key file of an SSH device does not exist.
     """
+    if device.transport == "none":
+        return NoTransport(device)
     if device.transport == "local":
         return LocalTransport(Path(device.directory), device.python)
     return SshTransport(destination(device), device.directory, device.python)
@@ -50,6 +53,8 @@ def get_board(
         ConfigError: the key file of an SSH device does not exist.
     """
     device = replace(device, threads=threads or device.threads)
+    if device.transport == "none":
+        return EstimateBoard(device)
     if device.transport == "fake":
         return FakeBoard(Path(device.directory), device=device)
     return DeviceBoard(device, get_transport(device), budget_s=budget_s, wait_s=wait_s, max_spread=max_spread)

@@ -11,7 +11,9 @@ from mlflow_nas.cli import formats
 from mlflow_nas.cli.options import ConfigCommand
 from mlflow_nas.cli.output import reserve_streams, run_command
 from mlflow_nas.cli.progress import with_progress
+from mlflow_nas.cli.runtimes import runtimes
 from mlflow_nas.cli.steps import with_steps
+from mlflow_nas.cli.webhook import webhook
 from mlflow_nas.config import (
     BoardsConfig,
     CachePruneConfig,
@@ -34,9 +36,6 @@ from mlflow_nas.config import (
     StatusConfig,
     TrainConfig,
     WatchConfig,
-    WebhookConfig,
-    WebhookInstallConfig,
-    WebhookServeConfig,
 )
 from mlflow_nas.threads import use_passive_threads
 
@@ -238,33 +237,7 @@ def watch(*, as_json: bool, **options: Any) -> None:
     run_command(lambda: api.watch(**options), as_json=as_json, show=formats.format_watch)
 
 
-@main.group()
-def webhook() -> None:
-    """Receive the registry events of an MLflow server: promote, and deploy each new champion."""
-
-
-@webhook.command(cls=ConfigCommand, config=WebhookServeConfig)
-def serve(*, as_json: bool, **options: Any) -> None:
-    """Run the receiver; the secret is MLFLOW_NAS_WEBHOOK_SECRET."""
-    run_command(lambda: api.webhook_serve(**options), as_json=as_json, show=formats.format_hook)
-
-
-@webhook.command(cls=ConfigCommand, config=WebhookInstallConfig)
-def install(*, as_json: bool, **options: Any) -> None:
-    """Make the MLflow server send its registry events to the receiver."""
-    run_command(lambda: api.webhook_install(**options), as_json=as_json, show=formats.format_hook)
-
-
-@webhook.command(cls=ConfigCommand, config=WebhookConfig)
-def test(*, as_json: bool, **options: Any) -> None:
-    """Have the MLflow server send a test event."""
-    run_command(lambda: api.webhook_test(**options), as_json=as_json, show=formats.format_hook)
-
-
-@webhook.command(cls=ConfigCommand, config=WebhookConfig)
-def remove(*, as_json: bool, **options: Any) -> None:
-    """Delete the webhook from the MLflow server."""
-    run_command(lambda: api.webhook_remove(**options), as_json=as_json, show=formats.format_hook)
+main.add_command(webhook)
 
 
 @main.group()
@@ -283,6 +256,9 @@ def show(*, as_json: bool) -> None:
 def prune(*, as_json: bool, **options: Any) -> None:
     """Remove the least recently used entries."""
     run_command(lambda: api.cache_prune(**options), as_json=as_json, show=formats.format_cache)
+
+
+main.add_command(runtimes)
 
 
 @main.group()

@@ -27,7 +27,7 @@ from mlflow_nas.config.deployment import (
     WebhookInstallConfig,
     WebhookServeConfig,
 )
-from mlflow_nas.config.devices import find_device, find_group, load_devices
+from mlflow_nas.config.devices import find_device, find_group, find_onnx_device, load_devices
 from mlflow_nas.config.environment import (
     VARIABLES,
     cache_limit_bytes,
@@ -36,6 +36,7 @@ from mlflow_nas.config.environment import (
     experiment_id_from_environment,
     keep_mlflow_quiet,
     keep_opencv_quiet,
+    runtimes_root,
     take_project_run_id,
     variables_for_workers,
     webhook_secret,
@@ -44,6 +45,7 @@ from mlflow_nas.config.environment import (
 from mlflow_nas.config.fields import CommandConfig, Section, read_limit
 from mlflow_nas.config.load import load_config
 from mlflow_nas.config.network import NetworkSection, SpaceSection
+from mlflow_nas.config.runtimes import RuntimesInstallConfig
 from mlflow_nas.config.sections import (
     BoardSection,
     DataSection,
@@ -80,6 +82,7 @@ __all__ = [
     "RegistrySection",
     "ReportConfig",
     "RollbackConfig",
+    "RuntimesInstallConfig",
     "SearchConfig",
     "SearchSection",
     "Section",
@@ -105,12 +108,14 @@ __all__ = [
     "experiment_id_from_environment",
     "find_device",
     "find_group",
+    "find_onnx_device",
     "given_values",
     "keep_mlflow_quiet",
     "keep_opencv_quiet",
     "load_config",
     "load_devices",
     "read_limit",
+    "runtimes_root",
     "section_of",
     "settings_of",
     "take_project_run_id",

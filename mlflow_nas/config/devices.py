@@ -1,6 +1,7 @@
 """The inventory of devices: a YAML file, beside the devices `local` and `fake` that always exist."""
 
 import difflib
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from mlflow_nas.errors import ConfigError
 from mlflow_nas.types import Device
 from mlflow_nas.yaml_file import read_yaml
 
-__all__ = ["find_device", "find_group", "load_devices"]
+__all__ = ["find_device", "find_group", "find_onnx_device", "load_devices"]
 
 _BUILT_IN = ("local", "fake")
 _CPU = "CPUExecutionProvider"
@@ -31,6 +32,11 @@ def _named_options(value: object) -> object:
     if not isinstance(value, list):
         return value
     return [(entry, {}) if isinstance(entry, str) else _only_item(entry) for entry in value]
+
+
+def _with_options(value: object) -> object:
+    """A delegate without options may be given by its path alone."""
+    return (value, {}) if isinstance(value, str) else _only_item(value)
 
 
 def _at_home(text: str, *, here: bool) -> str:
@@ -55,6 +61,15 @@ Providers = Annotated[
 ]
 
 
+Delegate = Annotated[tuple[Word, Texts], BeforeValidator(_with_options)]
+
+ACCELERATOR = r"^ethos-u(55-(32|64|128|256)|65-(256|512)|85-(128|256|512|1024|2048))$"
+ESTIMATE = "vela:"
+"""Prefix of boards without hardware: their latency is Vela's estimate for the accelerator that follows."""
+
+_ACCELERATOR_RULE = "runtime vela needs one, such as ethos-u65-256, and no other runtime has one"
+
+
 class _Entry(Section):
     """One device as the file spells it; the fields are those of `mlflow_nas.types.Device`."""
 
@@ -76,6 +91,9 @@ class _Entry(Section):
     signing_key: File | None = None
     groups: tuple[Name, ...] = ()
     emulated: bool = False
+    runtime: Name = "onnxruntime"
+    accelerator: Annotated[str, Field(pattern=ACCELERATOR)] | None = None
+    delegate: Delegate | None = None
 
     @model_validator(mode="after")
     def _fits_the_transport(self) -> "_Entry":
@@ -84,6 +102,10 @@ class _Entry(Section):
         given = [name for name in ("host", "user", "port", "key_file") if getattr(self, name) is not None]
         if self.transport != "ssh" and given:
             raise ValueError(f"{given[0]} is for transport ssh; remove it, or give transport: ssh")
+        if (self.accelerator is None) is (self.runtime == "vela"):
+            raise ValueError(
+                f"runtime {self.runtime} with accelerator {self.accelerator}; {_ACCELERATOR_RULE}"
+            )
         return self
 
     def as_device(self, name: str) -> Device:
@@ -94,6 +116,7 @@ class _Entry(Section):
         fields["directory"] = _at_home(folder, here=here)
         python = self.python or (() if here else ("python3",))
         fields["python"] = tuple(_at_home(word, here=here) for word in python)
+        fields["accelerator"] = self.accelerator or ""
         return Device(name=name, **fields)
 
 
@@ -125,11 +148,13 @@ def load_devices(file: Path | None = None) -> dict[str, Device]:
 
 
 def find_device(name: str, file: Path | None = None) -> Device:
-    """The device of that name; `file` as in `load_devices`.
+    """The device of that name, or the board "vela:ACCELERATOR"; `file` as in `load_devices`.
 
     Raises:
         ConfigError: there is none; the sentence lists those there are.
     """
+    if name.startswith(ESTIMATE):
+        return _estimated(name)
     devices = load_devices(file)
     if name not in devices:
         raise ConfigError(
@@ -137,6 +162,32 @@ def find_device(name: str, file: Path | None = None) -> Device:
             "name one of them, or add it to the inventory"
         )
     return devices[name]
+
+
+def find_onnx_device(name: str, file: Path | None = None) -> Device:
+    """`find_device`, for a command whose files are ONNX files.
+
+    Raises:
+        ConfigError: as there; or the device runs no ONNX files.
+    """
+    device = find_device(name, file)
+    if device.library != "onnxruntime":
+        raise ConfigError(
+            f"The device {name} has the runtime {device.runtime}, and this command measures ONNX files: name "
+            "a device with the runtime onnxruntime; `search`, `train` and deployments work with all runtimes."
+        )
+    return device
+
+
+def _estimated(name: str) -> Device:
+    accelerator = name.removeprefix(ESTIMATE)
+    if not re.fullmatch(ACCELERATOR, accelerator):
+        raise ConfigError(
+            f"{accelerator[:80]!r} is no accelerator that Vela knows: write {ESTIMATE}ethos-u65-256, or "
+            "another of Arm's ethos-u55, ethos-u65 and ethos-u85."
+        )
+    folder = str(device_root(name.replace(":", "-")))
+    return Device(name=name, transport="none", directory=folder, runtime="vela", accelerator=accelerator)
 
 
 def find_group(group: str, file: Path | None = None) -> tuple[Device, ...]:

@@ -16,6 +16,7 @@ __all__ = [
     "experiment_id_from_environment",
     "keep_mlflow_quiet",
     "keep_opencv_quiet",
+    "runtimes_root",
     "settings_from_environment",
     "take_project_run_id",
     "variables_for_workers",
@@ -31,6 +32,7 @@ VARIABLES = {
     "MLFLOW_NAS_HOME": "Folder of the local device's models and of the work folder; unset: "
     "the user's data folder",
     "MLFLOW_NAS_CACHE_GB": f"Size limit of the step cache, gigabytes; unset: {DEFAULT_CACHE_GB:g}",
+    "MLFLOW_NAS_RUNTIMES": "Folder of the converters' environments; unset: runtimes in the work folder",
     "MLFLOW_NAS_STORAGE": "Optuna storage of studies (search.storage): for a URL with a password",
     "MLFLOW_NAS_DEVICES": "Device inventory; unset: ./devices.yaml",
     "MLFLOW_NAS_WEBHOOK_SECRET": "Secret that the MLflow server and the webhook's receiver share",
@@ -105,6 +107,11 @@ def work_root() -> Path:
 def cache_root() -> Path:
     """Folder of the step cache: `cache` in the work folder."""
     return work_root() / "cache"
+
+
+def runtimes_root() -> Path:
+    """Folder of the converters' environments: `MLFLOW_NAS_RUNTIMES`, or `runtimes` in the work folder."""
+    return Path(os.environ.get("MLFLOW_NAS_RUNTIMES") or work_root() / "runtimes").absolute()
 
 
 def cache_limit_bytes() -> int:

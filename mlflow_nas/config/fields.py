@@ -12,6 +12,7 @@ from mlflow_nas.types import Limit
 __all__ = [
     "NAME",
     "Aspect",
+    "BoardName",
     "Choices",
     "CommandConfig",
     "File",
@@ -187,6 +188,7 @@ def _aspect(value: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", max_length=100)]
+BoardName = Annotated[str, Field(pattern=rf"^(vela:)?{NAME}$", max_length=100)]
 File = Annotated[Path, AfterValidator(_usable_path)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(split), AfterValidator(_distinct), Field(min_length=1)]
 Words = Annotated[tuple[Text, ...], BeforeValidator(_each_split)]

@@ -5,10 +5,18 @@ from typing import Literal
 from pydantic import Field
 
 from mlflow_nas.config.engine import EarlyStoppingSection, ExecutorSection
-from mlflow_nas.config.fields import File, LimitTexts, Name, Names, Seconds, Section, Text, option
+from mlflow_nas.config.fields import (
+    BoardName,
+    File,
+    LimitTexts,
+    Names,
+    Seconds,
+    Section,
+    Text,
+    option,
+)
 from mlflow_nas.config.trainer import TrainerSection
 from mlflow_nas.networks import FileOutput
-from mlflow_nas.types import InputContract
 
 __all__ = [
     "BoardSection",
@@ -128,7 +136,7 @@ class QuantizationSection(Section):
     max_drop: float = Field(
         0.02, ge=0, le=1, description="Largest drop of accuracy by int8; a candidate above it fails"
     )
-    input: InputContract = Field(
+    input: Literal["float-nchw", "uint8-nhwc-rgbx"] = Field(
         "uint8-nhwc-rgbx",
         description="Input of the int8 file: a camera's bytes [1, H, W, 4] (RGB and an ignored byte), or "
         "floats [1, 3, H, W] in 0..1",
@@ -143,8 +151,8 @@ class QuantizationSection(Section):
 class BoardSection(Section):
     """Board: where latency is measured."""
 
-    name: Name = Field(
-        "local", description="Board of the device inventory", json_schema_extra=option("board")
+    name: BoardName = Field(
+        "local", description="Board of the inventory, or vela:ACCELERATOR", json_schema_extra=option("board")
     )
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads of one inference; unset: the inventory's, else 1"

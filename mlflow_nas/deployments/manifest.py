@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_nas.board import NAMESPACE, DeviceBoard, canonical
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.networks import THRESHOLD
-from mlflow_nas.types import FLOAT_NCHW, UINT8_NHWC_RGBX
+from mlflow_nas.types import FLOAT_NCHW, INT8_NHWC_RGB, UINT8_NHWC_RGBX
 
 if TYPE_CHECKING:
     from mlflow_nas.runtime import OnnxDetector
@@ -20,7 +20,7 @@ __all__ = ["describe_file", "describe_session", "sign"]
 SIGN_S = 30.0
 """A key in an agent that asks its owner is answered within this time."""
 
-_VERSIONS = ("onnxruntime", "numpy", "python")
+_VERSIONS = ("onnxruntime", "litert", "numpy", "python")
 _RESIZE = "stretched to the size by Pillow's bilinear filter, which averages where an image shrinks; bytes"
 _INPUTS: Mapping[str, Mapping[str, object]] = {
     FLOAT_NCHW: {"layout": "NCHW", "dtype": "float32", "colour": "RGB", "range": [0, 1]},
@@ -31,6 +31,13 @@ _INPUTS: Mapping[str, Mapping[str, object]] = {
         "scale": 1 / 255,
         "zero_point": 0,
     },
+    INT8_NHWC_RGB: {
+        "layout": "NHWC",
+        "dtype": "int8",
+        "colour": "RGB, each byte less 128",
+        "scale": 1 / 255,
+        "zero_point": -128,
+    },
 }
 
 
@@ -38,6 +45,7 @@ def describe_file(detector: "OnnxDetector", classes: Sequence[str]) -> dict[str,
     """What a file takes and gives: input, resize rule, output, decoding, thresholds, its classes."""
     from mlflow_nas.tasks import task_of
 
+    output = task_of(detector.layout).describe_output(detector.layout, threshold=THRESHOLD)
     return {
         "input": {
             "contract": detector.input,
@@ -45,7 +53,7 @@ def describe_file(detector: "OnnxDetector", classes: Sequence[str]) -> dict[str,
             "size": list(detector.img_size),
             "resize": _RESIZE,
         },
-        "output": task_of(detector.layout).describe_output(detector.layout, threshold=THRESHOLD),
+        "output": {**output, **({"tensors": detector.tensors} if detector.tensors else {})},
         "classes": list(classes),
         "architecture": json.loads(detector.metadata.get("mlflow_nas.architecture", "{}")),
     }
@@ -59,7 +67,7 @@ def describe_session(board: DeviceBoard) -> dict[str, object]:
     """
     facts = board.facts()
     return {
-        "runtime": "onnxruntime",
+        "runtime": board.device.runtime,
         "session": {**board.session, **board.session_options},
         "versions": {name: facts[name] for name in _VERSIONS if name in facts},
     }

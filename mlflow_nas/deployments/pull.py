@@ -52,7 +52,7 @@ def upload(release: Release, via: str) -> Callable[[], str]:
         ConfigError: it is no bucket, there are no credentials, or the store refuses.
     """
     bucket = parse_bucket(via)
-    key = f"{bucket.prefix}/{release.sha256}.onnx".lstrip("/")
+    key = f"{bucket.prefix}/{release.sha256}{release.file.suffix}".lstrip("/")
     with explained(via):
         client = bucket_client()
         client.upload_file(str(release.file), bucket.name, key)

@@ -17,7 +17,7 @@ from mlflow_nas.errors import ConfigError, RegistryError
 from mlflow_nas.networks import TASK_METRICS
 from mlflow_nas.redact import redact
 from mlflow_nas.registry import disqualification, objectives_of
-from mlflow_nas.tracking import fetch_model, server_call
+from mlflow_nas.tracking import fetch_model, model_files, server_call
 
 __all__ = [
     "Release",
@@ -43,7 +43,7 @@ class Release:
         model_id: the logged model.
         board: of its measured latency; None without one.
         precision: "int8" or "fp32", by the file's metadata.
-        file: the ONNX file on this machine.
+        file: the ONNX or TFLite file on this machine.
         sha256: its hash.
         golden: the golden samples beside it; None without them.
         accuracy: name of the metric that is its accuracy.
@@ -66,7 +66,7 @@ class Release:
 
 
 def fetch_release(client: MlflowClient, model_uri: str, *, folder: Path) -> Release:
-    """Resolve models:/NAME@ALIAS or models:/NAME/VERSION and download its ONNX file.
+    """Resolve models:/NAME@ALIAS or models:/NAME/VERSION and download its file.
 
     Raises:
         ConfigError: the URI has another form.
@@ -131,10 +131,10 @@ def _download(client: MlflowClient, found: ModelVersion, folder: Path) -> Path:
     local = mlflow.artifacts.download_artifacts(
         str(found.source), dst_path=str(folder), tracking_uri=client.tracking_uri
     )
-    files = sorted(Path(local).rglob("*.onnx"))
+    files = model_files(Path(local))
     if len(files) != 1:
         raise RegistryError(
-            f"Version {found.version} of {found.name} holds {len(files)} ONNX files, one is needed: "
+            f"Version {found.version} of {found.name} holds {len(files)} model files, one is needed: "
             "register a model that mlflow_nas logged."
         )
     return files[0]
@@ -160,6 +160,7 @@ def _release(client: MlflowClient, found: ModelVersion, file: Path) -> Release:
         "run": run_address(client, found.run_id),
         "model_id": str(found.source).removeprefix("models:/"),
         "sha256": sha256,
+        "format": file.suffix.removeprefix("."),
         "input_size": list(detector.img_size),
         **describe_file(detector, model_classes(detector, file.parent)),
         "metrics": {name: float(tags[name]) for name in (accuracy, *_METRICS) if name in tags},

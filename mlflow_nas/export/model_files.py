@@ -11,7 +11,15 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from mlflow_nas.disk import refuse_special_file, write_whole
 from mlflow_nas.errors import CandidateError, ConfigError
 
-__all__ = ["INPUT", "PRECISION", "model_sha256", "read_model", "set_metadata", "write_model"]
+__all__ = [
+    "INPUT",
+    "PRECISION",
+    "model_sha256",
+    "operator_count",
+    "read_model",
+    "set_metadata",
+    "write_model",
+]
 
 PRECISION = "mlflow_nas.precision"
 """The metadata entry of the precision, "fp32" or "int8"."""
@@ -25,6 +33,15 @@ INPUT = "mlflow_nas.input"
 def model_sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def operator_count(path: Path) -> int:
+    """Number of operators of an ONNX file.
+
+    Raises:
+        ConfigError: the file is missing or no ONNX model.
+    """
+    return len(read_model(path).graph.node)
 
 
 def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:

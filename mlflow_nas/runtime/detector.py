@@ -1,4 +1,4 @@
-"""An ONNX file as a network."""
+"""An ONNX or TFLite file as a network."""
 
 import math
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlflow_nas.board.runtime.facts import processor
 from mlflow_nas.board.runtime.failure import Failure
 from mlflow_nas.board.runtime.inputs import ImageInput, image_input
+from mlflow_nas.board.runtime.litert import LIBRARY, LiteRtSession, host_file, is_tflite
 from mlflow_nas.board.runtime.session import session_options
 from mlflow_nas.disk import refuse_special_file
 from mlflow_nas.errors import ConfigError
@@ -26,11 +27,11 @@ _MAX_OUTPUT_VALUES = 1 << 28
 
 
 class OnnxDetector:
-    """Runs an ONNX file with ONNX Runtime on this machine's CPU.
+    """Runs an ONNX file with ONNX Runtime, or a TFLite file with LiteRT, on this machine's CPU.
 
     Args:
         path: a file with one input, images by the contract in its metadata, and one output in a task's
-            layout (`networks.LayoutKind`).
+            layout (`networks.LayoutKind`); beside one for an accelerator, the file for processors.
         threads: of one inference.
         img_size: (H, W) in pixels, for a file that leaves them open; None for the file's own.
 
@@ -72,6 +73,11 @@ class OnnxDetector:
         """What the file takes."""
         return cast("InputContract", self._input.contract)
 
+    @property
+    def tensors(self) -> Mapping[str, Any]:
+        """The outputs of a TFLite file, of which the one output is made; empty for other files."""
+        return self._session.tensors if isinstance(self._session, LiteRtSession) else {}
+
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n, 3, H, W] in 0..1 -> float32 [n, ...] in its layout, one image after the other.
 
@@ -100,14 +106,17 @@ class OnnxDetector:
         try:
             output: NDArray[np.float32] = self._session.run(None, dict(feed))[0]
         except Exception as error:  # such as an output that does not fit into memory
+            library = LIBRARY if is_tflite(self._path) else "ONNX Runtime"
             raise ConfigError(
-                f"ONNX Runtime can't run the model file {self._path}: {error}. Export the network again."
+                f"{library} can't run the model file {self._path}: {error}. Export the network again."
             ) from error
         return output
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int) -> Any:
     refuse_special_file(path)
+    if path.is_file() and is_tflite(path):
+        return _litert_session(host_file(path), threads)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -120,6 +129,15 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     except Exception as error:  # ONNX Runtime's errors have no other base in common
         raise ConfigError(
             f"ONNX Runtime can't read the model file {path}: {error}. Give a complete ONNX file."
+        ) from error
+
+
+def _litert_session(path: Path, threads: int) -> LiteRtSession:
+    try:
+        return LiteRtSession(str(path), threads)
+    except Exception as error:  # LiteRT's errors have no other base in common
+        raise ConfigError(
+            f"{LIBRARY} can't read the model file {path}: {error}. Give a complete TFLite file."
         ) from error
 
 

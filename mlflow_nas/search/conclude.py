@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mlflow_nas.board import EstimateBoard
 from mlflow_nas.registry import Goal, Reconciliation, reconcile, register_model
 from mlflow_nas.report import front_of, study_description, table_columns
 from mlflow_nas.search.answer import answer, version_figures
@@ -14,7 +15,7 @@ from mlflow_nas.search.outcome import keep_outcome
 from mlflow_nas.search.seed_noise import seed_noise_of
 from mlflow_nas.search.session import Session
 from mlflow_nas.tracking import connect, default_uri, view_link
-from mlflow_nas.trial import GivenFile, file_digest
+from mlflow_nas.trial import GivenFile, StudyContext, file_digest
 from mlflow_nas.types import TrialResult
 
 __all__ = ["Conclusion", "conclude"]
@@ -85,7 +86,7 @@ def conclude(
     running = {str(one.number) for one in session.store.unfinished()}
     notes = mirror.reconcile([(session.run_of(one), one) for one in results], running=running)
     note = int8_note(session.store, context.board.name)
-    notes += [note] if note else []
+    notes += [one for one in (note, _estimated(context)) if one]
     for result in finalists:
         mirror.log_metrics(session.run_of(result), interval_metrics(result))
     front = [replace(one, run_id=mirror.run_id(session.run_of(one))) for one in front]
@@ -135,6 +136,16 @@ def _measured(
     noise = seed_noise_of(session.store, session.context.task.metrics[0])
     reference = _reference(results, with_files, given)
     return with_intervals(session.context, with_files, reference, seed_sd=noise)
+
+
+def _estimated(context: StudyContext) -> str | None:
+    """The sentence for a board without hardware; None for others."""
+    if not isinstance(context.board, EstimateBoard):
+        return None
+    return (
+        f"All latencies are estimates of the runtime {context.runtime.name} for {context.board.name}, none "
+        "was measured: search on the device before you compare it with others."
+    )
 
 
 def _not_registered(waiting: int) -> str:

@@ -7,6 +7,7 @@ from mlflow_nas.config import SearchConfig, SelectConfig, TrainConfig, find_devi
 from mlflow_nas.data import load_splits
 from mlflow_nas.errors import ConfigError
 from mlflow_nas.networks import Task
+from mlflow_nas.runtime import get_runtime
 from mlflow_nas.space import (
     COCO_CLASSES,
     PUBLISHED_IMG_WIDTH,
@@ -46,11 +47,11 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
             weights can't be read.
     """
     training, device = config.training, _find_board(config)
-    classes = config.data.classes
-    weights = load_seed_weights(training.weights).for_classes(classes) if training.weights else None
+    path = training.weights
+    weights = load_seed_weights(path).for_classes(config.data.classes) if path else None
     data = load_splits(
         config.data.uri,
-        classes,
+        config.data.classes,
         on_bad_image=config.data.on_bad_image,
         test_fraction=config.data.test_fraction,
         eval_augmentations=config.data.eval_augmentations,
@@ -63,8 +64,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
     of_weights = _given_weights(config, weights, space, aspect) if weights else None
     _refuse_unused(config, space, weights, of_weights)
     given = _given_file(config, search.reference, task) if search.reference else of_weights
-    needs_backbone = space.shufflenet_trunk and weights is None
-    backbone_weights = load_backbone_weights(training.backbone_weights) if needs_backbone else None
+    own = None if weights or not space.shufflenet_trunk else load_backbone_weights(training.backbone_weights)
     check_truth(task, data.train)
     _refuse_boxes(config, task)
     return StudyContext(
@@ -73,6 +73,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         val=data.val,
         test=data.test,
         board=get_board(device, threads=config.board.threads),
+        runtime=get_runtime(device),
         cache=cache,
         epochs=training.epochs or default_epochs(len(data.train), training.batch_size),
         batch_size=training.batch_size,
@@ -82,7 +83,7 @@ def open_context(config: StudyConfig | TrainConfig, *, cache: StepCache) -> Stud
         limits=parse_limits(search.limits),
         aspect=aspect,
         weights=weights,
-        backbone_weights=backbone_weights,
+        backbone_weights=own,
         precision=config.quantization.precision,
         int8_input=config.quantization.input,
         file_output=config.quantization.output,
@@ -107,6 +108,16 @@ def _find_board(config: StudyConfig | TrainConfig) -> Device:
         raise ConfigError(
             f"The board {device.name} is emulated: its times are no latencies. Search on another one; "
             "`mlflow_nas profile` and deployments work with it."
+        )
+    if device.runtime != "onnxruntime" and config.quantization.precision != "int8":
+        raise ConfigError(
+            f"The runtime {device.runtime} of {device.name} compiles int8 files, not "
+            f"quantization.precision={config.quantization.precision}: leave it at int8."
+        )
+    if device.runtime != "onnxruntime" and isinstance(config, SearchConfig) and config.search.reference:
+        raise ConfigError(
+            f"--reference {config.search.reference} is an ONNX file, which {device.name} does not run "
+            f"(runtime {device.runtime}): leave it out, or give the detector as --weights."
         )
     return device
 

@@ -89,7 +89,7 @@ def _layers(context: StudyContext, reference: TrialResult, champion: TrialResult
     files = {
         name: one.artefacts["int8"] for name, one in _named(reference, champion) if "int8" in one.artefacts
     }
-    if not isinstance(board, DeviceBoard) or board.device.emulated or len(files) < 2:
+    if not isinstance(board, DeviceBoard) or board.device.emulated or not context.runs_onnx or len(files) < 2:
         return []
     costs = {
         name: {node: NodeCost(*cost) for node, cost in node_costs(path).items()}

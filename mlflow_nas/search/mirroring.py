@@ -10,7 +10,7 @@ import numpy as np
 
 from mlflow_nas.data import resize_image, resize_to_bytes
 from mlflow_nas.report import draw_boxes, front_of
-from mlflow_nas.runtime import GOLDEN_FILE, OnnxDetector, write_golden
+from mlflow_nas.runtime import GOLDEN_FILE, OnnxDetector, host_file, write_golden
 from mlflow_nas.search.store import Claim, StudyStore
 from mlflow_nas.tracking import Mirror, ModelFiles, TrialRun
 from mlflow_nas.trial import AS_GIVEN, StudyContext
@@ -127,12 +127,13 @@ def publish_model(context: StudyContext, mirror: Mirror, run: TrialRun, result: 
     fp32 = result.artefacts.get("fp32", shipped)
     as_given = context.given if result.role == "reference" else None
     classes = as_given.classes if as_given else context.val.classes
-    opened = OnnxDetector(shipped)
+    opened, host = OnnxDetector(shipped), host_file(shipped)
     with tempfile.TemporaryDirectory() as folder:
         mirror.log_model(
             run,
             ModelFiles(
                 onnx=shipped,
+                companions=[] if host == shipped else [host],
                 key=result.key,
                 model_type=context.tags["nas.task"],
                 img_size=opened.img_size,

@@ -91,7 +91,7 @@ class Session:
             self.store, "nas.reference_latency_ms", lambda: reference_latency_ms(self.context)
         )
         self.context = replace(self.context, reference_ms=float(reference_ms))
-        if self.context.precision == "int8":
+        if self.context.precision == "int8" and self.context.runs_onnx:
             listener.step("float latency")
             time_float_reference(self.context, self.store, self.mirror)
         if self.context.given is not None:

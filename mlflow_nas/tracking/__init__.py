@@ -1,6 +1,6 @@
 """Studies and trials as MLflow runs; MLflow is a mirror, written through an outbox on disk."""
 
-from mlflow_nas.tracking.artifacts import fetch_file, fetch_model, log_file, log_table
+from mlflow_nas.tracking.artifacts import fetch_file, fetch_model, log_file, log_table, model_files
 from mlflow_nas.tracking.command_runs import (
     describe,
     finish_selection,
@@ -54,6 +54,7 @@ __all__ = [
     "log_profile",
     "log_table",
     "model_content",
+    "model_files",
     "read_results",
     "runs_of_study",
     "server_call",

@@ -79,15 +79,21 @@ def fetch_file(client: MlflowClient, run_id: str, name: str, target: Path) -> No
 
 @server_call("download the model", "give the URI of a model that exists")
 def fetch_model(client: MlflowClient, uri: str, folder: Path) -> Path:
-    """Download the one ONNX file of an MLflow model into a folder.
+    """Download an MLflow model into a folder; its one ONNX or TFLite file.
 
     Raises:
         RegistryError: MLflow does not answer, has no such model, or the model holds no or several ONNX files.
     """
     local = download_artifacts(uri, dst_path=str(folder), tracking_uri=client.tracking_uri)
-    files = sorted(Path(local).rglob("*.onnx"))
+    files = model_files(Path(local))
     if len(files) != 1:
         raise RegistryError(
-            f"{uri} holds {len(files)} ONNX files, one is needed: name a model that mlflow_nas has logged."
+            f"{uri} holds {len(files)} ONNX or TFLite files, one is needed: name a model that mlflow_nas has "
+            "logged."
         )
     return files[0]
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Files of a downloaded model that may be its network: any ONNX file, a TFLite file under our name."""
+    return sorted([*folder.rglob("*.onnx"), *folder.rglob("model.tflite")])

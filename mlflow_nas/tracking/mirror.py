@@ -133,7 +133,7 @@ class Mirror:
 
     def log_model(self, trial: TrialRun, model: ModelFiles) -> None:
         """Log the trial's file as an MLflow model; the same file is logged once."""
-        files = [path for path in (model.onnx, model.golden) if path is not None]
+        files = [path for path in (model.onnx, *model.companions, model.golden) if path is not None]
         self._post("model", trial, files=files, content=model_content(model))
 
     def log_artifact(self, target: TrialRun | None, path: Path, folder: str | None = None) -> None:

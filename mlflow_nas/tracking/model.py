@@ -23,11 +23,11 @@ from mlflow_nas.networks import THRESHOLD
 from mlflow_nas.tracking import names
 from mlflow_nas.tracking.batch import as_points
 from mlflow_nas.tracking.runs import DIGEST_LENGTH, DatasetLink, ModelFiles
-from mlflow_nas.types import FLOAT_NCHW, UINT8_NHWC_RGBX, InputContract
+from mlflow_nas.types import FLOAT_NCHW, INT8_NHWC_RGB, UINT8_NHWC_RGBX, InputContract
 
 __all__ = ["find_model", "log_model", "model_content"]
 
-FILE = "model.onnx"
+FILE = "model"  # and the suffix of the measured file
 LOADER = "mlflow_nas.deployments.pyfunc"
 """Module that MLflow loads the python_function flavor by."""
 REFUSED = re.compile(r"""[/:.%"']""")
@@ -36,7 +36,7 @@ REFUSED = re.compile(r"""[/:.%"']""")
 def model_content(model: ModelFiles) -> dict[str, Any]:
     """The description of a model file, as JSON values without the files."""
     content = asdict(model)
-    del content["onnx"], content["golden"]
+    del content["onnx"], content["companions"], content["golden"]
     return content
 
 
@@ -95,7 +95,11 @@ def log_model(
         saved = Path(folder) / "model"
         images = _example(content["img_size"], content.get("input", FLOAT_NCHW))
         signature = _signature(content, images)
-        _save(onnx_path, saved, images, _description(model, run_id, tags), signature)
+        if onnx_path.suffix == ".onnx":
+            _save_onnx(onnx_path, saved, images, _description(model, run_id, tags), signature)
+        else:
+            _save_pyfunc(onnx_path, saved, _description(model, run_id, tags))
+        _load_by_images(saved, f"{FILE}{onnx_path.suffix}")
         for path in others:
             shutil.copyfile(path, saved / path.name)
         client.log_model_artifacts(model.model_id, str(saved))
@@ -133,14 +137,16 @@ def _description(model: LoggedModel, run_id: str, tags: Mapping[str, str]) -> Mo
     )
 
 
-def _example(img_size: Sequence[int], contract: InputContract) -> NDArray[np.float32] | NDArray[np.uint8]:
+def _example(img_size: Sequence[int], contract: InputContract) -> NDArray[Any]:
     """A black image as the file takes it."""
+    if contract == INT8_NHWC_RGB:
+        return np.full((1, *img_size, 3), -128, dtype=np.int8)
     if contract == UINT8_NHWC_RGBX:
         return np.zeros((1, *img_size, 4), dtype=np.uint8)
     return np.zeros((1, 3, *img_size), dtype=np.float32)
 
 
-def _signature(content: Mapping[str, Any], images: NDArray[np.float32] | NDArray[np.uint8]) -> ModelSignature:
+def _signature(content: Mapping[str, Any], images: NDArray[Any]) -> ModelSignature:
     """Names and shapes of the file's tensors; contents of earlier releases name none."""
     taken, given = content.get("names", ("images", "detections"))
     inputs = TensorSpec(images.dtype, images.shape, taken)
@@ -148,10 +154,10 @@ def _signature(content: Mapping[str, Any], images: NDArray[np.float32] | NDArray
     return ModelSignature(Schema([inputs]), Schema([outputs]))
 
 
-def _save(
+def _save_onnx(
     onnx_path: Path,
     folder: Path,
-    images: NDArray[np.float32] | NDArray[np.uint8],
+    images: NDArray[Any],
     description: Model,
     signature: ModelSignature,
 ) -> None:
@@ -168,14 +174,26 @@ def _save(
         save_as_external_data=False,
     )
     # save_model has parsed the network and written it anew; the measured file replaces it.
-    shutil.copyfile(onnx_path, folder / FILE)
-    _load_by_images(folder)
+    shutil.copyfile(onnx_path, folder / f"{FILE}.onnx")
 
 
-def _load_by_images(folder: Path) -> None:
+def _save_pyfunc(path: Path, folder: Path, description: Model) -> None:
+    """A file of a runtime that MLflow has no flavor for."""
+    import mlflow.pyfunc
+
+    mlflow.pyfunc.save_model(
+        folder,
+        loader_module=LOADER,
+        mlflow_model=description,
+        pip_requirements=[f"{package}=={version(package)}" for package in ("numpy", "ai-edge-litert")],
+    )
+    shutil.copyfile(path, folder / f"{FILE}{path.suffix}")
+
+
+def _load_by_images(folder: Path, file: str) -> None:
     """Have the python_function flavor take images, of whose forms a schema of inputs would refuse most."""
     saved = Model.load(str(folder))
-    saved.flavors["python_function"]["loader_module"] = LOADER
+    saved.flavors["python_function"] |= {"loader_module": LOADER, "data": file}
     saved.signature = ModelSignature(params=ParamSchema([ParamSpec("threshold", "double", THRESHOLD)]))
     saved.save(str(folder / "MLmodel"))
 

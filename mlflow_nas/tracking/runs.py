@@ -116,7 +116,8 @@ class ModelFiles:
     """A trial's model file as it was measured, with its description.
 
     Attributes:
-        onnx: the measured file, one image in.
+        onnx: the measured file, ONNX or of another runtime, one image in.
+        companions: files that it needs on this machine, stored beside it under their own names.
         golden: golden samples, stored beside it under their own name; None for none.
         key: the architecture's key, the logged model's name.
         model_type: the task, such as "detection".
@@ -129,6 +130,7 @@ class ModelFiles:
     """
 
     onnx: Path
+    companions: Sequence[Path] = ()
     golden: Path | None = None
     key: str
     model_type: str

@@ -29,7 +29,8 @@ __all__ = ["Candidate", "Step"]
 _log = logging.getLogger(__name__)
 
 CALIBRATION_IMAGES = 32
-FP32_FILE, INT8_FILE, WEIGHTS_FILE = "model.onnx", "model.int8.onnx", "weights.pth"
+FP32_FILE, WEIGHTS_FILE = "model.onnx", "weights.pth"
+INT8_FILE = "model.int8{suffix}"  # of the runtime
 DETECTIONS_FILE = "detections.npz"
 
 
@@ -42,7 +43,7 @@ class Step:
         run: does the work: writes files into a folder, returns plain JSON values; those under "metrics" are
             the trial's.
         inputs: everything that the step depends on, as plain values; None for a step that is not cached.
-        outputs: role of each file that it writes to the file's name.
+        outputs: role of each file that it writes to the file's name; `{suffix}` stands for the runtime's.
         applies: whether the trial has this step.
         version: of the step's code, raised by a change that alters its output.
     """
@@ -206,6 +207,10 @@ class Candidate:
         """The float ONNX file."""
         return self.entries["export"].file(FP32_FILE)
 
+    def named(self, name: str) -> str:
+        """The name of an output, with the runtime's suffix."""
+        return name.format(suffix=self.context.runtime.suffix)
+
     @property
     def shipped_file(self) -> Path:
         """The file that ships and is measured: the int8 one where there is one."""
@@ -221,7 +226,7 @@ class Candidate:
         """The step that made it, and its name there."""
         for step in ("repair", "quantize"):
             if step in self.entries:
-                return self.entries[step], INT8_FILE
+                return self.entries[step], self.named(INT8_FILE)
         return self.entries["export"], FP32_FILE
 
     @property

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mlflow_nas.data import DetectionDataModule, DetectionDataset
 from mlflow_nas.networks import FileOutput, Task
+from mlflow_nas.runtime import OnnxRuntime, Runtime
 from mlflow_nas.space import (
     INPUT_SIZES,
     BackboneWeights,
@@ -41,6 +42,7 @@ class StudyContext:
         val: split on which the objective of the task is measured.
         test: split that is measured at the end and decides nothing; None for none.
         board: where latency is measured.
+        runtime: compiles the files and runs them.
         cache: of the steps' outputs.
         epochs: of one training.
         batch_size: images per training step.
@@ -76,6 +78,7 @@ class StudyContext:
     recipe: Recipe
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...] = ()
+    runtime: Runtime = field(default_factory=OnnxRuntime)
     retakes_statistics: bool = False
     aspect: float = 1.0
     weights: SeedWeights | None = None
@@ -112,12 +115,17 @@ class StudyContext:
         return {
             "nas.board": self.board.name,
             "nas.protocol": self.board.protocol,
-            "nas.runtime": "onnxruntime",
+            "nas.runtime": self.runtime.name,
             "nas.space": self.space.name,
             "nas.task": self.task.name,
             "nas.dataset": self.dataset_tag,
             "nas.precision": self.precision,
         }
+
+    @property
+    def runs_onnx(self) -> bool:
+        """Whether the board runs ONNX files, as the float ones are."""
+        return self.runtime.suffix == ".onnx"
 
     @cached_property
     def task(self) -> Task:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlflow_nas.export import Quantization, export_onnx, quantize_int8
+from mlflow_nas.export import Quantization, export_onnx
 from mlflow_nas.runtime import check_parity
 from mlflow_nas.tasks import to_boxes
 from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, Candidate
@@ -64,19 +64,20 @@ def quantization_inputs(candidate: Candidate) -> Mapping[str, object]:
         "calibration": [context.train.digest, context.seed, CALIBRATION_IMAGES, candidate.img_size],
         "input": context.int8_input,
         "float_modules": context.space.float_modules,
-        "onnxruntime": version("onnxruntime"),
+        "runtime": dict(context.runtime.identity()),
     }
 
 
 def quantize(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
-    """Write the int8 file, calibrated on training images."""
-    quantize_int8(
+    """Write the runtime's int8 file, calibrated on training images."""
+    runtime, target = candidate.context.runtime, folder / candidate.named(INT8_FILE)
+    runtime.compile(
         candidate.fp32_file,
-        folder / INT8_FILE,
+        target,
         calibration=candidate.calibration,
         choices=quantization_choices(candidate),
     )
-    return {}
+    return {"metrics": runtime.placement(target).metrics}
 
 
 def quantization_choices(candidate: Candidate) -> Quantization:

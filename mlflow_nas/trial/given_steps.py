@@ -64,7 +64,7 @@ def _copy(name: str) -> Callable[[Candidate, Path], Mapping[str, Any]]:
     """Copies the file under a name, its open sizes fixed."""
 
     def run(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
-        copy_of_size(_given(candidate).path, folder / name, candidate.img_size)
+        copy_of_size(_given(candidate).path, folder / candidate.named(name), candidate.img_size)
         return {}
 
     return run
@@ -80,7 +80,9 @@ def _quantize_inputs(candidate: Candidate) -> Mapping[str, object]:
 
 
 def _quantize(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
-    quantize_plain(candidate.fp32_file, folder / INT8_FILE, calibration=candidate.calibration)
+    quantize_plain(
+        candidate.fp32_file, folder / candidate.named(INT8_FILE), calibration=candidate.calibration
+    )
     return {}
 
 

@@ -55,6 +55,9 @@ METRICS = (
     Metric("first_run_ms", "minimize", "measure"),
     Metric("pipeline_ms", "minimize", "measure"),
     Metric("peak_memory_bytes", "minimize", "measure"),
+    Metric("npu_share", "maximize", "measure"),
+    Metric("sram_bytes", "minimize", "measure"),
+    Metric("dram_bytes", "minimize", "measure"),
 )
 
 _BY_NAME = {metric.name: metric for metric in METRICS}

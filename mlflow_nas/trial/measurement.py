@@ -3,11 +3,9 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlflow_nas.runtime import OnnxDetector
 from mlflow_nas.tasks import evaluate_network, evaluate_outputs
 from mlflow_nas.trial.agreement import check_board_outputs
 from mlflow_nas.trial.candidate import DETECTIONS_FILE, Candidate
@@ -28,7 +26,7 @@ def evaluation_inputs(candidate: Candidate) -> Mapping[str, object]:
         "val": candidate.context.val.digest,
         "img_size": candidate.img_size,
         "classes": candidate.class_indexes,
-        "onnxruntime": version("onnxruntime"),
+        "runtime": dict(candidate.context.runtime.identity()),
     }
 
 
@@ -42,7 +40,7 @@ def evaluate(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
 def evaluate_file(candidate: Candidate, file: Path, folder: Path) -> dict[str, float]:
     """Accuracy of a candidate's file on val; its outputs are kept in the folder."""
     return evaluate_outputs(
-        OnnxDetector(file),
+        candidate.context.runtime.run(file),
         candidate.data.batches("val"),
         task=candidate.context.task,
         names=candidate.context.val.classes,
@@ -75,11 +73,12 @@ def measure(candidate: Candidate, reference: Candidate) -> Mapping[str, Any]:
     if candidate.is_trained:
         metrics["board_drift"] = check_board_outputs(
             context.board,
+            runtime=context.runtime,
             shipped=shipped,
             fp32=candidate.fp32_file,
             images=candidate.val_images(BOARD_IMAGES),
         )
-    latency = context.board.measure(shipped, reference=reference.shipped_file)
+    latency = context.runtime.time(shipped, context.board, reference=reference.shipped_file)
     if latency.unstable:
         _log.warning(
             "The latency of %s on %s is unstable: %s. Free the board of other work, then rerun the command.",

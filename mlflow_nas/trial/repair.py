@@ -40,10 +40,14 @@ def repair(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
     What layers in float cost in latency is measured, and limited, as for every file.
 
     Raises:
-        CandidateError: no repair keeps it; the sentence has the best one's figures.
+        CandidateError: no repair keeps it, or the runtime's files have none; the sentence has the figures.
     """
     objective = candidate.context.task.metrics[0]
     fp32, best = candidate.metrics[f"{objective}_fp32"], candidate.metrics[objective]
+    runtime = candidate.context.runtime
+    if not candidate.context.runs_onnx:
+        unrepaired = f"which is not repaired for the runtime {runtime.name}"
+        raise lost_by_int8(fp32=fp32, int8=best, max_drop=candidate.max_int8_drop, repairs=unrepaired)
     made = repairs(
         candidate.entries["export"].file(FP32_FILE),
         folder,
@@ -54,7 +58,7 @@ def repair(candidate: Candidate, folder: Path) -> Mapping[str, Any]:
         accuracy = evaluate_file(candidate, one.path, folder)
         best = max(best, accuracy[objective])
         if fp32 - accuracy[objective] <= candidate.max_int8_drop:
-            one.path.rename(folder / INT8_FILE)
+            one.path.rename(folder / candidate.named(INT8_FILE))
             _log.warning(
                 "%s: plain int8 has %s %.3f, repaired %.3f (%.3f in float), with %d layers left in float.",
                 candidate.key,

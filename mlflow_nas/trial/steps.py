@@ -177,7 +177,7 @@ def make_result(
         seconds=seconds,
         facts={**latency.facts, "unstable_cause": latency.unstable_cause} if latency else {},
         artefacts={
-            role: entry.file(name)
+            role: entry.file(candidate.named(name))
             for step in STEPS
             if (entry := candidate.entries.get(step.name))
             for role, name in step.outputs.items()
@@ -222,7 +222,7 @@ def reference_latency_ms(context: StudyContext) -> float:
     entry = context.cache.make(
         "measure-reference",
         key,
-        lambda _folder: {"p50_ms": context.board.measure(reference.shipped_file).p50_ms},
+        lambda _folder: {"p50_ms": context.runtime.time(reference.shipped_file, context.board).p50_ms},
     )
     return float(entry.values["p50_ms"])
 

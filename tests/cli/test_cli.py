@@ -16,7 +16,7 @@ from mlflow_nas.api import CacheReport, DoctorResult, EvaluateResult
 from mlflow_nas.cli import main
 from mlflow_nas.errors import BoardError, ConfigError, MachineError
 
-COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"cache", "data", "webhook"})
+COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"cache", "data", "runtimes", "webhook"})
 DOCTOR = DoctorResult(board="local", ready=True, checks=())
 
 

@@ -152,6 +152,9 @@ def test_unknown_device_lists_the_known_ones(inventory: Path) -> None:
         ("devices: {a: {transport: ssh, host: -oProxyCommand=x}}", r"devices\.a\.host"),
         ("devices: {a: {transport: local, environment: {'A;B': c}}}", "environment"),
         ("devices: {a: {transport: local, providers: [CPU]}}", "providers"),
+        ("devices: {a: {transport: local, runtime: vela}}", "runtime vela needs one, such as ethos-u65-256"),
+        ("devices: {a: {transport: local, accelerator: ethos-u65-256}}", "no other runtime has one"),
+        ("devices: {a: {transport: local, runtime: vela, accelerator: ethos-u65-7}}", "accelerator"),
         ("- 1", "must hold 'devices:'"),
         ("devices: [", "is not YAML"),
     ],
@@ -169,3 +172,32 @@ def test_a_missing_inventory_is_refused(tmp_path: Path) -> None:
     """A file that was named must be there."""
     with pytest.raises(ConfigError, match=r"can't be read: No such file.*--devices or MLFLOW_NAS_DEVICES"):
         load_devices(tmp_path / "nowhere.yaml")
+
+
+def test_a_device_names_its_runtime_and_a_delegate(tmp_path: Path) -> None:
+    """A delegate without options may be a path; the library that runs the models follows from both."""
+    file = tmp_path / "devices.yaml"
+    file.write_text(
+        "devices:\n"
+        "  imx93: {transport: local, runtime: vela, accelerator: ethos-u65-256, delegate: /usr/lib/npu.so}\n"
+        "  imx8: {transport: local, runtime: litert, delegate: {/usr/lib/vx.so: {cache: /srv/c}}}\n"
+        "  pi: {transport: local, runtime: litert}\n"
+    )
+    found = load_devices(file)
+    assert found["imx93"].delegate == ("/usr/lib/npu.so", {})
+    assert found["imx93"].accelerator == "ethos-u65-256"
+    assert found["imx8"].delegate == ("/usr/lib/vx.so", {"cache": "/srv/c"})
+    assert {name: found[name].library for name in ("imx93", "imx8", "pi", "local")} == {
+        "imx93": "litert",
+        "imx8": "litert",
+        "pi": "litert",
+        "local": "onnxruntime",
+    }
+
+
+def test_an_estimate_needs_no_inventory() -> None:
+    """`vela:ACCELERATOR` is a board without a device; another accelerator is refused."""
+    found = find_device("vela:ethos-u55-128")
+    assert (found.transport, found.runtime, found.accelerator) == ("none", "vela", "ethos-u55-128")
+    with pytest.raises(ConfigError, match="'ethos-u65' is no accelerator that Vela knows: write vela:ethos"):
+        find_device("vela:ethos-u65")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from onnx import TensorProto, helper
+from tflite_samples import write_detector
 
 Register = Callable[..., str]
 """register(img_size=(32, 48), precision=..., sha256=..., drift=..., golden=..., tags=...) -> version"""
@@ -57,12 +58,16 @@ def register(store: MlflowClient, tmp_path: Path) -> Register:
         sha256: str = "",
         drift: float = 0.0,
         golden: bool = True,
+        suffix: str = ".onnx",
         **tags: str | None,
     ) -> str:
         count = len(store.search_model_versions("name='person-detector'"))
-        file = tmp_path / f"registered-{count}" / "model.onnx"
+        file = tmp_path / f"registered-{count}" / f"model{suffix}"
         file.parent.mkdir()
-        _write_model(file, precision, img_size, 0.01 * (count + 1))
+        if suffix == ".onnx":
+            _write_model(file, precision, img_size, 0.01 * (count + 1))
+        else:
+            write_detector(file, size=img_size[0])
         if golden:
             _write_golden(file, img_size, drift)
         if not store.search_registered_models("name='person-detector'"):

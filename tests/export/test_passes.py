@@ -17,8 +17,10 @@ from mlflow_nas.export.model_files import INPUT
 from mlflow_nas.export.passes import (
     copy_shared_weights,
     fold_shuffles,
+    pad_pools,
     pad_stem,
     pools_as_convolutions,
+    split_output,
 )
 from mlflow_nas.runtime import OnnxDetector, check_parity
 
@@ -354,3 +356,45 @@ def test_five_dimensions_of_a_head_are_no_shuffle(tmp_path: Path) -> None:
     )
     path = export_onnx(network, tmp_path / "head.onnx", img_size=(16, 16), metadata={})
     assert check_parity(network, path, images, atol=1e-5) < 1e-5
+
+
+def _outputs_of(model: onnx.ModelProto, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    outputs: list[NDArray[np.float32]] = session.run(None, {"images": image})
+    return outputs
+
+
+@pytest.mark.parametrize(("relu", "padded"), [(True, 1), (False, 0)])
+def test_a_max_pool_is_padded_by_zeros_where_nothing_is_negative(relu: bool, padded: int) -> None:
+    """After a ReLU; elsewhere zeros would change the maximum at the border, so that the pool stays."""
+    net = Net()
+    x = net.conv("images", 3, 4)
+    x = x if relu else net.add("Neg", x)[0]
+    model = net.model(net.add("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1])[0], channels=4)
+    changed = pad_pools(model)
+    image = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    assert [node.op_type for node in changed.graph.node].count("Pad") == padded
+    np.testing.assert_array_equal(_outputs_of(changed, image)[0], _outputs_of(model, image)[0])
+
+
+def test_the_last_concatenation_is_left_to_the_reader() -> None:
+    """Its parts are the outputs, in its order; joined they are the output of before."""
+    net = Net()
+    parts = [net.conv("images", 3, 1), net.conv("images", 3, 4)]
+    joined = net.add("Concat", *parts, axis=1)[0]
+    model = net.model(joined)
+    del model.graph.node[-1]  # the Identity after the concatenation
+    model.graph.node[-1].output[0] = "detections"
+    split, axis = split_output(model)
+    image = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    assert [output.name for output in split.graph.output] == parts
+    np.testing.assert_array_equal(
+        np.concatenate(_outputs_of(split, image), axis=axis), _outputs_of(model, image)[0]
+    )
+
+
+def test_an_output_that_is_no_concatenation_stays() -> None:
+    """The model itself is returned."""
+    net = Net()
+    model = net.model(net.conv("images", 3, 5))
+    assert split_output(model).model is model

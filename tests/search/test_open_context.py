@@ -202,3 +202,28 @@ def test_words_are_tried_one_by_one_and_what_cannot_be_built_may_change_the_back
     assert not keeps_trunk(space("first", "middle", "last"))
     assert keeps_trunk(space("first", "last"))
     assert not keeps_trunk(space("first", "last", "broken"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"set": "quantization.precision=fp32"}, r"runtime litert of pi compiles int8 files, not .*=fp32"),
+        ({"reference": "x.onnx"}, r"--reference x.onnx is an ONNX file, which pi does not run"),
+    ],
+)
+def test_a_board_of_tflite_files_takes_no_others(
+    tmp_path: Path, options: dict[str, str], sentence: str
+) -> None:
+    """Float files, and ONNX files as the reference, can't be timed there."""
+    inventory = tmp_path / "devices.yaml"
+    inventory.write_text("devices: {pi: {transport: fake, runtime: litert}}")
+    with pytest.raises(ConfigError, match=sentence):
+        _open(tmp_path, board="pi", devices=str(inventory), **options)
+
+
+def test_the_runtime_is_the_boards(tmp_path: Path) -> None:
+    """It is a tag of the study, which a continued one can't change."""
+    inventory = tmp_path / "devices.yaml"
+    inventory.write_text("devices: {pi: {transport: fake, runtime: litert}}")
+    context = _open(tmp_path, board="pi", devices=str(inventory))
+    assert context.tags["nas.runtime"] == context.fixed_inputs()["nas.runtime"] == "litert"

@@ -11,9 +11,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel
+from tflite_samples import write_detector
 from tracking_samples import VALIDATION, history, runs_of, study_run, trial_result, trial_run
 
-from mlflow_nas.tracking import Mirror, ModelFiles, connect, experiment_id
+from mlflow_nas.tracking import Mirror, ModelFiles, connect, experiment_id, model_files
 
 METRICS = {"map": 0.51, "map_50": 0.85}
 
@@ -179,3 +180,21 @@ def test_a_model_goes_through_a_server(
     assert {metric.key: metric.dataset_name for metric in model.metrics or []} == dict.fromkeys(
         METRICS, "penn-fudan"
     )
+
+
+def test_a_tflite_file_is_logged_byte_for_byte_with_its_companion(
+    log: Callable[[ModelFiles], LoggedModel], tmp_path: Path
+) -> None:
+    """The python_function flavor opens it, or the file for processors beside it, and takes images."""
+    host = write_detector(tmp_path / "host.tflite")
+    file = write_detector(tmp_path / "model.int8.tflite", host="host.tflite")
+    files = _files(file, companions=[host], img_size=(32, 32), input="int8-nhwc-rgb")
+    model = log(files)
+    assert model.tags["nas.sha256"] == _sha256(file)
+    local = Path(download_artifacts(model.model_uri, dst_path=str(tmp_path / "down")))
+    assert (local / "model.tflite").read_bytes() == file.read_bytes()
+    assert (local / "host.tflite").read_bytes() == host.read_bytes()
+    assert model_files(local) == [local / "model.tflite"]
+    image = np.full((40, 60, 3), 200, np.uint8)
+    (answer,) = mlflow.pyfunc.load_model(str(local)).predict([image], params={"threshold": 0.0})
+    assert len(answer["boxes"]) == len(answer["scores"])

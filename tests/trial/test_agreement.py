@@ -28,8 +28,9 @@ def test_another_computation_is_the_candidates_fault(finished: Finished, tmp_pat
     """The right board agrees to the bit; a wrong one differs by more than int8 itself changes."""
     shipped, fp32 = finished.result.artefacts["int8"], finished.result.artefacts["fp32"]
     images = calibration_images(finished.context.val, img_size=(64, 64), count=2, seed=0)
-    assert check_board_outputs(finished.context.board, shipped=shipped, fp32=fp32, images=images) == 0
+    files = {"runtime": finished.context.runtime, "shipped": shipped, "fp32": fp32}
+    assert check_board_outputs(finished.context.board, **files, images=images) == 0
     with pytest.raises(
         CandidateError, match=r"On fake the outputs of model.int8.onnx .* channel 4 by .*int8 may change it"
     ):
-        check_board_outputs(_WrongBoard(tmp_path), shipped=shipped, fp32=fp32, images=images)
+        check_board_outputs(_WrongBoard(tmp_path), **files, images=images)

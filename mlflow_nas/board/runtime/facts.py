@@ -9,7 +9,20 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CHANGING", "before_and_after", "conditions", "facts", "processor", "read", "throttling"]
+from mlflow_nas.board.runtime.litert import import_interpreter, is_tflite, litert_version
+
+__all__ = [
+    "CHANGING",
+    "LITERT",
+    "ONNXRUNTIME",
+    "before_and_after",
+    "conditions",
+    "facts",
+    "library_of",
+    "processor",
+    "read",
+    "throttling",
+]
 
 CHANGING = (
     "governor",
@@ -22,6 +35,8 @@ CHANGING = (
     "throttle_flags",
 )
 """Facts that are read again after a measurement."""
+
+ONNXRUNTIME, LITERT = "onnxruntime", "litert"
 
 INT8_INSTRUCTIONS = ("avx2", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 """Flags of /proc/cpuinfo that decide how fast int8 is."""
@@ -38,24 +53,42 @@ def read(path: Path, pattern: str = r"(?s)(.+)") -> str | None:
     return found.group(1).strip("\0\n ") if found else None
 
 
-def facts(root: str = "/", core: int = 0) -> dict[str, str]:
+def facts(root: str = "/", core: int = 0, library: str = ONNXRUNTIME) -> dict[str, str]:
     """Processor, load, memory and versions; absent where unreadable.
 
     Args:
         root: of the file system, for tests.
         core: the processor core whose clock and governor are read.
+        library: that runs the models, ONNXRUNTIME or LITERT.
     """
     import numpy as np
-    import onnxruntime
 
     return {
         **conditions(root, core),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "providers": ",".join(onnxruntime.get_available_providers()),
+        **(_litert() if library == LITERT else _onnxruntime()),
         "clock_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def library_of(model: str) -> str:
+    """The library that runs a model file."""
+    return LITERT if Path(model).is_file() and is_tflite(model) else ONNXRUNTIME
+
+
+def _onnxruntime() -> dict[str, str]:
+    import onnxruntime
+
+    return {
+        "onnxruntime": onnxruntime.__version__,
+        "providers": ",".join(onnxruntime.get_available_providers()),
+    }
+
+
+def _litert() -> dict[str, str]:
+    import_interpreter()
+    return {"litert": litert_version()}
 
 
 def conditions(root: str = "/", core: int = 0) -> dict[str, str]:

@@ -29,6 +29,7 @@ from mlflow_nas.board.runtime.store import (
     check_manifest,
     deployment_folder,
     model_file,
+    model_name,
     read_manifest,
 )
 
@@ -75,6 +76,7 @@ def install(
         verify_sha256(source, sha256)
         verify_manifest(root, manifest, sha256, seal)
         load(str(source), **{**session, "cores": ()})  # processes of `activate` must not inherit the cores
+        check_manifest({**manifest, "schema": SCHEMA, "sha256": sha256}, folder)
         entry = {
             **manifest,
             **file.get("found", {}),
@@ -85,7 +87,7 @@ def install(
         }
         previous = _previous(folder, entry, active)
         try:
-            _store(source, folder, sha256)
+            _store(source, model_file(folder, entry))
             return _switch(folder, {**entry, "previous": previous}, active, activation)
         finally:
             _remove_unreferenced(folder)
@@ -131,13 +133,13 @@ def _refuse_large(file: Path, max_bytes: int | None) -> None:
         )
 
 
-def _store(source: Path, folder: Path, sha256: str) -> None:
+def _store(source: Path, target: Path) -> None:
     """Move the file to its place under its hash, on the disk on return."""
-    models = folder / "models"
+    models = target.parent
     models.mkdir(parents=True, exist_ok=True)
     fsync(source)
-    source.replace(models / f"{sha256}.onnx")
-    for changed in (models, folder, folder.parent):
+    source.replace(target)
+    for changed in (models, models.parent, models.parent.parent):
         fsync(changed)
 
 
@@ -207,7 +209,7 @@ def _restore(folder: Path, before: Path | None, active: JsonObject | None, activ
 def _remove_unreferenced(folder: Path) -> None:
     """Keep only the files of the active manifest and of its previous one, and folders, which are not ours."""
     active = read_manifest(folder)
-    used = {f"{entry['sha256']}.onnx" for entry in (active, active and active["previous"]) if entry}
+    used = {model_name(entry) for entry in (active, active and active["previous"]) if entry}
     for file in [*folder.glob(f"{MANIFEST}.*"), *folder.glob("models/*")]:
         if file.name not in used and (file.is_symlink() or not file.is_dir()):
             with contextlib.suppress(OSError):  # a leftover does not undo the switch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from mlflow_nas.board.runtime.facts import facts, library_of
 from mlflow_nas.board.runtime.failure import JsonObject
 from mlflow_nas.board.runtime.session import open_session, refusals
 
@@ -17,7 +18,7 @@ def first_load(model: str, session: JsonObject, root: str = "/") -> JsonObject:
     """Load a model and run it once: `load_ms`, `first_run_ms`, and `peak_memory_bytes` where Linux tells it.
 
     The memory is what the process has at most in RAM while it loads and runs the model, beyond what it had
-    before, onnxruntime's own code excluded. Pages of a memory that an earlier model has freed would not
+    before, the library's own code excluded. Pages of a memory that an earlier model has freed would not
     count, so this comes before any other model.
 
     Args:
@@ -25,14 +26,13 @@ def first_load(model: str, session: JsonObject, root: str = "/") -> JsonObject:
         session: the arguments of `session.load`.
         root: of the file system, for tests.
     """
-    import onnxruntime  # noqa: F401 - its import is no part of a load
-
+    facts(library=library_of(model))  # imports the library, which is no part of a load
     process = Path(root, "proc/self")
     before = _reset_peak(process)
     start = time.perf_counter()
     run = open_session(model, **session)[1]
     loaded = time.perf_counter()
-    with refusals():
+    with refusals(model):
         run()
     ran = time.perf_counter()
     answer: JsonObject = {"load_ms": 1000 * (loaded - start), "first_run_ms": 1000 * (ran - loaded)}

@@ -1,4 +1,4 @@
-"""A model file as an ONNX Runtime session."""
+"""A model file as a session: ONNX Runtime's, or of a TFLite file LiteRT's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from mlflow_nas.board.runtime.facts import processor
 from mlflow_nas.board.runtime.failure import Failure, JsonObject
+from mlflow_nas.board.runtime.litert import LIBRARY, LiteRtSession, is_tflite, litert_version
 
 __all__ = ["Run", "load", "open_session", "refusals", "session_options"]
 
@@ -55,7 +56,7 @@ DTYPES = {
 def load(model: str, **settings: Any) -> tuple[Any, Run]:
     """As `open_session`, with its arguments; the model has run once already."""
     session, run = open_session(model, **settings)
-    with refusals():
+    with refusals(model):
         run()
     return session, run
 
@@ -65,6 +66,7 @@ def open_session(
     threads: int,
     cores: Sequence[int] = (),
     providers: Sequence[tuple[str, dict[str, str]]] = (("CPUExecutionProvider", {}),),
+    delegate: tuple[str, dict[str, str]] | None = None,
     profile: str = "",
 ) -> tuple[Any, Run]:
     """The session, and a function that runs it on random inputs of its shapes.
@@ -74,15 +76,18 @@ def open_session(
         threads: of one inference.
         cores: CPU affinity of the process; empty for all.
         providers: ONNX Runtime's execution providers in their order, with their options.
+        delegate: of a TFLite file: path of the library that computes what it can, and its options.
         profile: prefix of the path of ONNX Runtime's profile; empty for none.
     """
-    import onnxruntime
-
     if not Path(model).is_file():
         raise Failure("device", f"the model file {model} is not on the device: deploy it again")
     _pin(cores)
+    if is_tflite(model):
+        return _open_tflite(model, threads, delegate, profile)
+    import onnxruntime
+
     _refuse_missing([name for name, _ in providers], onnxruntime.get_available_providers())
-    with refusals():
+    with refusals(model):
         session = onnxruntime.InferenceSession(
             model,
             _options(threads, profile),
@@ -91,15 +96,33 @@ def open_session(
         return session, functools.partial(session.run, None, _random_feed(session))
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Whatever ONNX Runtime raises means that it refuses the model."""
-    import onnxruntime
+def _open_tflite(
+    model: str, threads: int, delegate: tuple[str, dict[str, str]] | None, profile: str
+) -> tuple[Any, Run]:
+    if profile:
+        raise Failure("request", "LiteRT tells no time of single operators: profile the ONNX file")
+    with refusals(model):
+        session = LiteRtSession(model, threads, delegate)
+        return session, functools.partial(session.invoke, _random_feed(session))
 
+
+@contextmanager
+def refusals(model: str) -> Iterator[None]:
+    """Whatever the runtime raises means that it refuses the model."""
     try:
         yield
-    except Exception as error:  # onnxruntime's errors share no base class
-        raise Failure("model", f"onnxruntime {onnxruntime.__version__} refuses the model: {error}") from error
+    except (Failure, ImportError):
+        raise
+    except Exception as error:  # the runtimes' errors share no base class
+        raise Failure("model", f"{_runtime_of(model)} refuses the model: {error}") from error
+
+
+def _runtime_of(model: str) -> str:
+    if is_tflite(model):
+        return f"{LIBRARY} {litert_version()}"
+    import onnxruntime
+
+    return f"onnxruntime {onnxruntime.__version__}"
 
 
 def _options(threads: int, profile: str) -> Any:
@@ -125,7 +148,8 @@ def _random_feed(session: Any) -> Feed:
     for node in session.get_inputs():
         shape = [size if isinstance(size, int) else 1 for size in node.shape]
         kind = DTYPES[node.type[len("tensor(") : -1]]
-        values = rng.integers(0, BYTES, shape) if kind == "u1" else rng.random(shape)
+        lowest = {"u1": 0, "i1": -BYTES // 2}.get(kind)
+        values = rng.random(shape) if lowest is None else rng.integers(lowest, lowest + BYTES, shape)
         feed[node.name] = values.astype(kind)
     return feed
 

@@ -1,6 +1,6 @@
 """The store of deployed models, safe against power cuts.
 
-ROOT/NAME/models/<sha256>.onnx and ROOT/NAME/manifest.json, which names the active file and holds the
+ROOT/NAME/models/<sha256>.<format> and ROOT/NAME/manifest.json, which names the active file and holds the
 "previous" manifest. Renaming the manifest is the switch: a power cut leaves the old or the new version.
 """
 
@@ -17,6 +17,7 @@ from mlflow_nas.board.runtime.files import fsync, is_intact, refuse_symlink
 from mlflow_nas.board.runtime.lock import device_lock
 
 __all__ = [
+    "FORMATS",
     "MANIFEST",
     "SCHEMA",
     "check_manifest",
@@ -25,11 +26,15 @@ __all__ = [
     "get",
     "list_",
     "model_file",
+    "model_name",
     "read_manifest",
 ]
 
 SCHEMA = 1
 """Schema of the written manifests; later ones are refused."""
+
+FORMATS = ("onnx", "tflite")
+"""Of model files; the first one is that of a manifest that names none."""
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -51,7 +56,12 @@ def deployment_folder(root: str, name: str) -> Path:
 
 def model_file(folder: Path, manifest: JsonObject) -> Path:
     """The model file of a manifest."""
-    return folder / "models" / f"{manifest['sha256']}.onnx"
+    return folder / "models" / model_name(manifest)
+
+
+def model_name(manifest: JsonObject) -> str:
+    """The name of a manifest's model file."""
+    return f"{manifest['sha256']}.{manifest.get('format', FORMATS[0])}"
 
 
 def read_manifest(folder: Path) -> JsonObject | None:
@@ -85,6 +95,8 @@ def check_manifest(found: Any, folder: Path) -> JsonObject:
         )
     if not SHA256.fullmatch(sha256):
         raise Failure("device", f"{path} names the file {sha256!r}: delete {folder.name}, deploy it again")
+    if found.get("format", FORMATS[0]) not in FORMATS:
+        raise Failure("device", f"{path} names the format {found['format']!r}: upgrade mlflow_nas")
     return {"previous": None, **found}
 
 

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from mlflow_nas.board.runtime.facts import before_and_after, facts, throttling
+from mlflow_nas.board.runtime.facts import LITERT, before_and_after, facts, library_of, throttling
 from mlflow_nas.board.runtime.failure import JsonObject
 from mlflow_nas.board.runtime.interleave import RunTimes, interleave, warm_up
 from mlflow_nas.board.runtime.loading import first_load
@@ -59,7 +59,8 @@ def time_(
         root: of the file system, for tests.
     """
     core = session["cores"][0] if session.get("cores") else 0
-    on_cpu = all(name == "CPUExecutionProvider" for name, _ in session.get("providers", ()))
+    library = library_of(model)
+    on_cpu = _is_on_cpu(session, library)
     shares = dict(protocol)
     attempts, max_spread = shares.pop("attempts"), shares.pop("max_spread")
     paths = [path for path in (model, reference) if path]
@@ -69,10 +70,10 @@ def time_(
         return summarize(loads, shares["min_runs"], on_cpu)
 
     with device_lock(**lock):
-        before = facts(root, core)
+        before = facts(root, core, library)
         start = first_load(model, session, root)
         measured = best_of_attempts(attempt, attempts, max_spread)
-        after = facts(root, core)
+        after = facts(root, core, library)
         network, run = load(model, **session)
         power = energy(run, protocol["budget_s"] / 3, root)
         whole = pipeline(network, protocol["budget_s"] / 10)
@@ -91,6 +92,13 @@ def time_(
         "unstable_cause": cause,
         "facts": {**before_and_after(before, after), "threads": str(session["threads"]), **counts},
     }
+
+
+def _is_on_cpu(session: JsonObject, library: str) -> bool:
+    """Whether the processor computes all of a model, so that its time is the model's."""
+    if library == LITERT:
+        return not session.get("delegate")
+    return all(name == "CPUExecutionProvider" for name, _ in session.get("providers", ()))
 
 
 def _unstable_cause(measured: JsonObject, max_spread: float, throttled: str) -> str:

@@ -16,6 +16,7 @@ from mlflow_nas.cli.formats.deployment import (
 from mlflow_nas.cli.formats.plan import format_plan
 from mlflow_nas.cli.formats.profile import format_focus, format_profile, format_sensitivity
 from mlflow_nas.cli.formats.report import format_compare, format_report
+from mlflow_nas.cli.formats.runtimes import format_runtimes
 from mlflow_nas.cli.formats.search import format_evaluate, format_search, format_status, format_train
 from mlflow_nas.cli.formats.select import format_select
 from mlflow_nas.cli.formats.table import format_table, format_ui
@@ -38,6 +39,7 @@ __all__ = [
     "format_register",
     "format_report",
     "format_rollback",
+    "format_runtimes",
     "format_search",
     "format_select",
     "format_sensitivity",

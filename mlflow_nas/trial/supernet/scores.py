@@ -17,7 +17,7 @@ from mlflow_nas.tasks import NetworkRunner, evaluate_outputs
 from mlflow_nas.train import fit, torch_threads
 from mlflow_nas.train.supernet import MemberBatches, evaluate_member, with_statistics
 from mlflow_nas.trial.cache import Entry, StepCache, fingerprint
-from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, INT8_FILE, WEIGHTS_FILE
+from mlflow_nas.trial.candidate import CALIBRATION_IMAGES, FP32_FILE, WEIGHTS_FILE
 from mlflow_nas.trial.supernet.parts import SupernetParts
 from mlflow_nas.types import Architecture
 
@@ -108,7 +108,7 @@ class Supernet:
         images = calibration_images(context.train, img_size=size, count=CALIBRATION_IMAGES, seed=context.seed)
         fp32 = export_onnx(network, folder / FP32_FILE, img_size=size, metadata={})
         choices = Quantization(float_modules=context.space.float_modules)
-        file = quantize_int8(fp32, folder / INT8_FILE, calibration=images, choices=choices)
+        file = quantize_int8(fp32, folder / "int8.onnx", calibration=images, choices=choices)
         found = evaluate_outputs(OnnxDetector(file), data.batches("val"), task=context.task)
         fp32.unlink()  # of many candidates only the numbers are kept
         file.unlink()
