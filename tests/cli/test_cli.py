@@ -44,7 +44,8 @@ def test_the_commands() -> None:
             "profile",
             "promote",
         ),
-        *("register", "report", "rollback", "search", "select", "sensitivity", "status", "train", "watch"),
+        *("publish", "register", "report", "rollback", "search", "select", "sensitivity"),
+        *("status", "train", "watch"),
     ] == COMMANDS
 
 
