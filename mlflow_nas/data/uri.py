@@ -1,8 +1,10 @@
 """Data sets by URI: ``synthetic``, or a reader's name and a location, such as ``coco:DIR``."""
 
+import gc
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import get_args
 
@@ -80,12 +82,14 @@ def read_dataset(
     if scheme not in _READERS:
         known = (_SYNTHETIC, *_READERS)
         raise ConfigError(f"data {uri!r}: {unknown_name('kind', scheme, known)}; write coco:DIR or voc:DIR")
-    found = _READERS[scheme](location, split, classes)
+    with _collector_paused():
+        found = _READERS[scheme](location, split, classes)
     check_classes(found.classes, classes, found.findings)
     if not any(image.boxes for image in found.images):  # before an image is looked for
         found.findings.refuse(f"data {uri!r}, split {split}")
         raise _empty(found.uri, classes, split)
-    records, skipped = to_records(found, on_bad_image=on_bad_image)
+    with _collector_paused():
+        records, skipped = to_records(found, on_bad_image=on_bad_image)
     return DetectionDataset(
         records,
         name=found.name,
@@ -96,6 +100,18 @@ def read_dataset(
         label_files=found.label_files,
         truth=found.truth,
     )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without Python's cyclic collector, which would search all records again and again while they grow."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def warn_about(findings: Findings, source: str, uri: str) -> None:

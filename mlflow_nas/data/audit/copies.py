@@ -30,7 +30,8 @@ def perceptual_hash(image: ByteImage) -> int:
         image: RGB uint8 [h, w, 3].
     """
     rows, columns = (max(side // _SAMPLES, 1) for side in image.shape[:2])
-    green = Image.fromarray(np.ascontiguousarray(image[::rows, ::columns, 1]))
+    read = np.ascontiguousarray(image[::rows])  # whole rows: single pixels far apart take longer to fetch
+    green = Image.fromarray(np.ascontiguousarray(read[:, ::columns, 1]))
     cells = np.asarray(green.resize(_GRID, Image.Resampling.BOX))
     return int.from_bytes(np.packbits(cells[:, 1:] > cells[:, :-1]).tobytes(), "big")
 
