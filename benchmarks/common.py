@@ -20,13 +20,14 @@ from mlflow_nas.search import open_context, seeded
 from mlflow_nas.space import SearchSpace, load_backbone_weights
 from mlflow_nas.tasks import evaluate_network
 from mlflow_nas.train import Recipe, TrainerSettings, fine_tuning, fit
-from mlflow_nas.trial import StepCache, StudyContext
+from mlflow_nas.trial import GivenDetector, StepCache, StudyContext
 from mlflow_nas.types import Architecture
 
 __all__ = [
     "Goal",
     "Results",
     "end",
+    "given_detector",
     "make_parser",
     "open_study",
     "scratch_folder",
@@ -86,6 +87,17 @@ def open_study(options: argparse.Namespace, **settings: object) -> StudyContext:
     context = seeded(open_context(config, cache=StepCache(scratch_folder() / "cache")))
     rates = {"learning_rate": options.learning_rate, "unchanged_rate": options.unchanged_rate}
     return replace(context, recipe=replace(context.recipe, **rates))
+
+
+def given_detector(context: StudyContext) -> GivenDetector:
+    """The detector of `--weights`, as it is.
+
+    Raises:
+        ValueError: they are not those of the space's baseline.
+    """
+    if not isinstance(context.given, GivenDetector):
+        raise ValueError("--weights are no detector of the baseline's architecture: give the published ones")  # noqa: TRY004
+    return context.given
 
 
 def scratch_folder() -> Path:
