@@ -4,40 +4,14 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
 import yaml
 from mlflow import MlflowClient
-from onnx import TensorProto, helper
+from small_detectors import write_golden_samples, write_model
 from tflite_samples import write_detector
 
 Register = Callable[..., str]
 """register(img_size=(32, 48), precision=..., sha256=..., drift=..., golden=..., tags=...) -> version"""
-
-
-def _write_model(path: Path, precision: str, img_size: tuple[int, int], gain: float) -> None:
-    weights = helper.make_tensor("w", TensorProto.FLOAT, [5, 3, 1, 1], np.full(15, gain, np.float32))
-    node = helper.make_node("Conv", ["images", "w"], ["detections"], strides=[16, 16])
-    given = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, *img_size])
-    cells = [size // 16 for size in img_size]
-    found = helper.make_tensor_value_info("detections", TensorProto.FLOAT, [1, 5, *cells])
-    graph = helper.make_graph([node], "detector", [given], [found], [weights])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    metadata = {"classes": '["person"]', "architecture": '{"groups": 2}', "precision": precision}
-    helper.set_model_props(model, {f"mlflow_nas.{name}": value for name, value in metadata.items()})
-    onnx.save(model, path)
-
-
-def _write_golden(file: Path, img_size: tuple[int, int], drift: float) -> None:
-    """Golden samples of a host whose outputs differ by `drift`."""
-    from mlflow_nas.runtime import GOLDEN_FILE, write_golden
-
-    images = np.random.default_rng(0).integers(0, 256, (2, 3, *img_size), np.uint8)
-    path = write_golden(file.with_name(GOLDEN_FILE), file, images, fp32=file)
-    with np.load(path) as stored:
-        arrays = dict(stored)
-    np.savez(path, **{**arrays, "outputs": arrays["outputs"] + np.float32(drift)})
 
 
 @pytest.fixture
@@ -65,11 +39,11 @@ def register(store: MlflowClient, tmp_path: Path) -> Register:
         file = tmp_path / f"registered-{count}" / f"model{suffix}"
         file.parent.mkdir()
         if suffix == ".onnx":
-            _write_model(file, precision, img_size, 0.01 * (count + 1))
+            write_model(file, precision, img_size, 0.01 * (count + 1))
         else:
             write_detector(file, size=img_size[0])
         if golden:
-            _write_golden(file, img_size, drift)
+            write_golden_samples(file, img_size, drift)
         if not store.search_registered_models("name='person-detector'"):
             store.create_registered_model("person-detector")
         known = {"nas.sha256": sha256 or hashlib.sha256(file.read_bytes()).hexdigest(), "nas.board": "fake"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from mlflow import MlflowClient
+from small_detectors import write_golden_samples, write_model
 
 from mlflow_nas import api
 from mlflow_nas.board.runtime import prove
@@ -34,12 +35,10 @@ def client(mlflow_stack: "MlflowStack", monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def _register(client: MlflowClient, folder: Path, gain: float, drift: float) -> str:
     """One more version with its files on the server; it becomes the champion."""
-    from conftest import _write_golden, _write_model  # type: ignore[attr-defined]
-
     folder.mkdir()
     file = folder / "model.onnx"
-    _write_model(file, "int8", (32, 48), gain)
-    _write_golden(file, (32, 48), drift)
+    write_model(file, "int8", (32, 48), gain)
+    write_golden_samples(file, (32, 48), drift)
     experiment = client.get_experiment_by_name(MODEL)
     run = client.create_run(experiment.experiment_id if experiment else client.create_experiment(MODEL)).info
     client.log_artifacts(run.run_id, str(folder), "model")
