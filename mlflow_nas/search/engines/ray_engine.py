@@ -54,7 +54,10 @@ class RayEngine:
     ) -> None:
         self._connect(address, environment)
         self._check(board_resource(board), is_shared=is_shared)
-        self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_call)
+        # Of each task too: who connected to the cluster before gave it other variables, or none.
+        variables = {"env_vars": dict(environment)}
+        made = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, runtime_env=variables)
+        self._task = made(_call)
         self._running: dict[Any, None] = {}
 
     def _connect(self, address: str, environment: Mapping[str, str]) -> None:
