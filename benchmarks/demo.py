@@ -82,7 +82,7 @@ def goal(
         return max(one.ap50 - accuracies[name][split].ap50 for split, one in accuracies[reference].items())
 
     best = min((name for name in ratios if drop(name) <= AP50_DROP), key=lambda name: ratios[name])
-    name = f"times as fast as {reference}, AP50 at most {AP50_DROP:g} below on both splits"
+    name = f"speed / {reference}, AP50 at most {AP50_DROP:g} below on both splits"
     return Goal(name, ratios[reference] / ratios[best], SPEEDUP), best
 
 

@@ -13,39 +13,21 @@ import os
 import shlex
 import sys
 import time
+from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from bookkeeping import curve, metrics_of
+from bookkeeping import EPOCHS, evaluate
 from common import Goal, end, scratch_folder, table
 
 from mlflow_nas.board.runtime.facts import facts
 from mlflow_nas.config import SearchConfig, load_config
-from mlflow_nas.search import Claim, open_session
-from mlflow_nas.trial import Listener
-from mlflow_nas.types import TrialResult
+from mlflow_nas.search import open_session
 
 TRIAL_S = 1.0
 MOST = 1.05
 """Times the ideal."""
-
-
-def evaluate(claim: Claim, listener: Listener) -> TrialResult:
-    """One second, with the events of its epochs spread over it."""
-    history, due_s = curve(), time.monotonic()
-    for number, metrics in enumerate(history, start=1):
-        due_s += TRIAL_S / len(history)
-        time.sleep(max(due_s - time.monotonic(), 0.0))
-        listener.epoch(number, metrics)
-    return TrialResult(
-        key=claim.key,
-        architecture=claim.architecture,
-        state="complete",
-        number=claim.number,
-        metrics=metrics_of(claim.architecture),
-        history=tuple(history),
-    )
 
 
 def work(index: int, weights: Path, trials: int, ready: Barrier, ended: Any) -> None:
@@ -54,7 +36,7 @@ def work(index: int, weights: Path, trials: int, ready: Barrier, ended: Any) -> 
     config = load_config(SearchConfig, {**given, "study": "overhead", "trials": trials})
     session = open_session(config, index=index, workers=2)
     loop = session.loop(may_begin=lambda _evaluated: True)
-    loop.evaluate = evaluate
+    loop.evaluate = partial(evaluate, epoch_s=TRIAL_S / EPOCHS)
     ready.wait()
     began_s = time.monotonic()
     loop.run(trials)

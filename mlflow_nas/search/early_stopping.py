@@ -1,8 +1,8 @@
 """Early stopping with several objectives: MO-ASHA, asynchronous successive halving (arXiv:2106.12639).
 
 A training that reaches a rung, a number of epochs, continues when it is among the best of all that have
-reached it. Otherwise its trial is paused: it waits, with its checkpoint in the step cache, until so many
-others have come that it is among the best. Trials that are paused at the end of the study are pruned.
+reached it. Otherwise its trial is paused: it waits, with its checkpoint in the step cache, until it is among
+the best of those that have reached the rung since. Trials that are paused at the end of the study are pruned.
 """
 
 import time

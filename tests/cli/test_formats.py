@@ -69,7 +69,7 @@ def test_a_terminals_table_wraps_sentences(
     assert lines[1].endswith(" 1.250")
 
 
-def test_a_table_that_does_not_fit_is_uncut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_does_not_fit_is_printed_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key is broken, and no column is lost; into a pipe a row is a line, however wide."""
     row = {"key": "k" * 50, "found": "a sentence", "value": 1.25}
     piped = format_table([row])

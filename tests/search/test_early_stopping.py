@@ -137,7 +137,7 @@ def test_samplers_learn_from_paused_trials(sampler: str) -> None:
     """They take paused and pruned trials of two objectives without complaint, and propose nothing twice."""
     loop = _loop(_Trainings(), sampler=sampler)
     loop.run(16)
-    loop.run(20)  # it goes on with pruned ones
+    loop.run(20)  # it continues with pruned ones
     results = loop.claims.store.results()
     assert len({one.key for one in results}) == 20
     assert "pruned" in {one.state for one in results}

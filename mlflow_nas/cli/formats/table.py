@@ -22,7 +22,8 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of the same columns, aligned; "(none)" without a row.
 
-    On a terminal sentences wrap between words, where that makes the table fit; else a row is one line, uncut.
+    On a terminal sentences wrap between words, where that makes the table fit; else a row is one
+    line, in full.
     """
     if not rows:
         return "(none)"
@@ -32,9 +33,9 @@ def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
         table.add_column(Text(name), no_wrap=not is_text)
     for row in rows:
         table.add_row(*(Text(format_value(value)) for value in row.values()))
-    terminal, uncut = Console(), Console(width=_UNLIMITED)
-    fits = sys.stdout.isatty() and uncut.measure(table).minimum <= terminal.width
-    console = terminal if fits else uncut
+    terminal, unlimited = Console(), Console(width=_UNLIMITED)
+    fits = sys.stdout.isatty() and unlimited.measure(table).minimum <= terminal.width
+    console = terminal if fits else unlimited
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
